@@ -1,0 +1,1 @@
+"""Promotion, verification and the ledger's chain."""

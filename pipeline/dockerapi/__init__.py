@@ -1,0 +1,1 @@
+"""One way to reach a Docker Engine, shared by the adapters that speak to one."""

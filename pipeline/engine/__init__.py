@@ -1,0 +1,1 @@
+"""Plan to run: scheduler, runner, attempts, logs, reports."""

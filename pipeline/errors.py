@@ -1,0 +1,148 @@
+"""Every error that may reach a user: what happened, where, what to do next, and the exit code it ends with."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from enum import IntEnum
+from typing import ClassVar
+
+from pipeline.diagnostic import Diagnostic
+
+
+class ExitCode(IntEnum):
+    """What the command's exit status tells a calling job; the same table is in `--help` and the README."""
+
+    SUCCEEDED = 0
+    """succeeded, warned or parked"""
+    FAILED = 1
+    """a stage failed or timed out"""
+    USAGE = 2
+    """the pipeline file or the command line is wrong"""
+    ERRORED = 3
+    """the engine, the network or the disk stood in the way"""
+    REFUSED = 4
+    """refused by a gate or a permission"""
+    ROLLED_BACK = 5
+    """a deployment was rolled back"""
+    CANCELLED = 130
+    """cancelled or interrupted"""
+
+
+class EcluseError(Exception):
+    """The root of the family.
+
+    `message` says what and where in one line; `hint` says what to do next; `transient` says whether the same
+    call may go through later without anybody changing anything.
+    """
+
+    exit_code: ClassVar[ExitCode] = ExitCode.ERRORED
+    transient: ClassVar[bool] = False
+
+    def __init__(self, message: str, *, hint: str = "") -> None:
+        super().__init__(message)
+        self.message = message
+        self.hint = hint
+
+
+class UsageError(EcluseError):
+    """The command was called in a way that cannot work (unknown run, no repository, wrong option)."""
+
+    exit_code = ExitCode.USAGE
+
+
+class SettingsError(UsageError):
+    """The machine's settings file or an `ECLUSE_…` variable is wrong."""
+
+
+class NotFoundError(UsageError):
+    """A run, stage, environment, release or artifact of that name does not exist."""
+
+
+class DefinitionError(EcluseError):
+    """The pipeline file is wrong; carries every problem found in one pass."""
+
+    exit_code = ExitCode.USAGE
+
+    def __init__(self, message: str, *, diagnostics: Sequence[Diagnostic] = (), hint: str = "") -> None:
+        super().__init__(message, hint=hint)
+        self.diagnostics = tuple(diagnostics)
+
+
+class SourceError(EcluseError):
+    """The source cannot be had: not a repository, unknown revision, a submodule or LFS file is missing."""
+
+    exit_code = ExitCode.USAGE
+
+
+class EngineUnreachableError(EcluseError):
+    """No container engine answers."""
+
+    transient = True
+
+
+class EngineError(EcluseError):
+    """The container engine refused or broke a request."""
+
+
+class EngineBusyError(EngineError):
+    """The engine failed in a way that may pass (5xx, dropped connection, timeout)."""
+
+    transient = True
+
+
+class ImageNotFoundError(EcluseError):
+    """An image is neither on the engine nor in its registry."""
+
+
+class ServiceNotReadyError(EcluseError):
+    """A service of a stage did not become ready in its time."""
+
+
+class DiskFullError(EcluseError):
+    """No space is left where Écluse or the engine has to write."""
+
+
+class RegistryError(EcluseError):
+    """The registry refused: unknown repository, denied, bad manifest."""
+
+
+class RegistryBusyError(RegistryError):
+    """The registry did not answer or answered 5xx; may pass."""
+
+    transient = True
+
+
+class StorageError(EcluseError):
+    """A log, an artifact or a cache could not be read or written."""
+
+
+class RecordsError(EcluseError):
+    """The database could not be read or written."""
+
+
+class TargetError(EcluseError):
+    """An environment's target could not be observed or changed."""
+
+
+class MonitoringError(EcluseError):
+    """A supervision server did not take a result; never fails a stage, always said."""
+
+    transient = True
+
+
+class RefusedError(EcluseError):
+    """A gate or a missing permission said no."""
+
+    exit_code = ExitCode.REFUSED
+
+
+class SecretError(EcluseError):
+    """A secret that a stage asks for is missing, too short, or unreadable."""
+
+    exit_code = ExitCode.USAGE
+
+
+class CancelledError(EcluseError):
+    """The user, a newer run or the run's timeout stopped the work."""
+
+    exit_code = ExitCode.CANCELLED

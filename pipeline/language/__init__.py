@@ -1,0 +1,1 @@
+"""Text to definition: YAML with positions, schema, diagnostics."""

@@ -1,0 +1,66 @@
+"""What will happen and why, decided before anything runs."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+from pipeline.model.definition import EnvironmentDefinition, StageDefinition
+from pipeline.model.source import Event, Source
+from pipeline.model.value import Value, digest_of, to_value
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Condition:
+    """One condition of `when` with the value it saw: `holds` is None while it is decided only during the run."""
+
+    key: str
+    wanted: str
+    seen: str
+    holds: bool | None
+
+    @property
+    def sentence(self) -> str:
+        """What a person reads when the condition said no."""
+        return f"when: {self.key} is {self.seen}, wants {self.wanted}"
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class PlannedStage:
+    """A stage with its values resolved, the conditions it was judged by, and its reuse key."""
+
+    stage: StageDefinition
+    conditions: tuple[Condition, ...] = ()
+    reuse_key: str | None = None
+    """Digest of all that the stage can see; None for kinds with outside effects, or when it is known only later."""
+    reuse_inputs: Mapping[str, str] | None = None
+    """Each input of the key with its own digest, so that a difference can be named."""
+
+    @property
+    def skip(self) -> Condition | None:
+        """The first condition that already said no."""
+        return next((condition for condition in self.conditions if condition.holds is False), None)
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Plan:
+    """The decided run: stages in an order in which every stage comes after its needs."""
+
+    name: str
+    pipeline_digest: str
+    event: Event
+    source: Source
+    variables: Mapping[str, str]
+    stages: tuple[PlannedStage, ...]
+    environments: tuple[EnvironmentDefinition, ...]
+    fail_fast: bool = False
+    timeout: float | None = None
+
+    @property
+    def digest(self) -> str:
+        """`sha256:…` of the plan's canonical JSON (positions included: they are part of what was read)."""
+        return digest_of(self.to_json())
+
+    def to_json(self) -> Value:
+        """The plan as JSON-able values."""
+        return to_value(self)

@@ -1,0 +1,101 @@
+"""Releases, promotions and ledger entries: what can be promoted, each attempt to, and what is never changed."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from datetime import datetime
+from enum import StrEnum
+
+from pipeline.model.status import PromotionState
+from pipeline.model.value import Value, digest_of
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Release:
+    """A set of image digests at a commit, sealed at the first deploy; `images` maps stage name to `repo@sha256:…`.
+
+    `id` is content-addressed: two runs that pushed the same bytes of the same commit made the same release.
+    """
+
+    repository: str
+    commit: str
+    images: Mapping[str, str]
+    pipeline_digest: str
+    name: str
+    """For people, e.g. `41-4f1c0de`; not part of the id."""
+    run: str
+    dirty: bool
+    created: datetime
+
+    @property
+    def id(self) -> str:
+        """`sha256:…` over repository, commit, images and pipeline digest."""
+        return digest_of(
+            {
+                "repository": self.repository,
+                "commit": self.commit,
+                "images": dict(self.images),
+                "pipeline": self.pipeline_digest,
+            }
+        )
+
+
+class PromotionKind(StrEnum):
+    """Forward, back, or putting back what an environment should have."""
+
+    PROMOTE = "promote"
+    ROLLBACK = "rollback"
+    RESTORE = "restore"
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Measurement:
+    """One answer of a check: what was asked, what was seen, against what, when (UTC), in how many seconds."""
+
+    check: str
+    passed: bool
+    seen: str
+    wanted: str
+    time: datetime
+    seconds: float = 0.0
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Promotion:
+    """One attempt to bring a release into an environment."""
+
+    id: str
+    """ULID in lower case."""
+    release: str
+    """Release id."""
+    environment: str
+    kind: PromotionKind
+    state: PromotionState
+    requested_by: str
+    reason: str
+    created: datetime
+    replaces: str = ""
+    """Release id that was live before, or ""."""
+    run: str = ""
+    finished: datetime | None = None
+    detail: str = ""
+    """One line: how it ended and why."""
+    gap: float | None = None
+    """Seconds in which the published port answered nobody, where that was measured."""
+    measurements: tuple[Measurement, ...] = ()
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class LedgerEntry:
+    """One line of the append-only history. `hash` covers everything else, `previous` included."""
+
+    seq: int
+    time: datetime
+    actor: str
+    action: str
+    subject: str
+    reason: str
+    data: Mapping[str, Value]
+    previous: str
+    hash: str

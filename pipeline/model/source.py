@@ -1,0 +1,49 @@
+"""Where a run's source comes from: the repository, the commit, and what brought it about."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from datetime import datetime
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Commit:
+    """A commit; `dirty` says that the working tree differed from it and its changes were taken along.
+
+    `tree` identifies the content that stages see: the git tree id, or a digest of the dirty tree.
+    """
+
+    sha: str
+    message: str
+    author: str
+    time: datetime
+    dirty: bool = False
+    tree: str = ""
+
+    @property
+    def short(self) -> str:
+        """The first 12 characters of the id."""
+        return self.sha[:12]
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Event:
+    """What asks for a run: `push`, `pull_request`, `schedule` or `manual`, on a branch or a tag."""
+
+    kind: str
+    branch: str = ""
+    tag: str = ""
+    actor: str = ""
+    changed: tuple[str, ...] | None = None
+    """Paths that changed, or None where that is not known."""
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Source:
+    """A repository at a commit. `path` is the working tree on this machine, `origin` the remote's URL or ""."""
+
+    path: str
+    origin: str
+    commit: Commit
+    revision: str = ""
+    """What the user asked for with `--commit`; "" means the working tree as it is."""

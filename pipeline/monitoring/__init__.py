@@ -1,0 +1,1 @@
+"""Results out to supervision servers."""

@@ -1,0 +1,1 @@
+"""One function a thing a user can do."""

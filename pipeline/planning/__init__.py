@@ -1,0 +1,1 @@
+"""Definition and event to plan."""

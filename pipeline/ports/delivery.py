@@ -1,0 +1,60 @@
+"""What the stage kinds `deploy` and `smoke` ask of delivery."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Protocol
+
+from pipeline.model.definition import EnvironmentDefinition
+from pipeline.model.release import Measurement, Promotion
+from pipeline.ports.cancellation import Cancellation
+from pipeline.ports.target import Progress, Target
+
+
+class Delivery(Protocol):
+    """Promotions of one run. Errors that may leave: TargetError and kin, RefusedError, RecordsError."""
+
+    def deploy(
+        self,
+        environment: EnvironmentDefinition,
+        *,
+        images: Mapping[str, str],
+        name: str,
+        verified_later: bool,
+        timeout: float,
+        progress: Progress,
+        cancel: Cancellation,
+    ) -> Promotion:
+        """Seal the release of these pinned images and roll it out.
+
+        With `verified_later` (smoke stages follow) a good rollout ends in `verifying`, and the old version is kept;
+        else it ends in `deployed`. A failed one ends in `rolled_back` (the old version serves again), `partial` or
+        `failed`. Every step is recorded in the ledger.
+        """
+
+    def verified(
+        self,
+        environment: EnvironmentDefinition,
+        measurements: tuple[Measurement, ...],
+        *,
+        final: bool,
+        progress: Progress,
+    ) -> Promotion | None:
+        """Checks passed: keep the measurements; `final` (no smoke of this environment follows) makes it `deployed`
+        and removes the old version. None when this run has no promotion there."""
+
+    def refuted(
+        self,
+        environment: EnvironmentDefinition,
+        measurements: tuple[Measurement, ...],
+        *,
+        reason: str,
+        progress: Progress,
+    ) -> Promotion | None:
+        """Checks failed: do what `on_failure` says. None when this run has no promotion there."""
+
+    def target(self, environment: EnvironmentDefinition) -> Target:
+        """The environment's target, for checks that ask it."""
+
+    def close(self) -> None:
+        """The run ends: a promotion that still waits for its verification is rolled back as `on_failure` says."""

@@ -1,0 +1,103 @@
+"""Where containers run: an executor opens a session for a run; the session owns all that the run creates there."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Protocol
+
+from pipeline.model.container import ContainerSpec, Exit, Stream
+from pipeline.model.identity import RunIdentity
+from pipeline.ports.cancellation import Cancellation
+from pipeline.ports.workspace import Workspace
+
+
+class Output(Protocol):
+    """Takes what a container prints. Called from one thread at a time per container, in order of arrival."""
+
+    def write(self, stream: Stream, chunk: bytes) -> None:
+        """A chunk as it came, cut anywhere; must be quick and never raises."""
+
+    def note(self, line: str) -> None:
+        """A line of Écluse's own about this container (image pulled, service ready), without a line end."""
+
+    def service(self, name: str) -> Output:
+        """Where the output of a service of this stage goes."""
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class ExecutorInfo:
+    """What `doctor` and a run's record say of an executor."""
+
+    name: str
+    version: str
+    workspace: str
+    """overlay | copy | directory"""
+    details: Mapping[str, str]
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Leftover:
+    """An object of this installation that a run left: kind (container, volume, network, image), name, run id."""
+
+    kind: str
+    name: str
+    run: str
+
+
+class Session(Protocol):
+    """Everything that one run owns on an executor. All methods may be called from several threads.
+
+    Life cycle: opened without touching the engine; what is needed is made on first use; `close` ends it.
+    Errors that may leave: EngineUnreachableError, EngineError, EngineBusyError, ImageNotFoundError,
+    ServiceNotReadyError, DiskFullError, UsageError.
+    """
+
+    @property
+    def workspace(self) -> Workspace:
+        """The run's layers."""
+
+    def prepare(self, spec: ContainerSpec) -> None:
+        """A hint that `spec` will probably run soon: create it ahead, in the background. Never raises."""
+
+    def execute(
+        self,
+        spec: ContainerSpec,
+        *,
+        output: Output,
+        cancel: Cancellation,
+        secrets: Mapping[str, str],
+        stdin: bytes = b"",
+    ) -> Exit:
+        """Run a container to its end and return how it ended.
+
+        First looks for its own container by name and attaches if the digest of the specification matches.
+        `stdin` is written to the process and closed. `secrets` are values by variable name: given to the process
+        as environment without showing in the engine's records. On cancel: SIGTERM, the grace period, SIGKILL,
+        and an Exit with `cancelled`. When it returns, all output has been written. Removal may happen later,
+        behind the scenes, at the latest in `close`.
+        """
+
+    def close(self) -> None:
+        """Remove everything of this run on the engine, and wait for it. Idempotent; says what could not be removed
+        by raising EngineError after trying all."""
+
+
+class Executor(Protocol):
+    """A place where containers (or, for trusted use, processes) run."""
+
+    @property
+    def name(self) -> str:
+        """docker | process | scripted"""
+
+    def probe(self) -> ExecutorInfo:
+        """Ask what is there; raises EngineUnreachableError with a remedy."""
+
+    def open(self, run: RunIdentity, *, lanes: int) -> Session:
+        """A session for a run with at most `lanes` stages at a time. Returns at once; may warm up behind the scenes."""
+
+    def leftovers(self, installation: str) -> tuple[Leftover, ...]:
+        """Objects of runs (never of targets) that carry this installation's label."""
+
+    def remove(self, leftovers: tuple[Leftover, ...]) -> None:
+        """Remove them; running containers are killed. Raises EngineError naming what stayed."""

@@ -1,0 +1,36 @@
+"""Who watches a run: the terminal, the JSON stream, the recorder."""
+
+from __future__ import annotations
+
+from typing import Protocol
+
+from pipeline.model.outcome import Outcome
+from pipeline.model.plan import Plan
+from pipeline.model.run import Attempt, Run, StageRun
+from pipeline.model.status import StageState
+
+
+class Observer(Protocol):
+    """Told of a run as it happens. Calls come from several threads, but one at a time and in order; they must be
+    quick and must not raise."""
+
+    def run_started(self, run: Run, plan: Plan) -> None:
+        """The run exists; its `number` is 0 until `run_numbered`."""
+
+    def run_numbered(self, run: Run) -> None:
+        """The records gave the run its number."""
+
+    def stage_moved(self, run: str, stage: StageRun, state: StageState) -> None:
+        """A stage changed its state (not to done)."""
+
+    def stage_output(self, run: str, stage: str, attempt: int, text: bytes) -> None:
+        """Masked whole lines of a stage, each ended by a newline, without times."""
+
+    def attempt_finished(self, run: str, stage: StageRun, attempt: Attempt) -> None:
+        """An attempt ended; another may follow."""
+
+    def stage_finished(self, run: str, stage: StageRun, outcome: Outcome) -> None:
+        """A stage is done."""
+
+    def run_finished(self, run: Run) -> None:
+        """The run is done or parked; nothing follows."""

@@ -1,0 +1,88 @@
+"""What is remembered: runs, releases, promotions and the ledger."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Protocol
+
+from pipeline.model.plan import Plan
+from pipeline.model.release import LedgerEntry, Promotion, Release
+from pipeline.model.run import Run, StageRun
+from pipeline.model.status import Conclusion, RunState
+from pipeline.model.value import Value
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class RunFilter:
+    """Which runs to list: empty fields say nothing; newest first, at most `limit`."""
+
+    repository: str = ""
+    branch: str = ""
+    state: RunState | None = None
+    conclusion: Conclusion | None = None
+    limit: int = 20
+
+
+class Records(Protocol):
+    """The database of one installation. Safe for several threads and processes; every method is one transaction.
+
+    Errors that may leave: RecordsError, DiskFullError, NotFoundError.
+    """
+
+    def create_run(self, run: Run, plan: Plan) -> int:
+        """Store a new run with its plan; returns its number within its repository (`run.number` is ignored)."""
+
+    def update_run(
+        self,
+        run: str,
+        *,
+        state: RunState,
+        conclusion: Conclusion | None = None,
+        finished: datetime | None = None,
+    ) -> None:
+        """Move a run on. A run that is done is not changed again."""
+
+    def save_stage(self, run: str, stage: StageRun) -> None:
+        """Store a stage run with its attempts and products, replacing what was known of it."""
+
+    def find_run(self, reference: str, *, repository: str = "") -> Run:
+        """By id, unique prefix of an id (4 or more), number in the repository, or `last`. NotFoundError else."""
+
+    def runs(self, chosen: RunFilter) -> Sequence[Run]:
+        """Runs without their stages' products, newest first."""
+
+    def plan(self, run: str) -> Mapping[str, Value]:
+        """The stored plan of a run, as JSON."""
+
+    def save_release(self, release: Release) -> None:
+        """Store a release; nothing happens when it is known."""
+
+    def find_release(self, reference: str) -> Release:
+        """By id, unique prefix of its hex digits, or name (newest wins). NotFoundError else."""
+
+    def releases(self, *, repository: str = "", limit: int = 50) -> Sequence[Release]:
+        """Newest first."""
+
+    def save_promotion(
+        self, promotion: Promotion, *, actor: str, action: str, data: Mapping[str, Value]
+    ) -> LedgerEntry:
+        """Store a promotion's state and append the ledger entry that says so, in one transaction."""
+
+    def promotions(
+        self, *, repository: str = "", environment: str = "", release: str = "", limit: int = 50
+    ) -> Sequence[Promotion]:
+        """Newest first."""
+
+    def ledger(self, *, after: int = 0, limit: int = 1000) -> Sequence[LedgerEntry]:
+        """Entries in order, from the one behind seq `after`."""
+
+    def referenced_blobs(self) -> frozenset[str]:
+        """Digests that some record still names."""
+
+    def stage_seconds(self, repository: str, *, runs: int = 20) -> Mapping[str, float]:
+        """Median seconds of each stage over the latest succeeded stage runs."""
+
+    def close(self) -> None:
+        """Give connections back."""

@@ -1,0 +1,35 @@
+"""Blobs by digest: logs, artifacts and reports."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator
+from pathlib import Path
+from typing import IO, Protocol
+
+
+class Storage(Protocol):
+    """Content-addressed blobs. Safe for several threads and processes; a half-written blob is never seen.
+
+    Errors that may leave: StorageError, DiskFullError, NotFoundError (open).
+    """
+
+    def put(self, content: IO[bytes] | Iterable[bytes]) -> tuple[str, int]:
+        """Store and return (`sha256:…`, size in bytes)."""
+
+    def adopt(self, path: Path, digest: str) -> None:
+        """Take a finished file of the same file system whose digest is known; the path is gone afterwards."""
+
+    def open(self, digest: str) -> IO[bytes]:
+        """Read a blob; its digest is checked when it was read to the end (StorageError if it is damaged)."""
+
+    def has(self, digest: str) -> bool:
+        """Whether it is there."""
+
+    def size(self, digest: str) -> int:
+        """Bytes; NotFoundError when it is not there."""
+
+    def digests(self) -> Iterator[str]:
+        """All blobs."""
+
+    def delete(self, digest: str) -> None:
+        """Drop a blob; nothing happens when it is not there."""

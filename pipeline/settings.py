@@ -1,0 +1,176 @@
+"""Settings of this machine: a TOML file and `ECLUSE_…` variables collapse into one frozen value."""
+
+from __future__ import annotations
+
+import os
+import tomllib
+import uuid
+from collections.abc import Mapping
+from dataclasses import dataclass, field, fields, replace
+from pathlib import Path
+from types import MappingProxyType
+from typing import Any
+
+from pipeline.errors import SettingsError
+
+PROXY_VARIABLES = ("HTTP_PROXY", "HTTPS_PROXY", "NO_PROXY", "http_proxy", "https_proxy", "no_proxy")
+CERTIFICATE_VARIABLES = (
+    "SSL_CERT_FILE",
+    "PIP_CERT",
+    "REQUESTS_CA_BUNDLE",
+    "CURL_CA_BUNDLE",
+    "GIT_SSL_CAINFO",
+    "NODE_EXTRA_CA_CERTS",
+)
+CERTIFICATES_PATH = "/etc/ecluse/certificates.crt"
+"""Where a stage finds the host's certificate bundle."""
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Settings:
+    """What the operator of a machine decides. Sizes in bytes, times in seconds."""
+
+    home: Path
+    executor: str = "docker"
+    parallel: int = 4
+    stage_timeout: float = 3600.0
+    run_timeout: float = 6 * 3600.0
+    grace: float = 10.0
+    after_budget: float = 120.0
+    """For `after:` commands and for stages that run although the run is being stopped."""
+    cpu: float | None = None
+    memory: int | None = None
+    pids: int = 4096
+    log_limit: int = 100 * 1024 * 1024
+    certificates: str = ""
+    """A PEM bundle of this host that every stage and every build gets; "" = none, `auto` = the host's own."""
+    proxy: Mapping[str, str] = field(default_factory=dict)
+    """Proxy variables that every stage and every build gets."""
+    workspace: str = "auto"
+    """auto | overlay | copy"""
+    builder: str = "auto"
+    """auto | buildkit | classic"""
+    scanner_base: str = "python:3.12-slim"
+    """The image on which the scanners are installed, once."""
+    docker_host: str = ""
+    """Engine address; "" = DOCKER_HOST or the default socket."""
+    database: str = ""
+    """SQLAlchemy URL; "" = SQLite under `home`."""
+
+    @property
+    def installation(self) -> str:
+        """The id of this installation, made once and kept in `home/installation`; labels carry it."""
+        return installation_id(self.home)
+
+
+def default_home(environment: Mapping[str, str]) -> Path:
+    """`ECLUSE_HOME`, else `$XDG_STATE_HOME/ecluse`, else `~/.local/state/ecluse`."""
+    if environment.get("ECLUSE_HOME"):
+        return Path(environment["ECLUSE_HOME"]).expanduser().absolute()
+    state = environment.get("XDG_STATE_HOME")
+    base = Path(state) if state else Path(environment.get("HOME", "~")).expanduser() / ".local" / "state"
+    return base / "ecluse"
+
+
+def installation_id(home: Path) -> str:
+    """Read or make the installation's id (32 hex digits); two first commands at once agree on one."""
+    path = home / "installation"
+    try:
+        return path.read_text().strip()
+    except FileNotFoundError:
+        pass
+    try:
+        home.mkdir(parents=True, exist_ok=True, mode=0o700)
+        draft = home / f".installation.{os.getpid()}"
+        draft.write_text(uuid.uuid4().hex + "\n")
+        try:
+            path.hardlink_to(draft)
+        except FileExistsError:
+            pass
+        finally:
+            draft.unlink()
+        return path.read_text().strip()
+    except OSError as error:
+        raise SettingsError(
+            f"cannot write {path}: {error.strerror}",
+            hint="make the folder writable, or point ECLUSE_HOME to one that is",
+        ) from error
+
+
+def load_settings(environment: Mapping[str, str]) -> Settings:
+    """Settings from `ECLUSE_CONFIG`, else `home/config.toml`, overridden by `ECLUSE_<NAME>` variables.
+
+    Raises SettingsError with the file and key for an unknown key, a wrong type or broken TOML.
+    """
+    home = default_home(environment)
+    settings = Settings(home=home)
+    path = Path(environment.get("ECLUSE_CONFIG", home / "config.toml"))
+    if path.exists():
+        settings = _apply(settings, _read(path), str(path))
+    variables = {
+        name: environment[variable]
+        for name in (item.name for item in fields(Settings))
+        if (variable := f"ECLUSE_{name.upper()}") in environment and name not in ("home", "proxy")
+    }
+    return _apply(settings, variables, "environment")
+
+
+def _read(path: Path) -> Mapping[str, object]:
+    try:
+        return tomllib.loads(path.read_text())
+    except (OSError, UnicodeDecodeError) as error:
+        raise SettingsError(f"cannot read {path}: {error}", hint="check its permissions") from error
+    except tomllib.TOMLDecodeError as error:
+        raise SettingsError(f"{path}: {error}", hint="mend the TOML at that place") from error
+
+
+def _apply(settings: Settings, values: Mapping[str, object], where: str) -> Settings:
+    known = {item.name: str(item.type) for item in fields(Settings) if item.name != "home"}
+    for name, value in values.items():
+        if name not in known:
+            raise SettingsError(
+                f"{where}: unknown setting '{name}'", hint="known settings: " + ", ".join(sorted(known))
+            )
+        converted: Any = _convert(name, known[name], value, where)
+        settings = replace(settings, **{name: converted})
+    return settings
+
+
+def _convert(name: str, kind: str, value: object, where: str) -> object:
+    wrong = SettingsError(f"{where}: setting '{name}' is {value!r}, which is not {kind}", hint="correct the value")
+    if kind.startswith("Mapping"):
+        if not isinstance(value, dict) or not all(isinstance(item, str) for item in value.values()):
+            raise wrong
+        return MappingProxyType(dict(value))
+    if kind.startswith("str"):
+        if not isinstance(value, str):
+            raise wrong
+        return value
+    if isinstance(value, bool) or not isinstance(value, int | float | str):
+        raise wrong
+    try:
+        return float(value) if kind.startswith("float") else int(value)
+    except ValueError:
+        raise wrong from None
+
+
+def stage_environment(settings: Settings, environment: Mapping[str, str]) -> Mapping[str, str]:
+    """Proxy variables that stages get: those of the settings, else those of the host where `proxy` is empty."""
+    if settings.proxy:
+        return settings.proxy
+    return {name: environment[name] for name in PROXY_VARIABLES if environment.get(name)}
+
+
+def certificate_bundle(settings: Settings) -> Path | None:
+    """The PEM bundle that stages get, or None. Raises SettingsError when the named file does not exist."""
+    if not settings.certificates:
+        return None
+    if settings.certificates == "auto":
+        candidates = (os.environ.get("SSL_CERT_FILE", ""), "/etc/ssl/certs/ca-certificates.crt")
+        return next((Path(item) for item in candidates if item and Path(item).is_file()), None)
+    path = Path(settings.certificates).expanduser()
+    if not path.is_file():
+        raise SettingsError(
+            f"setting 'certificates': {path} does not exist", hint="name a PEM file of this host, or 'auto'"
+        )
+    return path
