@@ -1,0 +1,47 @@
+# Écluse: every target sets up what it needs, once. `make help` lists them.
+SHELL := /bin/bash
+.ONESHELL:
+.SHELLFLAGS := -euo pipefail -c
+MAKEFLAGS += --no-print-directory --no-builtin-rules
+.DEFAULT_GOAL := help
+.PHONY: help demo test check bench soak down
+
+environment := ./tests/environment/environment.sh
+run := $(environment) run --
+
+help: ## what there is
+	@awk -F ':.*## ' '/^[a-z]+:.*## / { printf "make %-7s %s\n", $$1, $$2 }' Makefile
+
+demo: ## from a commit to a verified deployment, with the example application; stays up until `make down`
+	@$(environment) python >/dev/null
+	if [ ! -x examples/demo.sh ]; then echo "make demo: examples/demo.sh is missing from this checkout" >&2; exit 2; fi
+	$(environment) up >/dev/null
+	variables=$$($(environment) env)
+	eval "$$variables"
+	PATH="$$PWD/.venv/bin:$$PATH" exec ./examples/demo.sh
+
+test: ## all tests, in an environment that is taken down again if it was not there before
+	@python=$$($(environment) python)
+	$(run) "$$python" -m pytest tests/unit tests/contracts tests/e2e $(ARGS)
+
+check: ## formatting, lint, types, floors
+	@$(environment) python >/dev/null
+	source .venv/bin/activate
+	ruff check .
+	ruff format --check .
+	mypy
+	lint-imports
+
+bench: ## the figures against the plain docker command
+	@python=$$($(environment) python)
+	$(run) "$$python" tests/bench/run.py $(ARGS)
+
+soak: ## long fault tests
+	@python=$$($(environment) python)
+	$(run) "$$python" -m pytest tests/soak $(ARGS)
+
+down: ## remove what the demo left, and stop what was started for it
+	@variables=$$($(environment) env 2>/dev/null || true)
+	eval "$$variables"
+	if [ -n "$$variables" ] && [ -x examples/demo.sh ]; then PATH="$$PWD/.venv/bin:$$PATH" ./examples/demo.sh down; fi
+	$(environment) down

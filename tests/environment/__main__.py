@@ -1,0 +1,169 @@
+"""The commands of `environment.sh`."""
+
+from __future__ import annotations
+
+import os
+import shutil
+import signal
+import subprocess
+import sys
+from types import FrameType
+
+from . import engine, images, leftovers, processes, registry, session, virtualenv
+from .places import CHECKOUT, SCRIPT, find
+from .progress import Unavailable, privileged
+
+USAGE = f"""{SCRIPT} COMMAND
+
+  up               bring up what is missing: packages, engine, base images, registry; it stays up until `down`
+  down             stop what `up` started, and nothing else; the image cache is kept
+  status           what is up, and where the cache is
+  env              shell lines with the addresses (for `eval`), once it is up
+  python           make the virtualenv .venv and install the project into it; prints its interpreter
+  images           bring up the engine and the images only
+  run -- COMMAND   everything up, COMMAND, then stop what was started for it and verify that nothing of ours is left
+  purge            `down`, then remove the cache as well
+
+  ECLUSE_ENV_DIR   cache and state (default: ecluse-env in the user's cache folder)
+  DOCKER_HOST      an engine to use; it is left alone"""
+
+
+def main() -> int:
+    """Runs one command; its exit code."""
+    command, rest = (sys.argv[1:2] or ["help"])[0], sys.argv[2:]
+    commands = {
+        "up": _up,
+        "down": _down,
+        "status": _status,
+        "env": _env,
+        "python": _python,
+        "images": _images,
+        "purge": _purge,
+    }
+    try:
+        if command == "run":
+            return _run(rest[1:] if rest[:1] == ["--"] else rest)
+        if command in commands:
+            return commands[command]()
+    except (Unavailable, PermissionError) as error:
+        print(f"environment: {error}", file=sys.stderr)
+        return 2
+    except KeyboardInterrupt:
+        return 130
+    print(USAGE)
+    return 0 if command in ("help", "-h", "--help") else 2
+
+
+def _line(part: str, state: str, what: str) -> None:
+    print(f"{part:<9} {state:<8} {what}")
+
+
+def _up() -> int:
+    places = find()
+    facts = session.up(places, keep=True)
+    _line(
+        "engine",
+        "started" if "engine" in facts.started else "used",
+        f"{facts.engine.url} ({facts.engine.version})",
+    )
+    for image in images.IMAGES:
+        _line("image", "imported" if image.name in facts.started else "used", image.name)
+    _line("registry", "started" if "registry" in facts.started else "used", facts.registry)
+    return 0
+
+
+def _down() -> int:
+    places = find()
+    for line in session.down(places) or ["nothing of ours was up"]:
+        print(f"environment: {line}")
+    return 0
+
+
+def _status() -> int:
+    places = find()
+    try:
+        found = engine.find(places)
+    except Unavailable as error:
+        found = None
+        print(f"environment: {error}", file=sys.stderr)
+    if found:
+        _line("engine", "ours" if found.ours else "foreign", f"{found.url} ({found.version})")
+    else:
+        _line("engine", "down", "")
+    identity = processes.recall(places.state / "registry.json")
+    port = places.state / "registry.port"
+    up = identity and port.exists() and registry.answers(int(port.read_text()))
+    _line("registry", "ours" if up else "down", f"127.0.0.1:{port.read_text()}" if up else "")
+    held = ["an earlier `up`"] if (places.state / "keep").exists() else []
+    held += [f"process {pid}" for pid in session.users(places)]
+    _line("held by", "", ", ".join(held) or "nobody")
+    _line(
+        "cache",
+        "",
+        f"{places.root} ({session.cache_size(places.root) >> 20} MiB; `{SCRIPT} purge` removes it)",
+    )
+    return 0 if found and up else 3
+
+
+def _env() -> int:
+    places = find()
+    if not places.facts.exists():
+        raise Unavailable(f"nothing is up: {SCRIPT} up")
+    print(places.facts.read_text(), end="")
+    return 0
+
+
+def _python() -> int:
+    virtualenv.provide(find())
+    print(virtualenv.PYTHON)
+    return 0
+
+
+def _images() -> int:
+    places = find()
+    with session.locked(places):
+        found = engine.find(places) or engine.neighbour() or engine.start(places)
+        (places.state / "keep").touch()
+        images.provide(places, found.url)
+    print(*(image.name for image in images.IMAGES), sep="\n")
+    return 0
+
+
+def _run(command: list[str]) -> int:
+    """Runs a command in the environment; its exit code, or 1 if it left something of ours behind."""
+    if not command:
+        raise Unavailable("run: which command?")
+    with session.held() as facts:
+        before = leftovers.survey(facts.engine.url)
+        child = subprocess.Popen(command, env={**os.environ, **facts.variables()})
+
+        def forward(number: int, _frame: FrameType | None) -> None:
+            child.send_signal(number)
+
+        # A terminal's Ctrl-C reaches the child by itself; a signal for us alone is handed on. We stay to clean up.
+        signal.signal(signal.SIGINT, signal.SIG_IGN if sys.stdin.isatty() else forward)
+        signal.signal(signal.SIGTERM, forward)
+        code = child.wait()
+        left = leftovers.survey(facts.engine.url) - before
+        for thing in sorted(left):
+            print(f"environment: left behind on the engine: {thing}", file=sys.stderr)
+    return (128 - code if code < 0 else code) or int(bool(left))
+
+
+def _purge() -> int:
+    places = find()
+    _down()
+    if session.users(places):
+        return 1
+    shutil.rmtree(places.root, ignore_errors=True)
+    if places.root.exists():
+        subprocess.run([*privileged(), "rm", "-rf", "--one-file-system", "--", str(places.root)])
+    if places.sockets != places.root:
+        shutil.rmtree(places.sockets, ignore_errors=True)
+    print(f"environment: removed {places.root}")
+    return 0
+
+
+if __name__ == "__main__":
+    sys.path.insert(0, str(CHECKOUT / "tests"))
+    sys.exit(main())
