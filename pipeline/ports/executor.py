@@ -66,14 +66,13 @@ class Session(Protocol):
         *,
         output: Output,
         cancel: Cancellation,
-        secrets: Mapping[str, str],
         stdin: bytes = b"",
     ) -> Exit:
         """Run a container to its end and return how it ended.
 
         First looks for its own container by name and attaches if the digest of the specification matches.
-        `stdin` is written to the process and closed. `secrets` are values by variable name: given to the process
-        as environment without showing in the engine's records. On cancel: SIGTERM, the grace period, SIGKILL,
+        `stdin` is written to the process and closed; nothing of it shows in the engine's records, so this is how
+        secrets arrive. On cancel: SIGTERM, the grace period, SIGKILL,
         and an Exit with `cancelled`. When it returns, all output has been written. Removal may happen later,
         behind the scenes, at the latest in `close`.
         """
