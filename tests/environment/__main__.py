@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import secrets
 import shutil
 import signal
 import subprocess
@@ -133,9 +134,14 @@ def _run(command: list[str]) -> int:
     """Runs a command in the environment; its exit code, or 1 if it left something of ours behind."""
     if not command:
         raise Unavailable("run: which command?")
+    mark = secrets.token_hex(6)
     with session.held() as facts:
-        before = leftovers.survey(facts.engine.url)
-        child = subprocess.Popen(command, env={**os.environ, **facts.variables()})
+        url = facts.engine.url
+        # Nobody else uses an engine that was started for us: there, everything that is left is ours.
+        scope = None if "engine" in facts.started else mark
+        before = leftovers.objects(url, scope)
+        variables = {**os.environ, **facts.variables(), leftovers.MARK: mark}
+        child = subprocess.Popen(command, env=variables)
 
         def forward(number: int, _frame: FrameType | None) -> None:
             child.send_signal(number)
@@ -144,10 +150,14 @@ def _run(command: list[str]) -> int:
         signal.signal(signal.SIGINT, signal.SIG_IGN if sys.stdin.isatty() else forward)
         signal.signal(signal.SIGTERM, forward)
         code = child.wait()
-        left = leftovers.survey(facts.engine.url) - before
-        for thing in sorted(left):
-            print(f"environment: left behind on the engine: {thing}", file=sys.stderr)
-    return (128 - code if code < 0 else code) or int(bool(left))
+        left = {name: kind for name, kind in leftovers.objects(url, scope).items() if name not in before}
+        for name, kind in left.items():
+            print(f"environment: left behind on the engine: {kind} {name}", file=sys.stderr)
+        leftovers.remove(url, left)
+        alive = leftovers.processes(mark)
+        for pid, words in alive.items():
+            print(f"environment: left behind: process {pid} {words}", file=sys.stderr)
+    return (128 - code if code < 0 else code) or int(bool(left or alive))
 
 
 def _purge() -> int:

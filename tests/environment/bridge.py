@@ -23,9 +23,7 @@ def remember(file: Path) -> None:
             {
                 "bridges": _bridges(),
                 "chains": any(rule.startswith("-N DOCKER") for rule in rules),
-                "policy": next(
-                    (rule.split()[2] for rule in rules if rule.startswith("-P FORWARD")), "ACCEPT"
-                ),
+                "policy": next((rule.split()[2] for rule in rules if rule.startswith("-P FORWARD")), "ACCEPT"),
                 "forwarding": FORWARDING.read_text().strip(),
             }
         )

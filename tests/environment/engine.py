@@ -195,9 +195,7 @@ def _read_pid(file: Path) -> int | None:
 def _is_ours(pid: int, name: str, places: Places) -> bool:
     """Whether this pid is that program with our folders in its arguments: a pid file alone proves nothing."""
     words = processes.command_line(pid)
-    return (
-        bool(words) and Path(words[0]).name == name and any(str(places.sockets) in word for word in words[1:])
-    )
+    return bool(words) and Path(words[0]).name == name and any(str(places.sockets) in word for word in words[1:])
 
 
 def _clear_the_way(places: Places) -> None:
@@ -234,9 +232,7 @@ def _remove(path: Path) -> None:
         else:
             path.unlink(missing_ok=True)
     except PermissionError:
-        subprocess.run(
-            [*privileged(), "rm", "-rf", "--one-file-system", "--", str(path)], capture_output=True
-        )
+        subprocess.run([*privileged(), "rm", "-rf", "--one-file-system", "--", str(path)], capture_output=True)
 
 
 def _host_needs() -> dict[str, str]:

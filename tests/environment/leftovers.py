@@ -1,31 +1,75 @@
-"""What Écluse has left on an engine: everything that it makes there carries a label."""
+"""What a test session has left behind: objects on the engine, and processes."""
 
 from __future__ import annotations
 
+import json
 import os
 import subprocess
+import time
+from pathlib import Path
 
-# The label that names the installation an object belongs to.
+# The label that names the installation an object belongs to (pipeline/model/identity.py).
 LABEL = "io.ecluse.installation"
+# Every process of a session inherits this variable; every installation made by a session's tests ends with its value.
+MARK = "ECLUSE_TEST_SESSION"
 KINDS = {
-    "container": ("ps", "--all", "--no-trunc", "--format", "{{.ID}} {{.Names}}"),
-    "volume": ("volume", "ls", "--format", "{{.Name}}"),
-    "network": ("network", "ls", "--no-trunc", "--format", "{{.ID}} {{.Name}}"),
-    "image": ("images", "--no-trunc", "--format", "{{.ID}} {{.Repository}}:{{.Tag}}"),
+    "container": ("ps", "--all", "--no-trunc"),
+    "volume": ("volume", "ls"),
+    "network": ("network", "ls", "--no-trunc"),
 }
+REMOVE = {
+    "container": ("rm", "--force", "--volumes"),
+    "volume": ("volume", "rm", "--force"),
+    "network": ("network", "rm"),
+}
+OWN_NETWORKS = ("bridge", "host", "none")
 
 
-def survey(url: str, installation: str | None = None) -> set[str]:
-    """Everything labelled on the engine, one line each: of one installation, or of all of them."""
-    label = LABEL if installation is None else f"{LABEL}={installation}"
-    found = set()
+def objects(url: str, mark: str | None) -> dict[str, str]:
+    """Containers, volumes and networks on the engine, name → kind: those of one session, or all for None."""
+    found = {}
     for kind, words in KINDS.items():
-        reply = subprocess.run(
-            ["docker", *words[:-2], "--filter", f"label={label}", *words[-2:]],
-            env={**os.environ, "DOCKER_HOST": url},
-            capture_output=True,
-            text=True,
-            check=True,
-        )
-        found |= {f"{kind} {line}" for line in reply.stdout.splitlines() if line.strip()}
+        filters = [] if mark is None else ["--filter", f"label={LABEL}"]
+        for line in _docker(url, *words, *filters, "--format", "{{json .}}").splitlines():
+            item = json.loads(line)
+            name = item.get("Names") or item["Name"]
+            labels = dict(pair.partition("=")[::2] for pair in item.get("Labels", "").split(","))
+            if kind == "network" and name in OWN_NETWORKS:
+                continue
+            if mark is None or labels.get(LABEL, "").endswith(mark):
+                found[name] = kind
     return found
+
+
+def remove(url: str, left: dict[str, str]) -> None:
+    """Removes objects that were found left behind, containers first."""
+    for kind, words in REMOVE.items():
+        for name in (name for name, its in left.items() if its == kind):
+            subprocess.run(["docker", *words, name], env={**os.environ, "DOCKER_HOST": url}, capture_output=True)
+
+
+def processes(mark: str, *, within: float = 3.0) -> dict[int, str]:
+    """Processes of a session other than this one that still run after `within` seconds: pid → command line."""
+    deadline = time.monotonic() + within
+    while (found := _marked(mark)) and time.monotonic() < deadline:
+        time.sleep(0.05)
+    return found
+
+
+def _marked(mark: str) -> dict[int, str]:
+    wanted, found = f"{MARK}={mark}".encode(), {}
+    for entry in Path("/proc").iterdir():
+        if not entry.name.isdigit() or int(entry.name) == os.getpid():
+            continue
+        try:
+            if wanted in (entry / "environ").read_bytes().split(b"\0"):
+                found[int(entry.name)] = (entry / "cmdline").read_bytes().replace(b"\0", b" ").decode(errors="replace")
+        except OSError:
+            continue
+    return found
+
+
+def _docker(url: str, *words: str) -> str:
+    return subprocess.run(
+        ["docker", *words], env={**os.environ, "DOCKER_HOST": url}, capture_output=True, text=True, check=True
+    ).stdout

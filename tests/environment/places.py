@@ -54,7 +54,5 @@ def find() -> Places:
     for folder in (root, sockets, root / "state"):
         folder.mkdir(parents=True, exist_ok=True, mode=0o700)
         if folder.stat().st_uid != os.getuid():
-            raise PermissionError(
-                f"{folder} belongs to another user; set ECLUSE_ENV_DIR to a folder of your own"
-            )
+            raise PermissionError(f"{folder} belongs to another user; set ECLUSE_ENV_DIR to a folder of your own")
     return Places(root=root, sockets=sockets)

@@ -91,8 +91,6 @@ def stop(identity: Identity, *, grace: float) -> None:
         except ProcessLookupError:
             return
         except PermissionError:
-            subprocess.run(
-                [*privileged(), "kill", f"-{number.value}", str(identity.pid)], capture_output=True
-            )
+            subprocess.run([*privileged(), "kill", f"-{number.value}", str(identity.pid)], capture_output=True)
         if wait(identity, seconds=seconds):
             return

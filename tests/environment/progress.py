@@ -45,9 +45,7 @@ def call(
             words, stdin=subprocess.DEVNULL, stdout=sink, stderr=sink, env={**os.environ, **(env or {})}
         ).returncode
     if code:
-        raise Unavailable(
-            f"`{' '.join(words)}` ended with {code}\n{tail(log, start=start)}\nWhole log: {log}\n{hint}"
-        )
+        raise Unavailable(f"`{' '.join(words)}` ended with {code}\n{tail(log, start=start)}\nWhole log: {log}\n{hint}")
 
 
 def tail(log: Path, *, start: int = 0, lines: int = 15) -> str:
@@ -66,10 +64,7 @@ def privileged() -> list[str]:
     if os.getuid() == 0:
         return []
     try:
-        if (
-            subprocess.run(["sudo", "-n", "true"], stdin=subprocess.DEVNULL, capture_output=True).returncode
-            == 0
-        ):
+        if subprocess.run(["sudo", "-n", "true"], stdin=subprocess.DEVNULL, capture_output=True).returncode == 0:
             return ["sudo", "-n", "--"]
     except FileNotFoundError:
         pass

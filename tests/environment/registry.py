@@ -2,18 +2,20 @@
 
 from __future__ import annotations
 
-import os
+import json
 import shutil
-import socket
 import subprocess
 import time
 import urllib.error
 import urllib.request
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 from . import packages, processes
 from .places import Places
 from .progress import Unavailable, step, tail
+from .servers import READY_WITHIN, free_port, program, server_environment, serving
 
 USUAL_PORT = 5555
 USER, PASSWORD = "lock-keeper", "open-sluice"
@@ -21,59 +23,31 @@ USER, PASSWORD = "lock-keeper", "open-sluice"
 LOGIN = f"{USER}:$2b$05$gF9igcDy9sjATsoGeTJhHeGm49olLM4YNI9wVVFOyompHD.xvWmmC\n"
 
 
-def free_port(preferred: int = 0) -> int:
-    """A loopback TCP port that nobody listens on: the preferred one if it can be had."""
-    for port in (preferred, 0):
-        with socket.socket() as probe:
-            probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
-            try:
-                probe.bind(("127.0.0.1", port))
-            except OSError:
-                continue
-            return int(probe.getsockname()[1])
-    raise Unavailable("no free TCP port on 127.0.0.1")
-
-
-def serve(folder: Path, port: int, *, login: bool) -> subprocess.Popen[bytes]:
-    """Starts a registry with all its files in `folder` and returns once it answers."""
-    program = packages.locate("docker-registry")
-    if program is None:
-        raise Unavailable(
-            "docker-registry is missing: apt-get install --no-install-recommends docker-registry"
-        )
+def configure(folder: Path, port: int, *, login: bool) -> list[str]:
+    """Writes a registry's configuration, with all its files in `folder`; the command that runs it."""
+    path = program("docker-registry", "docker-registry")
     folder.mkdir(parents=True, exist_ok=True)
-    config, log = folder / "config.json", folder / "registry.log"
-    # JSON is YAML too, and needs no care with quotes.
-    auth = (
-        f', "auth": {{"htpasswd": {{"realm": "ecluse", "path": {_quoted(folder / "htpasswd")}}}}}'
-        if login
-        else ""
-    )
-    (folder / "htpasswd").write_text(LOGIN)
-    config.write_text(
-        f'{{"version": 0.1, "log": {{"level": "warn"}}, "http": {{"addr": "127.0.0.1:{port}"}}, '
-        f'"storage": {{"filesystem": {{"rootdirectory": {_quoted(folder / "data")}}}, '
-        f'"delete": {{"enabled": true}}}}{auth}}}\n'
-    )
-    with log.open("wb") as sink:
-        # Its own environment would be read as configuration: REGISTRY_… of the user's is not ours.
-        env = {name: value for name, value in os.environ.items() if not name.startswith("REGISTRY_")}
-        child = subprocess.Popen(
-            [program, "serve", str(config)],
-            stdin=subprocess.DEVNULL,
-            stdout=sink,
-            stderr=sink,
-            start_new_session=True,
-            env=env,
-        )
-    deadline = time.monotonic() + 20
-    while not answers(port):
-        if child.poll() is not None or time.monotonic() > deadline:
-            child.kill()
-            child.wait()
-            raise Unavailable(f"the registry did not start on 127.0.0.1:{port}\n{tail(log)}")
-        time.sleep(0.02)
-    return child
+    settings: dict[str, object] = {
+        "version": 0.1,
+        "log": {"level": "warn"},
+        "http": {"addr": f"127.0.0.1:{port}"},
+        "storage": {"filesystem": {"rootdirectory": str(folder / "data")}, "delete": {"enabled": True}},
+    }
+    if login:
+        (folder / "htpasswd").write_text(LOGIN)
+        settings["auth"] = {"htpasswd": {"realm": "ecluse", "path": str(folder / "htpasswd")}}
+    config = folder / "config.json"
+    config.write_text(json.dumps(settings))  # JSON is YAML too
+    return [path, "serve", str(config)]
+
+
+@contextmanager
+def with_login(folder: Path) -> Iterator[str]:
+    """A registry of its own that wants USER and PASSWORD; its address."""
+    port = free_port()
+    command = configure(folder, port, login=True)
+    with serving(command, log=folder / "registry.log", ready=lambda: answers(port)):
+        yield f"127.0.0.1:{port}"
 
 
 def answers(port: int) -> bool:
@@ -99,7 +73,7 @@ def provide(places: Places) -> tuple[str, bool]:
     packages.install(packages.missing({"docker-registry": "docker-registry"}), places)
     with step("starting a registry"):
         port = free_port(USUAL_PORT)
-        child = serve(places.root / "registry", port, login=False)
+        child = _start(places.root / "registry", port)
         remembered.write_text(str(port))
         processes.remember(places.state / "registry.json", child.pid)
     return f"127.0.0.1:{port}", True
@@ -116,5 +90,23 @@ def stop(places: Places) -> bool:
     return identity is not None
 
 
-def _quoted(path: Path) -> str:
-    return '"' + str(path).replace("\\", "\\\\").replace('"', '\\"') + '"'
+def _start(folder: Path, port: int) -> subprocess.Popen[bytes]:
+    """Starts a registry that outlives us, and returns once it answers."""
+    command, log = configure(folder, port, login=False), folder / "registry.log"
+    with log.open("wb") as sink:
+        child = subprocess.Popen(
+            command,
+            stdin=subprocess.DEVNULL,
+            stdout=sink,
+            stderr=sink,
+            env=server_environment(),
+            start_new_session=True,
+        )
+    deadline = time.monotonic() + READY_WITHIN
+    while not answers(port):
+        if child.poll() is not None or time.monotonic() > deadline:
+            child.kill()
+            child.wait()
+            raise Unavailable(f"the registry did not start on 127.0.0.1:{port}\n{tail(log)}")
+        time.sleep(0.02)
+    return child

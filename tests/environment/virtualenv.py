@@ -31,9 +31,7 @@ def provide(places: Places) -> bool:
         if subprocess.run([sys.executable, "-c", "import ensurepip, venv"], capture_output=True).returncode:
             wanted.append("python3-venv")
         packages.install(wanted, places)
-        hint = (
-            "It needs a Python package index that can be reached (PyPI, or the one in pip's configuration)."
-        )
+        hint = "It needs a Python package index that can be reached (PyPI, or the one in pip's configuration)."
         with step("making the virtualenv and installing the project into it, once"):
             if not _works():
                 call([sys.executable, "-m", "venv", "--clear", VENV], log=places.log, hint=hint)
@@ -72,9 +70,7 @@ def _works() -> bool:
     """Whether there is a virtualenv that was made at this very place and still has its Python and pip."""
     if not PYTHON.exists():
         return False
-    probe = subprocess.run(
-        [PYTHON, "-c", "import pip, sys; print(sys.prefix)"], capture_output=True, text=True
-    )
+    probe = subprocess.run([PYTHON, "-c", "import pip, sys; print(sys.prefix)"], capture_output=True, text=True)
     script = VENV / "bin/pip"
     here = script.exists() and os.fsencode(VENV) in script.read_bytes()[:400]
     return probe.returncode == 0 and here

@@ -1,0 +1,214 @@
+"""What tests stand on: a real engine, real images, real servers, real git and the real command."""
+
+from __future__ import annotations
+
+import os
+import secrets
+import shutil
+import sys
+import tempfile
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import ExitStack, contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+
+import pytest
+
+sys.path.insert(0, str(Path(__file__).resolve().parent))
+
+from environment import leftovers as traces
+from environment import nagios as nagios_server
+from environment import prometheus as prometheus_server
+from environment import registry as registry_server
+from environment import repository
+from environment import session as environment_session
+from environment.command import Command
+from environment.nagios import Nagios, Nsca
+from environment.progress import Unavailable
+from environment.prometheus import Prometheus, Pushgateway
+from environment.repository import Repository
+from environment.session import Facts
+
+MARK = os.environ.setdefault(traces.MARK, secrets.token_hex(6))
+
+
+@contextmanager
+def _or_say_what_is_missing() -> Iterator[None]:
+    """A part that cannot be had fails the test that needs it, with what to do; it is never skipped."""
+    try:
+        yield
+    except Unavailable as error:
+        pytest.fail(f"test environment: {error}", pytrace=False)
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Images:
+    """Names of the base images on the engine."""
+
+    busybox: str
+    python: str
+    postgres: str
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class RegistryWithLogin:
+    """A registry that answers only with this login."""
+
+    address: str
+    user: str
+    password: str
+
+
+@pytest.fixture(scope="session")
+def environment() -> Iterator[Facts]:
+    """The engine, the base images and the registry, brought up if they are not; what was started is ended."""
+    with ExitStack() as stack:
+        with _or_say_what_is_missing():
+            facts = stack.enter_context(environment_session.held())
+        before = {name: os.environ.get(name) for name in facts.variables()}
+        os.environ.update(facts.variables())
+        yield facts
+        for name, value in before.items():
+            if value is None:
+                os.environ.pop(name, None)
+            else:
+                os.environ[name] = value
+
+
+@pytest.fixture(scope="session")
+def leftovers(environment: Facts) -> Iterator[Callable[[], dict[str, str]]]:
+    """What this session's installations have on the engine, name → kind; at the session's end it must be nothing."""
+    url = environment.engine.url
+    yield lambda: traces.objects(url, MARK)
+    left = traces.objects(url, MARK)
+    traces.remove(url, left)
+    if left:
+        lines = "\n".join(f"  {kind} {name}" for name, kind in sorted(left.items()))
+        pytest.fail(f"the tests left behind on the engine:\n{lines}", pytrace=False)
+
+
+@pytest.fixture(scope="session")
+def engine(environment: Facts, leftovers: Callable[[], dict[str, str]]) -> str:
+    """The engine's address; `DOCKER_HOST` is set to it as well."""
+    return environment.engine.url
+
+
+@pytest.fixture(scope="session")
+def images(environment: Facts) -> Images:
+    """Names of base images that the engine has."""
+    names = environment.variables()
+    return Images(
+        busybox=names["ECLUSE_TEST_BUSYBOX"], python=names["ECLUSE_TEST_PYTHON"], postgres=names["ECLUSE_TEST_POSTGRES"]
+    )
+
+
+@pytest.fixture(scope="session")
+def registry(environment: Facts) -> str:
+    """host:port of a registry without login, shared by all tests: take repository names of your own."""
+    return environment.registry
+
+
+@pytest.fixture(scope="session")
+def registry_with_login(tmp_path_factory: pytest.TempPathFactory) -> Iterator[RegistryWithLogin]:
+    """A second registry that wants a login."""
+    with ExitStack() as stack:
+        with _or_say_what_is_missing():
+            address = stack.enter_context(registry_server.with_login(tmp_path_factory.mktemp("registry")))
+        yield RegistryWithLogin(address=address, user=registry_server.USER, password=registry_server.PASSWORD)
+
+
+@pytest.fixture
+def tmp_home(tmp_path: Path) -> Path:
+    """An `ECLUSE_HOME` of the test's own, with an installation that the check for leftovers knows."""
+    home = tmp_path / "home"
+    home.mkdir(mode=0o700)
+    (home / "installation").write_text(secrets.token_hex(10) + MARK + "\n")
+    return home
+
+
+@pytest.fixture
+def installation(tmp_home: Path) -> str:
+    """The id of the installation in `tmp_home`, for tests that make labelled objects without the command."""
+    return (tmp_home / "installation").read_text().strip()
+
+
+@pytest.fixture
+def git_repo(tmp_path: Path) -> Callable[..., Repository]:
+    """Makes a fresh git repository with these files committed: `git_repo({"a.txt": "…"}, name="shop")`."""
+
+    def make(files: Mapping[str, str | bytes] | None = None, *, name: str = "repository") -> Repository:
+        return repository.create(tmp_path / name, files)
+
+    return make
+
+
+@pytest.fixture
+def ecluse(tmp_home: Path, tmp_path: Path) -> Command:
+    """The real command: `ecluse("run", cwd=repository.path)` gives its code, out and err."""
+    return Command(tmp_home, tmp_path)
+
+
+@pytest.fixture(scope="session")
+def pushgateway(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Pushgateway]:
+    """A real Pushgateway: `.url`, `.metrics()`."""
+    with ExitStack() as stack:
+        with _or_say_what_is_missing():
+            server = stack.enter_context(prometheus_server.pushgateway(tmp_path_factory.mktemp("pushgateway")))
+        yield server
+
+
+@pytest.fixture(scope="session")
+def prometheus(pushgateway: Pushgateway, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Prometheus]:
+    """A real Prometheus that scrapes `pushgateway`: `.query(expression)`, `.await_series(expression)`."""
+    with ExitStack() as stack:
+        with _or_say_what_is_missing():
+            folder = tmp_path_factory.mktemp("prometheus")
+            server = stack.enter_context(prometheus_server.prometheus(folder, pushgateway))
+        yield server
+
+
+@pytest.fixture(scope="session")
+def short_folder() -> Iterator[Path]:
+    """A temporary folder whose path is short enough for unix sockets."""
+    folder = Path(tempfile.mkdtemp(prefix="ecluse-", dir="/tmp"))
+    yield folder
+    shutil.rmtree(folder, ignore_errors=True)
+
+
+@pytest.fixture(scope="session")
+def nagios(short_folder: Path) -> Iterator[Nagios]:
+    """A real Nagios: `.command_file`, `.host`, `.services`, `.await_check(service, state=…)`."""
+    with ExitStack() as stack:
+        with _or_say_what_is_missing():
+            server = stack.enter_context(nagios_server.nagios(short_folder))
+        yield server
+
+
+@pytest.fixture(scope="session")
+def nsca(short_folder: Path, nagios: Nagios) -> Iterator[Nsca]:
+    """A real NSCA daemon with XOR encryption and a password in front of `nagios`: `.host`, `.port`, `.password`."""
+    with ExitStack() as stack:
+        with _or_say_what_is_missing():
+            server = stack.enter_context(nagios_server.nsca(short_folder, nagios))
+        yield server
+
+
+@pytest.fixture(scope="session")
+def nsca_plain(short_folder: Path, nagios: Nagios) -> Iterator[Nsca]:
+    """As `nsca`, without encryption."""
+    with ExitStack() as stack:
+        with _or_say_what_is_missing():
+            server = stack.enter_context(nagios_server.nsca(short_folder, nagios, encryption=0))
+        yield server
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """The quick ones first: unit, then contracts, then e2e; the order within each stays."""
+    here = Path(__file__).resolve().parent
+    order = ("unit", "contracts", "e2e")
+
+    def rank(item: pytest.Item) -> int:
+        folder = item.path.relative_to(here).parts[0] if item.path.is_relative_to(here) else ""
+        return order.index(folder) if folder in order else len(order)
+
+    items.sort(key=rank)
