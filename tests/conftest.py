@@ -24,7 +24,7 @@ from environment import repository
 from environment import session as environment_session
 from environment.command import Command
 from environment.nagios import Nagios, Nsca
-from environment.progress import Unavailable
+from environment.progress import UnavailableError
 from environment.prometheus import Prometheus, Pushgateway
 from environment.repository import Repository
 from environment.session import Facts
@@ -37,7 +37,7 @@ def _or_say_what_is_missing() -> Iterator[None]:
     """A part that cannot be had fails the test that needs it, with what to do; it is never skipped."""
     try:
         yield
-    except Unavailable as error:
+    except UnavailableError as error:
         pytest.fail(f"test environment: {error}", pytrace=False)
 
 

@@ -12,7 +12,7 @@ from types import FrameType
 
 from . import engine, images, leftovers, processes, registry, session, virtualenv
 from .places import CHECKOUT, SCRIPT, find
-from .progress import Unavailable, privileged
+from .progress import UnavailableError, privileged
 
 USAGE = f"""{SCRIPT} COMMAND
 
@@ -46,7 +46,7 @@ def main() -> int:
             return _run(rest[1:] if rest[:1] == ["--"] else rest)
         if command in commands:
             return commands[command]()
-    except (Unavailable, PermissionError) as error:
+    except (UnavailableError, PermissionError) as error:
         print(f"environment: {error}", file=sys.stderr)
         return 2
     except KeyboardInterrupt:
@@ -84,7 +84,7 @@ def _status() -> int:
     places = find()
     try:
         found = engine.find(places)
-    except Unavailable as error:
+    except UnavailableError as error:
         found = None
         print(f"environment: {error}", file=sys.stderr)
     if found:
@@ -109,7 +109,7 @@ def _status() -> int:
 def _env() -> int:
     places = find()
     if not places.facts.exists():
-        raise Unavailable(f"nothing is up: {SCRIPT} up")
+        raise UnavailableError(f"nothing is up: {SCRIPT} up")
     print(places.facts.read_text(), end="")
     return 0
 
@@ -133,7 +133,7 @@ def _images() -> int:
 def _run(command: list[str]) -> int:
     """Runs a command in the environment; its exit code, or 1 if it left something of ours behind."""
     if not command:
-        raise Unavailable("run: which command?")
+        raise UnavailableError("run: which command?")
     mark = secrets.token_hex(6)
     with session.held() as facts:
         url = facts.engine.url

@@ -1,4 +1,4 @@
-"""What an engine that has ended leaves on the host: bridges and firewall rules, removed if they were not there before."""
+"""What an engine that has ended leaves on the host: bridges and firewall rules, removed if they are new."""
 
 from __future__ import annotations
 

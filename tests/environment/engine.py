@@ -9,13 +9,14 @@ import socket
 import subprocess
 import time
 from dataclasses import dataclass
+from itertools import pairwise
 from pathlib import Path
 from urllib.parse import urlsplit
 
 from . import bridge, packages, processes
 from .places import Places
 from .processes import Identity
-from .progress import Unavailable, privileged, step, tail
+from .progress import UnavailableError, privileged, step, tail
 
 READY_WITHIN = 60.0
 STOP_WITHIN = 40.0
@@ -61,7 +62,7 @@ def find(places: Places) -> Engine | None:
         packages.install(packages.missing(packages.CLIENT), places)
         version = probe(chosen)
         if version is None:
-            raise Unavailable(
+            raise UnavailableError(
                 f"DOCKER_HOST is set to {chosen}, and no engine answers there: start it, "
                 "or unset DOCKER_HOST to have an engine started for you"
             )
@@ -85,13 +86,13 @@ def neighbour() -> Engine | None:
         except OSError:
             continue
         words = processes.command_line(int(entry.name))
-        hosts = [after for word, after in zip(words, words[1:], strict=False) if word in ("-H", "--host")]
+        hosts = [after for word, after in pairwise(words) if word in ("-H", "--host")]
         hosts += [word.partition("=")[2] for word in words if word.startswith(("-H=", "--host="))]
         for url in hosts:
             version = probe(url) if url.startswith("unix://") else None
             if version:
                 return Engine(url=url, version=version, ours=False)
-        raise Unavailable(
+        raise UnavailableError(
             f"a Docker engine runs here already (pid {entry.name}), but not at an address that we can use: "
             "set DOCKER_HOST to it, or stop it"
         )
@@ -137,7 +138,7 @@ def start(places: Places) -> Engine:
             if child.poll() is not None or time.monotonic() > deadline:
                 _remember(places, pidfile)
                 stop(places)
-                raise Unavailable(
+                raise UnavailableError(
                     f"our Docker engine did not start\n{tail(log)}\nWhole log: {log}\n"
                     "It needs a Linux host where root may mount and make networks; "
                     "or start an engine yourself and set DOCKER_HOST"

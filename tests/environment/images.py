@@ -9,7 +9,7 @@ from dataclasses import dataclass
 
 from . import packages
 from .places import CHECKOUT, Places
-from .progress import Unavailable, call, step
+from .progress import UnavailableError, call, step
 
 LABEL = "io.ecluse.test-environment.recipe"
 FOLDER = CHECKOUT / "tests/environment"
@@ -126,4 +126,4 @@ def _import(places: Places, url: str, image: Image) -> None:
             text=True,
         )
     if reply.returncode:
-        raise Unavailable(f"the engine at {url} refused the image {image.name}: {reply.stderr.strip()}")
+        raise UnavailableError(f"the engine at {url} refused the image {image.name}: {reply.stderr.strip()}")

@@ -88,8 +88,7 @@ def nagios(folder: Path, *, host: str = HOST, services: Sequence[str] = SERVICES
         + "".join(f" {day} 00:00-24:00\n" for day in _DAYS)
         + "}",
         "define command {\n command_name nothing\n command_line /bin/true\n}",
-        "define contact {\n contact_name nobody\n host_notification_period always\n service_notification_period always\n"
-        " host_notification_commands nothing\n service_notification_commands nothing\n}",
+        "define contact {\n contact_name nobody\n" + "".join(f" {line}\n" for line in _CONTACT) + "}",
         f"define host {{\n host_name {host}\n address 127.0.0.1\n {common}}}",
         *(f"define service {{\n host_name {host}\n service_description {name}\n {common}}}" for name in services),
     ]
@@ -141,8 +140,8 @@ def nagios(folder: Path, *, host: str = HOST, services: Sequence[str] = SERVICES
 
 
 @contextmanager
-def nsca(folder: Path, server: Nagios, *, encryption: int = 1, password: str = "open-sluice") -> Iterator[Nsca]:
-    """An NSCA daemon that writes into that Nagios' command file."""
+def nsca(folder: Path, server: Nagios, *, encryption: int = 1) -> Iterator[Nsca]:
+    """An NSCA daemon that writes into that Nagios' command file; with a password if there is encryption."""
     path = program("nsca", "nsca")
     port = free_port()
     config = folder / f"nsca-{encryption}.cfg"
@@ -158,7 +157,8 @@ def nsca(folder: Path, server: Nagios, *, encryption: int = 1, password: str = "
         "decryption_method": encryption,
         "debug": 1,
     }
-    if encryption and password:
+    password = "open-sluice" if encryption else ""
+    if password:
         settings["password"] = password
     config.write_text("".join(f"{name}={value}\n" for name, value in settings.items()))
 
@@ -170,4 +170,10 @@ def nsca(folder: Path, server: Nagios, *, encryption: int = 1, password: str = "
         yield Nsca(host="127.0.0.1", port=port, encryption=encryption, password=password, nagios=server)
 
 
+_CONTACT = (
+    "host_notification_period always",
+    "service_notification_period always",
+    "host_notification_commands nothing",
+    "service_notification_commands nothing",
+)
 _DAYS = ("monday", "tuesday", "wednesday", "thursday", "friday", "saturday", "sunday")

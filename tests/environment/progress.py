@@ -11,7 +11,7 @@ from contextlib import contextmanager
 from pathlib import Path
 
 
-class Unavailable(Exception):
+class UnavailableError(Exception):
     """A part of the environment cannot be had; the text says which, why and what to do."""
 
 
@@ -35,7 +35,7 @@ def call(
     env: Mapping[str, str] | None = None,
     root: bool = False,
 ) -> None:
-    """Runs a command with its output appended to `log`; `Unavailable` with the log's tail and `hint` if it fails."""
+    """Runs a command, its output appended to `log`; `UnavailableError` with the log's tail and `hint` if it fails."""
     words = [*(privileged() if root else []), *map(str, command)]
     with log.open("ab") as sink:
         sink.write(f"$ {' '.join(words)}\n".encode())
@@ -45,7 +45,9 @@ def call(
             words, stdin=subprocess.DEVNULL, stdout=sink, stderr=sink, env={**os.environ, **(env or {})}
         ).returncode
     if code:
-        raise Unavailable(f"`{' '.join(words)}` ended with {code}\n{tail(log, start=start)}\nWhole log: {log}\n{hint}")
+        raise UnavailableError(
+            f"`{' '.join(words)}` ended with {code}\n{tail(log, start=start)}\nWhole log: {log}\n{hint}"
+        )
 
 
 def tail(log: Path, *, start: int = 0, lines: int = 15) -> str:
@@ -68,7 +70,7 @@ def privileged() -> list[str]:
             return ["sudo", "-n", "--"]
     except FileNotFoundError:
         pass
-    raise Unavailable(
+    raise UnavailableError(
         "this needs root, and there is no password-less sudo here: run `make test` once as root, "
         "or start a Docker engine yourself and set DOCKER_HOST"
     )

@@ -14,7 +14,7 @@ from pathlib import Path
 
 from . import packages, processes
 from .places import Places
-from .progress import Unavailable, step, tail
+from .progress import UnavailableError, step, tail
 from .servers import READY_WITHIN, free_port, program, server_environment, serving
 
 USUAL_PORT = 5555
@@ -107,6 +107,6 @@ def _start(folder: Path, port: int) -> subprocess.Popen[bytes]:
         if child.poll() is not None or time.monotonic() > deadline:
             child.kill()
             child.wait()
-            raise Unavailable(f"the registry did not start on 127.0.0.1:{port}\n{tail(log)}")
+            raise UnavailableError(f"the registry did not start on 127.0.0.1:{port}\n{tail(log)}")
         time.sleep(0.02)
     return child

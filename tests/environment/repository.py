@@ -27,7 +27,7 @@ class Repository:
         return reply.stdout.rstrip("\n")
 
     def write(self, files: Mapping[str, str | bytes]) -> None:
-        """Writes files, by their path in the repository, without committing them. A `#!` first line makes executable."""
+        """Writes files, by their path in the repository, without committing; a `#!` in front makes one executable."""
         for name, content in files.items():
             path = self.path / name
             path.parent.mkdir(parents=True, exist_ok=True)

@@ -14,7 +14,7 @@ from pathlib import Path
 from typing import TypeVar
 
 from . import packages
-from .progress import Unavailable, tail
+from .progress import UnavailableError, tail
 
 READY_WITHIN = 30.0
 STOP_WITHIN = 10.0
@@ -22,10 +22,10 @@ T = TypeVar("T")
 
 
 def program(command: str, package: str) -> str:
-    """The path of a server's program; `Unavailable` says in one line what is missing and how to get it."""
+    """The path of a server's program; `UnavailableError` says in one line what is missing and how to get it."""
     path = packages.locate(command)
     if path is None:
-        raise Unavailable(
+        raise UnavailableError(
             f"{command} is missing: run `make test`, which installs it, "
             f"or apt-get install --no-install-recommends {package}"
         )
@@ -42,7 +42,7 @@ def free_port(preferred: int = 0) -> int:
             except OSError:
                 continue
             return int(probe.getsockname()[1])
-    raise Unavailable("no free TCP port on 127.0.0.1")
+    raise UnavailableError("no free TCP port on 127.0.0.1")
 
 
 def server_environment() -> dict[str, str]:
@@ -52,7 +52,7 @@ def server_environment() -> dict[str, str]:
 
 @contextmanager
 def serving(command: Sequence[str | Path], *, log: Path, ready: Callable[[], bool]) -> Iterator[None]:
-    """Runs a server for as long as the body runs, which begins once `ready` is true. It dies with us, even by kill -9."""
+    """Runs a server for as long as the body runs, which begins once `ready` is true. It does not outlive us."""
     words = ["setpriv", "--pdeathsig=KILL", "--", *map(str, command)]
     with log.open("wb") as sink:
         child = subprocess.Popen(
@@ -62,7 +62,7 @@ def serving(command: Sequence[str | Path], *, log: Path, ready: Callable[[], boo
         deadline = time.monotonic() + READY_WITHIN
         while not ready():
             if child.poll() is not None or time.monotonic() > deadline:
-                raise Unavailable(f"{Path(str(command[0])).name} did not start\n{tail(log)}")
+                raise UnavailableError(f"{Path(str(command[0])).name} did not start\n{tail(log)}")
             time.sleep(0.02)
         yield
     finally:

@@ -1,4 +1,4 @@
-"""Bringing everything up and down, for several users at once: who still needs it is written down, so nobody loses it."""
+"""Bringing everything up and down, for several users at once: who still needs it is written down."""
 
 from __future__ import annotations
 
@@ -71,7 +71,7 @@ def up(places: Places, *, keep: bool, user: int | None = None) -> Facts:
 
 
 def down(places: Places, *, user: int | None = None) -> list[str]:
-    """Stops what we started, unless somebody still uses it: a living process, or (when a `user` leaves) an earlier `up`."""
+    """Stops what we started, unless a living process uses it or (when a `user` leaves) an earlier `up` keeps it."""
     with locked(places):
         if user:
             (places.state / f"user-{user}.json").unlink(missing_ok=True)
@@ -112,7 +112,7 @@ def cache_size(folder: Path) -> int:
     for path, _, files in os.walk(folder):
         for name in files:
             try:
-                total += os.lstat(os.path.join(path, name)).st_blocks * 512
+                total += os.lstat(Path(path, name)).st_blocks * 512
             except OSError:
                 continue
     return total

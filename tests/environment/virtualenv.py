@@ -18,7 +18,7 @@ PYTHON = VENV / "bin/python"
 
 
 def provide(places: Places) -> bool:
-    """Makes the virtualenv if it is missing, and installs into it if pyproject.toml has changed; False if all was there."""
+    """Makes the virtualenv, and installs into it if pyproject.toml has changed; False if nothing was to do."""
     stamp = VENV / ".ecluse-stamp"
     if _stamp(stamp) == _wanted():
         return False
