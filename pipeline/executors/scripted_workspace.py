@@ -1,0 +1,184 @@
+"""A workspace in memory: layers are mappings from path to entry, merged like overlay layers."""
+
+from __future__ import annotations
+
+import io
+import tarfile
+import threading
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import IO
+
+from pipeline.errors import NotFoundError, StorageError
+from pipeline.executors.archive import inside, member, readable, tar_stream
+from pipeline.model.container import View
+from pipeline.model.globs import matcher
+from pipeline.ports.workspace import WorkspaceFile
+
+
+@dataclass(frozen=True, slots=True)
+class Entry:
+    """A file, a folder or a symlink (`link` is its target)."""
+
+    mode: int
+    content: bytes = b""
+    folder: bool = False
+    link: str = ""
+
+
+@dataclass(slots=True)
+class _Layer:
+    """What one layer adds, and which paths of lower layers it hides."""
+
+    entries: dict[str, Entry] = field(default_factory=dict)
+    hidden: set[str] = field(default_factory=set)
+
+    def set(self, path: str, entry: Entry) -> None:
+        if not entry.folder:
+            _drop(self.entries, path)
+        self.entries[path] = entry
+
+    def remove(self, path: str) -> None:
+        _drop(self.entries, path)
+        self.hidden.add(path)
+
+
+def _drop(entries: dict[str, Entry], path: str) -> None:
+    """Forget a path and everything below it."""
+    for known in [item for item in entries if item == path or item.startswith(path + "/")]:
+        del entries[known]
+
+
+class MemoryWorkspace:
+    """Layers of one run as dictionaries; implements `pipeline.ports.workspace.Workspace`."""
+
+    def __init__(self) -> None:
+        self._lock = threading.Lock()
+        self._layers: dict[str, _Layer] = {}
+
+    def fill(self, layer: str, archive: IO[bytes] | Iterable[bytes]) -> None:
+        """Unpack a tar stream into a layer. Raises StorageError for a broken archive or one that leaves the root."""
+        filled = _Layer()
+        try:
+            with tarfile.open(fileobj=readable(archive), mode="r|*") as members:
+                for info in members:
+                    path = inside(info.name)
+                    if path is None:
+                        raise StorageError(f"archive of layer '{layer}' holds '{info.name}', outside the workspace")
+                    if path:
+                        filled.set(path, _entry(members, info))
+        except tarfile.TarError as error:
+            raise StorageError(f"archive of layer '{layer}' is broken: {error}") from error
+        with self._lock:
+            self._layers[layer] = filled
+
+    def write(self, layer: str, files: Mapping[str, bytes | None]) -> None:
+        """Write files into a layer as a container would; None removes a file or folder."""
+        with self._lock:
+            written = self._layers.setdefault(layer, _Layer())
+            for path, content in files.items():
+                if content is None:
+                    written.remove(path)
+                else:
+                    written.set(path, Entry(0o644, content))
+
+    def files(self, view: View) -> Mapping[str, bytes]:
+        """The merged view's files and their content, in path order."""
+        return {path: item.content for path, item in self._merged(view).items() if not (item.folder or item.link)}
+
+    def layer(self, name: str) -> Mapping[str, bytes | None]:
+        """Exactly what a layer holds: files with content, removed paths with None."""
+        with self._lock:
+            layer = self._layers.get(name, _Layer())
+            gone: dict[str, bytes | None] = dict.fromkeys(layer.hidden)
+            return gone | {path: item.content for path, item in layer.entries.items() if not item.folder}
+
+    def read(self, view: View, patterns: Sequence[str]) -> Iterator[WorkspaceFile]:
+        """Files of the merged view that match, in path order; symlinks are read where they lead to a file inside."""
+        matches = matcher(patterns)
+        merged = self._merged(view)
+        for path in merged:
+            entry = _followed(merged, path) if matches(path) else None
+            if entry is not None:
+                yield WorkspaceFile(
+                    path=path, mode=entry.mode, size=len(entry.content), content=io.BytesIO(entry.content)
+                )
+
+    def archive(self, view: View, path: str) -> Iterator[bytes]:
+        """A tar stream of a folder. Raises NotFoundError when there is no such folder."""
+        merged = self._merged(view)
+        root = inside(path)
+        prefix = f"{root}/" if root else ""
+        known = root == "" or (root is not None and root in merged and merged[root].folder)
+        if not known:
+            raise NotFoundError(f"there is no folder '{path}' in the workspace")
+        return tar_stream(
+            (_header(item[len(prefix) :], entry), None if entry.folder or entry.link else io.BytesIO(entry.content))
+            for item, entry in merged.items()
+            if item.startswith(prefix)
+        )
+
+    def _merged(self, view: View) -> dict[str, Entry]:
+        """The view as overlay would show it: nearest layer wins, removed paths hide what lies below."""
+        merged: dict[str, Entry] = {}
+        with self._lock:
+            for name in (*reversed(view.below), view.layer):
+                layer = self._layers.get(name, _Layer())
+                for path in layer.hidden:
+                    _drop(merged, path)
+                for path, entry in layer.entries.items():
+                    _put(merged, path, entry)
+        return dict(sorted(merged.items()))
+
+
+def _put(merged: dict[str, Entry], path: str, entry: Entry) -> None:
+    """Place an entry; its folders come into being, and what stood in the way gives way."""
+    parts = path.split("/")
+    for count in range(1, len(parts)):
+        folder = "/".join(parts[:count])
+        if folder not in merged or not merged[folder].folder:
+            merged[folder] = Entry(0o755, folder=True)
+    if not entry.folder:
+        _drop(merged, path)
+    merged[path] = entry
+
+
+def _followed(merged: Mapping[str, Entry], path: str) -> Entry | None:
+    """The regular file at a path, through symlinks that stay inside; None for anything else."""
+    for _ in range(40):  # as the kernel: ELOOP
+        entry = merged.get(path)
+        if entry is None or entry.folder:
+            return None
+        if not entry.link:
+            return entry
+        if entry.link.startswith("/"):
+            return None
+        parts = path.split("/")[:-1]
+        for part in entry.link.split("/"):
+            if part == ".." and not parts:
+                return None
+            if part == "..":
+                parts.pop()
+            elif part not in ("", "."):
+                parts.append(part)
+        path = "/".join(parts)
+    return None
+
+
+def _entry(members: tarfile.TarFile, info: tarfile.TarInfo) -> Entry:
+    if info.isdir():
+        return Entry(info.mode, folder=True)
+    if info.issym():
+        return Entry(0o777, link=info.linkname)
+    content = members.extractfile(info) if info.isreg() else None
+    if content is None:
+        raise StorageError(f"'{info.name}' is neither a file, a folder nor a symlink")
+    return Entry(info.mode, content.read())
+
+
+def _header(name: str, entry: Entry) -> tarfile.TarInfo:
+    if entry.folder:
+        return member(name, mode=entry.mode, kind=tarfile.DIRTYPE)
+    if entry.link:
+        return member(name, mode=0o777, kind=tarfile.SYMTYPE, link=entry.link)
+    return member(name, mode=entry.mode, size=len(entry.content))

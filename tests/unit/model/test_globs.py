@@ -1,0 +1,68 @@
+"""Patterns of artifacts, reports and inputs."""
+
+from __future__ import annotations
+
+import pytest
+
+from pipeline.model.globs import literal_root, matcher
+
+
+@pytest.mark.parametrize(
+    ("pattern", "path", "matches"),
+    [
+        pytest.param("report.xml", "report.xml", True, id="plain name"),
+        pytest.param("./report.xml", "report.xml", True, id="leading dot"),
+        pytest.param("report.xml", "sub/report.xml", False, id="a plain name is at the root"),
+        pytest.param("report.xml", "reportAxml", False, id="a dot is a dot"),
+        pytest.param("*.xml", "a.xml", True, id="star"),
+        pytest.param("*.xml", "sub/a.xml", False, id="star stays within its folder"),
+        pytest.param("*.xml", ".hidden.xml", True, id="star takes dotted names"),
+        pytest.param("**/*.xml", "a.xml", True, id="double star, no folder"),
+        pytest.param("**/*.xml", "a/b/c.xml", True, id="double star, folders"),
+        pytest.param("a/**", "a/b/c", True, id="double star at the end"),
+        pytest.param("a/**", "a", False, id="double star at the end is not the folder"),
+        pytest.param("a/**/z", "a/z", True, id="double star in the middle, none"),
+        pytest.param("a/**/z", "a/b/c/z", True, id="double star in the middle, two"),
+        pytest.param("a**/z", "ab/z", True, id="double star within a name is a star"),
+        pytest.param("a**/z", "ab/c/z", False, id="double star within a name stays within its folder"),
+        pytest.param("dist", "dist/x/y.whl", True, id="a folder by name"),
+        pytest.param("dist/", "dist/y.whl", True, id="a folder by slash"),
+        pytest.param("d*", "dist/y.whl", False, id="a wildcard is no folder"),
+        pytest.param("d*/", "dist/y.whl", True, id="a wildcard with a slash is"),
+        pytest.param("?.txt", "a.txt", True, id="question mark"),
+        pytest.param("a?b", "a/b", False, id="question mark is no slash"),
+        pytest.param("[a-c].txt", "b.txt", True, id="range"),
+        pytest.param("[!a-c].txt", "b.txt", False, id="negated range"),
+        pytest.param("[!a-c].txt", "x.txt", True, id="negated range, other"),
+        pytest.param("a[!b]c", "a/c", False, id="negated range is no slash"),
+        pytest.param("[x", "[x", True, id="an open bracket is itself"),
+        pytest.param("a+(b)", "a+(b)", True, id="signs of regular expressions are themselves"),
+        pytest.param("/etc/passwd", "etc/passwd", False, id="absolute"),
+        pytest.param("../x", "x", False, id="leaves the root"),
+        pytest.param("a/../../x", "x", False, id="leaves the root inside"),
+        pytest.param("", "x", False, id="empty"),
+        pytest.param(".", "a/b", True, id="the root"),
+        pytest.param("a b/é.txt", "a b/é.txt", True, id="spaces and accents"),
+        pytest.param("*", "a\nb", True, id="a line end in a name"),
+    ],
+)
+def test_matching(pattern: str, path: str, matches: bool) -> None:
+    assert matcher([pattern])(path) is matches
+
+
+def test_any_of_several_patterns_matches() -> None:
+    chosen = matcher(["*.xml", "dist/*", "/etc/*"])
+    assert [path for path in ("a.xml", "dist/x", "etc/x", "b.txt") if chosen(path)] == ["a.xml", "dist/x"]
+
+
+@pytest.mark.parametrize(
+    ("pattern", "root"),
+    [
+        pytest.param("a/b/*.xml", "a/b", id="folder"),
+        pytest.param("./a/b", "a/b", id="all literal"),
+        pytest.param("**/x", "", id="from the root"),
+        pytest.param("a*/b", "", id="first part wild"),
+    ],
+)
+def test_literal_root(pattern: str, root: str) -> None:
+    assert literal_root(pattern) == root
