@@ -6,6 +6,7 @@ import hashlib
 import json
 from collections.abc import Mapping, Sequence
 from dataclasses import fields, is_dataclass
+from datetime import datetime
 from enum import Enum
 from typing import TypeAlias
 
@@ -14,11 +15,13 @@ Options: TypeAlias = Mapping[str, Value]
 
 
 def to_value(thing: object) -> Value:
-    """Turn dataclasses, enums, mappings, sets and tuples into what JSON can hold; keys keep their order."""
+    """Turn dataclasses, enums, times, mappings, sets and tuples into what JSON can hold; keys keep their order."""
     if thing is None or (isinstance(thing, bool | int | float | str) and not isinstance(thing, Enum)):
         return thing
     if isinstance(thing, Enum):
         return to_value(thing.value)
+    if isinstance(thing, datetime):
+        return thing.isoformat()
     if is_dataclass(thing) and not isinstance(thing, type):
         return {field.name: to_value(getattr(thing, field.name)) for field in fields(thing)}
     if isinstance(thing, Mapping):
