@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from pipeline.model.definition import EnvironmentDefinition, StageDefinition
 from pipeline.model.source import Event, Source
@@ -35,6 +35,8 @@ class PlannedStage:
     """Digest of all that the stage can see; None for kinds with outside effects, or when it is known only later."""
     reuse_inputs: Mapping[str, str] | None = None
     """Each input of the key with its own digest, so that a difference can be named."""
+    deferred: bool = False
+    """Whether a value or a condition depends on what is known only during the run."""
 
     @property
     def skip(self) -> Condition | None:
@@ -58,8 +60,8 @@ class Plan:
 
     @property
     def digest(self) -> str:
-        """`sha256:…` of the plan's canonical JSON (positions included: they are part of what was read)."""
-        return digest_of(self.to_json())
+        """`sha256:…` of all that decides what will happen; where the checkout lies on this machine does not."""
+        return digest_of(replace(self, source=replace(self.source, path="")).to_json())
 
     def to_json(self) -> Value:
         """The plan as JSON-able values."""

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import dataclass, field
 from enum import StrEnum
 
 
@@ -41,10 +42,22 @@ class TestReport:
     __test__ = False
 
     cases: tuple[TestCase, ...] = ()
+    unlisted: Mapping[TestStatus, int] = field(default_factory=dict)
+    """Tests that suites count in their attributes without listing a single case."""
 
     def count(self, status: TestStatus) -> int:
         """How many tests ended so."""
-        return sum(case.status is status for case in self.cases)
+        return sum(case.status is status for case in self.cases) + self.unlisted.get(status, 0)
+
+    @property
+    def total(self) -> int:
+        """How many tests there are."""
+        return len(self.cases) + sum(self.unlisted.values())
+
+    @property
+    def failed(self) -> int:
+        """How many failed or errored."""
+        return self.count(TestStatus.FAILED) + self.count(TestStatus.ERRORED)
 
     @property
     def failures(self) -> tuple[TestCase, ...]:

@@ -22,6 +22,8 @@ def to_value(thing: object) -> Value:
         return to_value(thing.value)
     if isinstance(thing, datetime):
         return thing.isoformat()
+    if isinstance(thing, datetime):
+        return thing.isoformat()
     if is_dataclass(thing) and not isinstance(thing, type):
         return {field.name: to_value(getattr(thing, field.name)) for field in fields(thing)}
     if isinstance(thing, Mapping):

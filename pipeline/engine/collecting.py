@@ -1,0 +1,74 @@
+"""Reads a stage's declared reports and artifacts from its workspace into the storage."""
+
+from __future__ import annotations
+
+import io
+from collections.abc import Callable, Iterator
+
+from pipeline.engine import coverage, junit
+from pipeline.errors import StorageError
+from pipeline.model.container import View
+from pipeline.model.definition import StageDefinition
+from pipeline.model.report import CoverageReport, TestReport
+from pipeline.model.run import Artifact
+from pipeline.ports.stage import Collected
+from pipeline.ports.storage import Storage
+from pipeline.ports.workspace import Workspace
+
+CHUNK = 1 << 20
+
+
+def collect(
+    stage: StageDefinition,
+    workspace: Workspace,
+    view: View,
+    storage: Storage,
+    note: Callable[[str], None],
+) -> Collected:
+    """Everything that `reports` and `artifacts` of a stage match.
+
+    A report file that cannot be read is said and listed in `broken`; the others still count.
+    """
+    artifacts: list[Artifact] = []
+    tests: list[TestReport] = []
+    covers: list[CoverageReport] = []
+    missing: list[str] = []
+    broken: list[str] = []
+    for kind, patterns in stage.reports.items():
+        for pattern in patterns:
+            found = 0
+            for file in workspace.read(view, [pattern]):
+                found += 1
+                content = file.content.read(junit.SIZE_LIMIT + 1)
+                digest, size = storage.put(io.BytesIO(content))
+                artifacts.append(Artifact(name=kind, path=file.path, digest=digest, size=size, kind="report"))
+                try:
+                    if kind == "junit":
+                        tests.append(junit.read(content, file=file.path))
+                    elif kind == "coverage":
+                        covers.append(coverage.read(content, file=file.path))
+                except StorageError as error:
+                    broken.append(error.message)
+                    note(f"report: {error.message}")
+            if not found:
+                missing.append(f"{kind}: {pattern}")
+    for rule in stage.artifacts:
+        found = 0
+        for file in workspace.read(view, rule.paths):
+            found += 1
+            digest, size = storage.put(_chunks(file.content.read))
+            artifacts.append(Artifact(name=rule.name, path=file.path, digest=digest, size=size))
+        if not found:
+            note(f"artifact '{rule.name}': no file matches {', '.join(rule.paths)}")
+    return Collected(
+        artifacts=tuple(artifacts),
+        tests=junit.merge(tests) if tests else None,
+        coverage=coverage.merge(tuple(covers)) if covers else None,
+        missing=tuple(missing),
+        broken=tuple(broken),
+    )
+
+
+def _chunks(read: Callable[[int], bytes]) -> Iterator[bytes]:
+    while chunk := read(CHUNK):
+        yield chunk

@@ -1,0 +1,195 @@
+"""One stage attempt as its kind sees it: the implementation of `pipeline.ports.stage.StageContext`."""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import replace
+from pathlib import Path
+from typing import IO
+
+from pipeline.engine.collecting import collect
+from pipeline.engine.layers import commands_spec
+from pipeline.engine.scope import RunScope
+from pipeline.engine.script import exports
+from pipeline.engine.stage_log import AttemptLog
+from pipeline.errors import CancelledError, SecretError, UsageError
+from pipeline.model.container import ContainerSpec, Exit, View
+from pipeline.model.definition import EnvironmentDefinition, StageDefinition
+from pipeline.model.run import Artifact, StageRun
+from pipeline.model.source import Source
+from pipeline.model.value import Value
+from pipeline.ports.cancellation import Cancellation
+from pipeline.ports.clock import Clock
+from pipeline.ports.delivery import Delivery
+from pipeline.ports.images import Images
+from pipeline.ports.monitoring import Sink
+from pipeline.ports.stage import Collected
+from pipeline.ports.workspace import WorkspaceFile
+from pipeline.settings import Settings
+
+
+class AttemptContext:
+    """Bound to one run, stage and attempt; see the port for what each method promises."""
+
+    def __init__(
+        self,
+        scope: RunScope,
+        stage: StageDefinition,
+        *,
+        attempt: int,
+        log: AttemptLog,
+        cancel: Cancellation,
+        collecting: Callable[[], None],
+    ) -> None:
+        self._scope = scope
+        self._stage = stage
+        self._attempt = attempt
+        self._log = log
+        self._cancel = cancel
+        self._collecting = collecting
+
+    @property
+    def stage(self) -> StageDefinition:
+        return self._stage
+
+    @property
+    def pipeline(self) -> str:
+        return self._scope.plan.name
+
+    @property
+    def run_id(self) -> str:
+        return self._scope.run_id
+
+    def run_number(self) -> int:
+        return self._scope.number()
+
+    @property
+    def attempt(self) -> int:
+        return self._attempt
+
+    @property
+    def source(self) -> Source:
+        return self._scope.plan.source
+
+    @property
+    def settings(self) -> Settings:
+        return self._scope.settings
+
+    @property
+    def clock(self) -> Clock:
+        return self._scope.clock
+
+    @property
+    def cancel(self) -> Cancellation:
+        return self._cancel
+
+    @property
+    def log(self) -> AttemptLog:
+        return self._log
+
+    @property
+    def images(self) -> Images:
+        return self._scope.images()
+
+    @property
+    def delivery(self) -> Delivery:
+        return self._scope.delivery()
+
+    def environment(self, name: str) -> EnvironmentDefinition:
+        for environment in self._scope.plan.environments:
+            if environment.name == name:
+                return environment
+        raise UsageError(f"there is no environment '{name}'", hint="write it under `environments:`")
+
+    def sinks(self, environment: EnvironmentDefinition) -> tuple[Sink, ...]:
+        return self._scope.sinks(environment)
+
+    def stage_run(self, name: str) -> StageRun:
+        return self._scope.runs.done(name)
+
+    def stages(self) -> Sequence[StageDefinition]:
+        return tuple(planned.stage for planned in self._scope.plan.stages)
+
+    def secret(self, name: str) -> str:
+        value = self._scope.secrets.get(name)
+        if value is None:
+            raise SecretError(
+                f"stage '{self._stage.name}' asks for the secret '{name}', which nobody knows",
+                hint=f"set ECLUSE_SECRET_{name}, or write it to {self.settings.home}/secrets/{name}",
+            )
+        self._scope.masker.add(value)
+        return value
+
+    def execute_commands(self) -> Exit:
+        secrets = {name: self.secret(name) for name in self._stage.secrets}
+        spec = self._commands("main")
+        try:
+            return self._scope.session.execute(
+                spec, output=self._log, cancel=self._cancel, stdin=exports(secrets) if secrets else b""
+            )
+        finally:
+            self._scope.layers.written(self._stage.name, self._attempt)
+            if self._stage.after:
+                self._run_after(exports(secrets) if secrets else b"")
+
+    def execute(self, spec: ContainerSpec, *, stdin: bytes = b"") -> Exit:
+        own = replace(spec, stage=self._stage.name, attempt=self._attempt)
+        if own.view is not None:
+            own = replace(own, view=self._view())
+            self._scope.layers.written(self._stage.name, self._attempt)
+        return self._scope.session.execute(own, output=self._log, cancel=self._cancel, stdin=stdin)
+
+    def fill_workspace(self, archive: IO[bytes] | Iterable[bytes]) -> None:
+        self._scope.session.workspace.fill(self._view().layer, archive)
+        self._scope.layers.written(self._stage.name, self._attempt)
+
+    def read_workspace(self, patterns: Sequence[str]) -> Iterable[WorkspaceFile]:
+        return self._scope.session.workspace.read(self._view(), patterns)
+
+    def archive_workspace(self, path: str) -> Iterable[bytes]:
+        return self._scope.session.workspace.archive(self._view(), path)
+
+    def collect(self) -> Collected:
+        self._collecting()
+        return collect(self._stage, self._scope.session.workspace, self._view(), self._scope.storage, self._log.note)
+
+    def keep(self, name: str, content: IO[bytes] | Iterable[bytes], *, path: str, kind: str) -> Artifact:
+        digest, size = self._scope.storage.put(content)
+        return Artifact(name=name, path=path, digest=digest, size=size, kind=kind)
+
+    def cache_folder(self, name: str) -> Path:
+        folder = self.settings.home / "cache" / name
+        folder.mkdir(parents=True, exist_ok=True, mode=0o700)
+        return folder
+
+    def facts(self) -> Mapping[str, Value]:
+        return self._scope.facts(frozenset({"run"}))
+
+    def _view(self) -> View:
+        return self._scope.layers.view(self._stage.name, self._attempt)
+
+    def _commands(self, step: str) -> ContainerSpec:
+        return commands_spec(
+            self._stage,
+            pipeline=self.pipeline,
+            attempt=self._attempt,
+            view=self._view(),
+            settings=self.settings,
+            step=step,
+        )
+
+    def _run_after(self, stdin: bytes) -> None:
+        budget = Cancellation()
+        timer = threading.Timer(
+            self.settings.after_budget, budget.cancel, (f"budget of {self.settings.after_budget:g} s",)
+        )
+        timer.start()
+        try:
+            ended = self._scope.session.execute(self._commands("after"), output=self._log, cancel=budget, stdin=stdin)
+            if ended.code or ended.cancelled:
+                self._log.note(f"after: {budget.reason or f'exit {ended.code}'}; this does not change the outcome")
+        except CancelledError:
+            self._log.note("after: cancelled")
+        finally:
+            timer.cancel()

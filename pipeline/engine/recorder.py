@@ -1,0 +1,101 @@
+"""Writes a run into the records as it happens, behind the scenes and in order."""
+
+from __future__ import annotations
+
+import queue
+import threading
+from collections.abc import Callable
+from dataclasses import replace
+
+from pipeline.errors import EcluseError
+from pipeline.model.outcome import Outcome
+from pipeline.model.plan import Plan
+from pipeline.model.run import Attempt, Run, StageRun
+from pipeline.model.status import StageState
+from pipeline.ports.records import Records
+
+Broken = Callable[[EcluseError], None]
+
+
+class Recorder:
+    """An Observer with a thread of its own, so that opening the database happens while the first container starts.
+
+    `number` waits until the records gave the run its number. The first error is told to `broken` at once and raised
+    again by `close`, which returns when everything is written.
+    """
+
+    def __init__(self, open_records: Callable[[], Records], *, numbered: Callable[[Run], None], broken: Broken) -> None:
+        self._open = open_records
+        self._numbered = numbered
+        self._broken = broken
+        self._work: queue.SimpleQueue[Callable[[Records], None] | None] = queue.SimpleQueue()
+        self._number = 0
+        self._known = threading.Event()
+        self._error: EcluseError | None = None
+        self._thread = threading.Thread(target=self._write, name="recorder", daemon=True)
+        self._thread.start()
+
+    def number(self) -> int:
+        """The run's number; raises what kept the records from giving one."""
+        self._known.wait()
+        if self._error is not None and self._number == 0:
+            raise self._error
+        return self._number
+
+    def close(self) -> None:
+        """Wait until all is written; raises the first error."""
+        self._work.put(None)
+        self._thread.join()
+        if self._error is not None:
+            raise self._error
+
+    def run_started(self, run: Run, plan: Plan) -> None:
+        """Store the run and learn its number."""
+
+        def write(records: Records) -> None:
+            self._number = records.create_run(run, plan)
+            self._known.set()
+            self._numbered(replace(run, number=self._number))
+
+        self._work.put(write)
+
+    def run_numbered(self, run: Run) -> None:
+        """Known already."""
+
+    def stage_moved(self, run: str, stage: StageRun, state: StageState) -> None:
+        """Store that a stage runs; the states between are for the eye."""
+        if state is StageState.RUNNING:
+            self._work.put(lambda records: records.save_stage(run, stage))
+
+    def stage_output(self, run: str, stage: str, attempt: int, text: bytes) -> None:
+        """The log has it."""
+
+    def attempt_finished(self, run: str, stage: StageRun, attempt: Attempt) -> None:
+        """Store the attempt when another follows; the last one is stored with its stage."""
+        if stage.state is not StageState.DONE:
+            self._work.put(lambda records: records.save_stage(run, stage))
+
+    def stage_finished(self, run: str, stage: StageRun, outcome: Outcome) -> None:
+        """Store the stage with its attempts and products."""
+        self._work.put(lambda records: records.save_stage(run, stage))
+
+    def run_finished(self, run: Run) -> None:
+        """Store the end."""
+        self._work.put(
+            lambda records: records.update_run(
+                run.id, state=run.state, conclusion=run.conclusion, finished=run.finished
+            )
+        )
+
+    def _write(self) -> None:
+        records: Records | None = None
+        while (job := self._work.get()) is not None:
+            if self._error is not None:
+                continue
+            try:
+                records = records or self._open()
+                job(records)
+            except EcluseError as error:
+                self._error = error
+                self._known.set()
+                self._broken(error)

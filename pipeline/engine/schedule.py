@@ -1,0 +1,191 @@
+"""The pure scheduler: what becomes of each stage once everything it needs is done.
+
+The truth table is in `docs/semantics.md`. Nothing here knows time, threads or containers; the cost of a finished
+stage is that of its own edges.
+"""
+
+from __future__ import annotations
+
+from collections import deque
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
+
+from pipeline.model.definition import EdgeRule, Need, RunRule
+from pipeline.model.outcome import Outcome, cancelled
+from pipeline.model.status import Conclusion
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Node:
+    """A stage as the scheduler sees it. `skip` is the reason of its own condition that already said no, or ""."""
+
+    name: str
+    needs: tuple[Need, ...] = ()
+    run: RunRule = RunRule.ON_SUCCESS
+    skip: str = ""
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Settled:
+    """A stage that is done, with what its dependents must know of everything behind it.
+
+    `trouble` is the nearest ancestor (or itself) that is not satisfied along edges with the default rule;
+    `wrong` the nearest one that failed, timed out or errored along any edge; both as (name, conclusion).
+    """
+
+    conclusion: Conclusion
+    trouble: tuple[str, Conclusion] | None = None
+    wrong: tuple[str, Conclusion] | None = None
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Decision:
+    """Either a stage may start (`outcome` is None), or it is done without having run."""
+
+    name: str
+    outcome: Outcome | None = None
+
+
+def fate(node: Node, needs: Mapping[str, Settled]) -> Outcome | None:
+    """What becomes of a stage whose needs are all settled: None to run it, else how it ends unrun.
+
+    Its own condition speaks first (`skipped`), then `when.run`, then each edge: an unmet `if` skips it, an
+    unsatisfied ancestor behind an edge with the default rule blocks it; blocking wins over skipping.
+    """
+    if node.skip:
+        return Outcome(conclusion=Conclusion.SKIPPED, reason=node.skip)
+    match node.run:
+        case RunRule.ALWAYS:
+            return None
+        case RunRule.ON_FAILURE:
+            if any(settled.wrong for settled in needs.values()):
+                return None
+            return Outcome(conclusion=Conclusion.SKIPPED, reason="when: run is on_failure, and nothing failed")
+        case RunRule.ON_SUCCESS:
+            return _by_edges(node, needs)
+
+
+def _by_edges(node: Node, needs: Mapping[str, Settled]) -> Outcome | None:
+    unmet = ""
+    for need in node.needs:
+        settled = needs.get(need.stage)
+        if settled is None:
+            continue
+        if need.rule is EdgeRule.DEFAULT:
+            if settled.trouble:
+                name, conclusion = settled.trouble
+                return Outcome(conclusion=Conclusion.BLOCKED, reason=f"needs {name}: {conclusion.value}")
+        elif not _met(need.rule, settled.conclusion) and not unmet:
+            unmet = f"needs {need.stage} if {need.rule.value}: it {settled.conclusion.value}"
+    return Outcome(conclusion=Conclusion.SKIPPED, reason=unmet) if unmet else None
+
+
+def _met(rule: EdgeRule, conclusion: Conclusion) -> bool:
+    match rule:
+        case EdgeRule.SUCCEEDED:
+            return conclusion.satisfies
+        case EdgeRule.FAILED:
+            return conclusion.went_wrong
+        case EdgeRule.FINISHED | EdgeRule.DEFAULT:
+            return True
+
+
+def settle(node: Node, conclusion: Conclusion, needs: Mapping[str, Settled]) -> Settled:
+    """What dependents must know of a stage that ended so."""
+    trouble: tuple[str, Conclusion] | None = None
+    if conclusion is not Conclusion.BLOCKED and not conclusion.satisfies:
+        trouble = (node.name, conclusion)
+    else:
+        for need in node.needs:
+            settled = needs.get(need.stage)
+            if settled and settled.trouble and need.rule is EdgeRule.DEFAULT:
+                trouble = settled.trouble
+                break
+    if trouble is None and conclusion is Conclusion.BLOCKED:
+        trouble = (node.name, conclusion)
+    wrong: tuple[str, Conclusion] | None = (node.name, conclusion) if conclusion.went_wrong else None
+    if wrong is None:
+        wrong = next((item.wrong for item in needs.values() if item.wrong), None)
+    return Settled(conclusion=conclusion, trouble=trouble, wrong=wrong)
+
+
+class Schedule:
+    """The graph on its way. Not thread-safe: one owner asks and tells.
+
+    `start` and `finish` return decisions in plan order; every stage appears in exactly one decision.
+    """
+
+    def __init__(self, nodes: Sequence[Node]) -> None:
+        self._nodes = {node.name: node for node in nodes}
+        self._rank = {node.name: rank for rank, node in enumerate(nodes)}
+        self._pending = {
+            node.name: sum(1 for need in {item.stage for item in node.needs} if need in self._nodes) for node in nodes
+        }
+        self._dependents: dict[str, list[str]] = {node.name: [] for node in nodes}
+        for node in nodes:
+            for need in dict.fromkeys(item.stage for item in node.needs):
+                if need in self._nodes:
+                    self._dependents[need].append(node.name)
+        self._settled: dict[str, Settled] = {}
+        self._decided: set[str] = set()
+        self._stopped = ""
+        self._spare: frozenset[RunRule] = frozenset()
+
+    @property
+    def done(self) -> bool:
+        """Whether every stage is settled."""
+        return len(self._settled) == len(self._nodes)
+
+    def start(self) -> tuple[Decision, ...]:
+        """Decide the stages that need nothing."""
+        return self._decide(name for name, count in self._pending.items() if count == 0)
+
+    def finish(self, name: str, conclusion: Conclusion) -> tuple[Decision, ...]:
+        """A stage that was started ended; decide those that waited for it last."""
+        return self._decide(self._settle(name, conclusion))
+
+    def stop(self, reason: str, *, spare: frozenset[RunRule] = frozenset()) -> tuple[Decision, ...]:
+        """Start nothing more: whatever is undecided is cancelled, but for stages whose `when.run` is in `spare`."""
+        self._stopped = reason
+        self._spare = spare
+        waiting = [
+            name for name, node in self._nodes.items() if name not in self._decided and node.run not in self._spare
+        ]
+        decisions = []
+        ready: list[str] = []
+        for name in waiting:
+            self._decided.add(name)
+            decisions.append(Decision(name=name, outcome=cancelled(reason)))
+        for name in waiting:
+            ready.extend(self._settle(name, Conclusion.CANCELLED))
+        return (*decisions, *self._decide(ready))
+
+    def _settle(self, name: str, conclusion: Conclusion) -> list[str]:
+        node = self._nodes[name]
+        self._settled[name] = settle(node, conclusion, self._needs(node))
+        ready = []
+        for dependent in self._dependents[name]:
+            self._pending[dependent] -= 1
+            if self._pending[dependent] == 0:
+                ready.append(dependent)
+        return ready
+
+    def _needs(self, node: Node) -> dict[str, Settled]:
+        return {need.stage: self._settled[need.stage] for need in node.needs if need.stage in self._settled}
+
+    def _decide(self, names: Iterable[str]) -> tuple[Decision, ...]:
+        queue = deque(names)
+        decisions = []
+        while queue:
+            name = queue.popleft()
+            if name in self._decided:
+                continue
+            node = self._nodes[name]
+            outcome = fate(node, self._needs(node))
+            if outcome is None and self._stopped and node.run not in self._spare:
+                outcome = cancelled(self._stopped)
+            self._decided.add(name)
+            decisions.append(Decision(name=name, outcome=outcome))
+            if outcome is not None:
+                queue.extend(self._settle(name, outcome.conclusion))
+        return tuple(sorted(decisions, key=lambda decision: self._rank[decision.name]))
