@@ -44,7 +44,7 @@ def restore(file: Path) -> None:
     for bridge in bridges:
         _root("ip", "link", "delete", bridge)
     if before["forwarding"] == "0":
-        _root("sysctl", "-q", "-w", "net.ipv4.ip_forward=0")
+        _root("sh", "-c", f"echo 0 >{FORWARDING}")
     file.unlink(missing_ok=True)
 
 

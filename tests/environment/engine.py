@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import re
 import shutil
 import socket
 import subprocess
@@ -101,7 +102,7 @@ def neighbour() -> Engine | None:
 
 def start(places: Places) -> Engine:
     """Starts our own engine and returns once it answers. Its images are kept from run to run."""
-    packages.install(packages.missing({**packages.CLIENT, **packages.ENGINE, **_host_needs()}), places)
+    packages.install(packages.missing(needs()), places)
     with step("starting a Docker engine"):
         _clear_the_way(places)
         bridge.remember(places.state / "firewall.json")
@@ -219,9 +220,10 @@ def _clear_the_way(places: Places) -> None:
 
 def _unmount_below(places: Places) -> None:
     """Lets go of what an engine that has ended had mounted below our own folders."""
-    prefixes = (f"{places.sockets}/exec/", f"{places.root}/engine/")
+    folders = (f"{places.sockets}/exec/", f"{places.root}/engine/")
     points = [line.split()[4] for line in Path("/proc/self/mountinfo").read_text().splitlines()]
-    ours = [point for point in reversed(points) if point.startswith(prefixes)]
+    plain = [re.sub(r"\\([0-7]{3})", lambda code: chr(int(code[1], 8)), point) for point in points]
+    ours = [point for point in reversed(plain) if f"{point}/".startswith(folders)]
     if ours:
         subprocess.run([*privileged(), "umount", "--lazy", *ours], capture_output=True)
 
@@ -236,12 +238,12 @@ def _remove(path: Path) -> None:
         subprocess.run([*privileged(), "rm", "-rf", "--one-file-system", "--", str(path)], capture_output=True)
 
 
-def _host_needs() -> dict[str, str]:
-    """What an engine needs on some hosts only: AppArmor's parser where the kernel enforces it, mounted cgroups."""
-    needs = {}
+def needs() -> dict[str, str]:
+    """What an engine of our own takes; on some hosts also AppArmor's parser and something that mounts cgroups."""
+    found = packages.CLIENT | packages.ENGINE
     apparmor = Path("/sys/module/apparmor/parameters/enabled")
     if apparmor.exists() and apparmor.read_text().startswith("Y"):
-        needs["apparmor_parser"] = "apparmor"
+        found["apparmor_parser"] = "apparmor"
     if not any(Path("/sys/fs/cgroup").glob("*")):
-        needs["cgroupfs-mount"] = "cgroupfs-mount"
-    return needs
+        found["cgroupfs-mount"] = "cgroupfs-mount"
+    return found

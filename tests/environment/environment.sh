@@ -11,10 +11,12 @@ for candidate in python3 /usr/bin/python3 python3.13 python3.12 python3.11; do
 done
 if [ -z "$python" ]; then
     # Only here, where there is no Python yet, the shell installs something itself.
-    "$here/install-packages.sh" python3 python3-venv || {
+    echo "environment: installing python3 from Debian …" >&2
+    if ! output=$("$here/install-packages.sh" python3 python3-venv 2>&1); then
+        tail -n 15 <<<"$output" >&2
         echo "environment: no Python 3.11 or newer here. Install it (Debian: apt-get install python3 python3-venv)." >&2
         exit 2
-    }
+    fi
     python=/usr/bin/python3
 fi
 exec "$python" -c 'import sys; sys.path.insert(0, sys.argv.pop(1)); from environment.__main__ import main; sys.exit(main())' \

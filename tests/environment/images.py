@@ -6,6 +6,7 @@ import hashlib
 import os
 import subprocess
 from dataclasses import dataclass
+from pathlib import Path
 
 from . import packages
 from .places import CHECKOUT, Places
@@ -68,6 +69,11 @@ IMAGES = (
 )
 
 
+def needs(places: Places) -> dict[str, str]:
+    """What it takes to build those images that are not in the cache yet."""
+    return {} if all(_archive(places, image).exists() for image in IMAGES) else packages.IMAGES
+
+
 def provide(places: Places, url: str) -> list[str]:
     """Sees to it that the engine has every image, and returns the names of those that it did not have."""
     packages.install(packages.missing(packages.CLIENT), places)
@@ -90,11 +96,10 @@ def _key_on(url: str, name: str) -> str | None:
 
 def _import(places: Places, url: str, image: Image) -> None:
     """Builds the archive if the cache has none, and imports it under the image's name."""
-    cache = places.root / "images"
-    archive = cache / f"{image.recipe}-{image.key}.tar"
+    archive = _archive(places, image)
     if not archive.exists():
         packages.install(packages.missing(packages.IMAGES), places)
-        cache.mkdir(exist_ok=True)
+        archive.parent.mkdir(exist_ok=True)
         with step(f"building the image {image.name} from Debian's packages, once (about {image.seconds} s)"):
             call(
                 [
@@ -113,7 +118,7 @@ def _import(places: Places, url: str, image: Image) -> None:
                 },
                 root=True,
             )
-        for old in cache.glob(f"{image.recipe}-*.tar"):
+        for old in archive.parent.glob(f"{image.recipe}-*.tar"):
             if old != archive:
                 old.unlink(missing_ok=True)
     with step(f"importing {image.name}"), archive.open("rb") as content:
@@ -127,3 +132,7 @@ def _import(places: Places, url: str, image: Image) -> None:
         )
     if reply.returncode:
         raise UnavailableError(f"the engine at {url} refused the image {image.name}: {reply.stderr.strip()}")
+
+
+def _archive(places: Places, image: Image) -> Path:
+    return places.root / "images" / f"{image.recipe}-{image.key}.tar"

@@ -49,10 +49,11 @@ def up(places: Places, *, keep: bool, user: int | None = None) -> Facts:
     """Brings up what is missing. It stays up until `down` if `keep`, and in any case while the process `user` lives."""
     with locked(places):
         found = engine.find(places) or engine.neighbour()
+        wanted = packages.CLIENT | packages.SERVERS | ({} if found else engine.needs()) | images.needs(places)
+        packages.install(packages.missing(wanted), places)
         started = [] if found else ["engine"]
         found = found or engine.start(places)
         try:
-            packages.install(packages.missing(packages.SERVERS), places)
             started += images.provide(places, found.url)
             address, fresh = registry.provide(places)
         except BaseException:
