@@ -1,0 +1,83 @@
+"""The table of all commands; the file of a command is imported only when it is called."""
+
+from __future__ import annotations
+
+import importlib
+from collections.abc import Mapping
+
+import click
+
+from pipeline import __version__
+
+COMMANDS: Mapping[str, tuple[str, str]] = {
+    "run": ("run:run", "Run the pipeline of this repository."),
+    "plan": ("plan:plan", "Show what would run, be skipped or reused, and why."),
+    "check": ("check:check", "Check the pipeline file and show every problem in it."),
+    "init": ("init:init", "Read the repository and write a first pipeline.yml."),
+    "schema": ("schema:schema", "Print the JSON Schema of the pipeline file."),
+    "runs": ("runs:runs", "List runs, newest first."),
+    "show": ("show:show", "Show what happened in a run, or in one of its stages."),
+    "logs": ("logs:logs", "Print the logs of a run; follow them while it runs."),
+    "artifacts": ("artifacts:artifacts", "List the artifacts of a run, or fetch them."),
+    "cancel": ("cancel:cancel", "Stop a run that is under way."),
+    "releases": ("releases:releases", "List releases, newest first."),
+    "history": ("history:history", "Show what was deployed to an environment, by whom, and how it went."),
+    "doctor": ("doctor:doctor", "Examine this machine and say what to mend."),
+    "gc": ("gc:gc", "Remove what finished or abandoned runs left behind."),
+    "completion": ("completion:completion", "Print the completion script of a shell."),
+}
+"""Name to (file and function, one line of help), in the order of `--help`."""
+
+EXIT_CODES = """\b
+Exit codes:
+    0  succeeded, warned or parked
+    1  a stage failed or timed out
+    2  the pipeline file or the command line is wrong
+    3  errored: the engine, the network, the disk
+    4  refused by a gate or a permission
+    5  rolled back
+  130  cancelled or interrupted"""
+
+
+class LazyGroup(click.Group):
+    """A group that knows its commands by a table and imports them one by one."""
+
+    def list_commands(self, ctx: click.Context) -> list[str]:
+        """All names, in the order of the table."""
+        return list(COMMANDS)
+
+    def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:
+        """The command of that name, imported now."""
+        if cmd_name not in COMMANDS:
+            return None
+        module, function = COMMANDS[cmd_name][0].split(":")
+        command: click.Command = getattr(importlib.import_module(f"pipeline.cli.{module}"), function)
+        return command
+
+    def resolve_command(
+        self, ctx: click.Context, args: list[str]
+    ) -> tuple[str | None, click.Command | None, list[str]]:
+        """As click does it, with a suggestion for a name that is nearly right."""
+        if args and args[0] not in COMMANDS and not args[0].startswith("-"):
+            import difflib
+
+            near = difflib.get_close_matches(args[0], COMMANDS, n=1)
+            suggestion = f"; did you mean '{near[0]}'?" if near else ""
+            ctx.fail(f"there is no command '{args[0]}'{suggestion}")
+        return super().resolve_command(ctx, args)
+
+    def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
+        """The table of commands without importing any."""
+        with formatter.section("Commands"):
+            formatter.write_dl([(name, text) for name, (_, text) in COMMANDS.items()])
+
+
+@click.command(
+    cls=LazyGroup,
+    epilog=EXIT_CODES,
+    context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 100},
+)
+@click.option("--debug", is_flag=True, expose_value=False, help="Show the traceback of an error.")
+@click.version_option(__version__, message="%(prog)s %(version)s")
+def ecluse() -> None:
+    """Build, test, scan and deliver containers: one pipeline file, the same on a laptop, in CI and on a server."""

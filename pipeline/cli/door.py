@@ -1,0 +1,44 @@
+"""The door of the command `ecluse`: one place that lets errors become words and exit codes."""
+
+from __future__ import annotations
+
+import sys
+
+
+def main() -> int:
+    """Run the command line of this process and return its exit status; the table is in `--help`."""
+    arguments = sys.argv[1:]
+    if arguments == ["--version"]:
+        from pipeline import __version__
+
+        sys.stdout.write(f"ecluse {__version__}\n")
+        return 0
+    debug = "--debug" in arguments
+    try:
+        return _dispatch([word for word in arguments if word != "--debug"])
+    except BrokenPipeError:
+        return _reader_left()
+    except BaseException as error:  # noqa: BLE001  # the one place where every error ends
+        if debug:
+            import traceback
+
+            traceback.print_exc()
+        from pipeline.cli.failure import told
+
+        return told(error)
+
+
+def _dispatch(arguments: list[str]) -> int:
+    from pipeline.cli.commands import ecluse
+
+    status = ecluse.main(arguments, prog_name="ecluse", standalone_mode=False)
+    sys.stdout.flush()
+    return int(status or 0)
+
+
+def _reader_left() -> int:
+    """Whoever read our output has gone: end quietly, with the status that a shell gives to SIGPIPE."""
+    import os
+
+    os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+    return 141

@@ -1,0 +1,86 @@
+"""What several commands share: where the repository is, which run is meant, and how JSON is printed."""
+
+from __future__ import annotations
+
+import os
+import sys
+from collections.abc import Callable, Iterable
+from pathlib import Path
+from typing import Any, TypeVar
+
+import click
+
+from pipeline.cli.render.lines import Line, written
+from pipeline.cli.render.terminal import Terminal, terminal_of
+
+Command = TypeVar("Command", bound=Callable[..., Any])
+
+
+def repository_option(command: Command) -> Command:
+    """`--repository PATH`, by default the git repository around the working directory."""
+    return click.option(
+        "--repository",
+        "-C",
+        type=click.Path(exists=True, file_okay=False, path_type=Path),
+        default=Path(),
+        metavar="PATH",
+        help="The git repository; by default the one around the working directory.",
+    )(command)
+
+
+def file_option(command: Command) -> Command:
+    """`--file PATH` of the pipeline file, relative to the repository's root."""
+    return click.option(
+        "--file",
+        "-f",
+        "file",
+        default="pipeline.yml",
+        show_default=True,
+        metavar="PATH",
+        help="The pipeline file, relative to the repository's root.",
+    )(command)
+
+
+def json_option(command: Command) -> Command:
+    """`--json`: the same facts for programs."""
+    return click.option("--json", "as_json", is_flag=True, help="Print JSON instead of text.")(command)
+
+
+def executor_option(command: Command) -> Command:
+    """`--executor NAME`, by default the one of the settings."""
+    return click.option(
+        "--executor",
+        type=click.Choice(["docker", "process"]),
+        default=None,
+        help="Where stages run; by default what the settings say (docker).",
+    )(command)
+
+
+def output() -> Terminal:
+    """What standard output can show."""
+    return terminal_of(sys.stdout, os.environ)
+
+
+def show(lines: Iterable[Line]) -> None:
+    """Print lines to standard output."""
+    sys.stdout.write(written(lines, output()))
+
+
+def show_json(thing: object) -> None:
+    """Print a value as JSON, indented."""
+    import json
+
+    from pipeline.model.value import to_value
+
+    sys.stdout.write(json.dumps(to_value(thing), indent=2, ensure_ascii=False) + "\n")
+
+
+def variables(pairs: tuple[str, ...]) -> dict[str, str]:
+    """`NAME=VALUE` words as a mapping; a later one wins."""
+    found: dict[str, str] = {}
+    for pair in pairs:
+        name, equals, value = pair.partition("=")
+        if not equals or not name:
+            raise click.BadParameter(f"'{pair}' is not NAME=VALUE", param_hint="--var")
+        found[name] = value
+    return found

@@ -1,0 +1,141 @@
+"""A run as JSON events, one object a line, for programs."""
+
+from __future__ import annotations
+
+import json
+from collections import Counter
+from collections.abc import Callable
+from datetime import UTC, datetime
+from typing import BinaryIO
+
+from pipeline.model.outcome import Outcome
+from pipeline.model.plan import Plan
+from pipeline.model.report import TestStatus
+from pipeline.model.run import Attempt, Products, Run, StageRun
+from pipeline.model.status import StageState
+from pipeline.model.value import Value, to_value
+
+
+def now() -> datetime:
+    """The time in UTC."""
+    return datetime.now(UTC)
+
+
+class JsonEvents:
+    """An observer that writes each call as `{"event": …, "time": …, "run": …, …}`; `docs/command.md` lists them.
+
+    When nobody reads any more, it falls silent and the run goes on.
+    """
+
+    def __init__(self, out: BinaryIO, *, clock: Callable[[], datetime] = now) -> None:
+        self._out = out
+        self._clock = clock
+        self._deaf = False
+
+    def run_started(self, run: Run, plan: Plan) -> None:
+        """`run_started` with the run and the names of its stages; the number is not known yet."""
+        stages: list[Value] = [
+            {
+                "name": item.stage.name,
+                "kind": item.stage.kind,
+                "needs": [need.stage for need in item.stage.needs],
+            }
+            for item in plan.stages
+        ]
+        self._emit("run_started", run.id, **_facts(run), plan=plan.digest, stages=stages)
+
+    def run_numbered(self, run: Run) -> None:
+        """`run_numbered` with the number that the records gave."""
+        self._emit("run_numbered", run.id, number=run.number)
+
+    def stage_moved(self, run: str, stage: StageRun, state: StageState) -> None:
+        """`stage_moved` with the new state."""
+        self._emit("stage_moved", run, stage=stage.name, state=state.value)
+
+    def stage_output(self, run: str, stage: str, attempt: int, text: bytes) -> None:
+        """`stage_output` with one or more whole lines."""
+        self._emit("stage_output", run, stage=stage, attempt=attempt, text=text.decode("utf-8", "replace"))
+
+    def attempt_finished(self, run: str, stage: StageRun, attempt: Attempt) -> None:
+        """`attempt_finished` with its outcome and what it made; tests and findings as counts."""
+        self._emit(
+            "attempt_finished",
+            run,
+            stage=stage.name,
+            attempt=attempt.number,
+            outcome=to_value(attempt.outcome),
+            log=attempt.log,
+            log_lines=attempt.log_lines,
+            products=_products(attempt.products),
+        )
+
+    def stage_finished(self, run: str, stage: StageRun, outcome: Outcome) -> None:
+        """`stage_finished` with its outcome."""
+        self._emit(
+            "stage_finished",
+            run,
+            stage=stage.name,
+            outcome=to_value(outcome),
+            seconds=stage.seconds,
+            flaky=stage.flaky,
+        )
+
+    def run_finished(self, run: Run) -> None:
+        """`run_finished` with state and conclusion."""
+        self._emit(
+            "run_finished",
+            run.id,
+            number=run.number,
+            state=run.state.value,
+            conclusion=run.conclusion.value if run.conclusion else None,
+            stages={stage.name: stage.conclusion.value if stage.conclusion else None for stage in run.stages},
+        )
+
+    def note(self, text: str) -> None:
+        """`note` about the run as a whole."""
+        self._emit("note", None, text=text)
+
+    def close(self) -> None:
+        """Nothing is held open."""
+
+    def _emit(self, event: str, run: str | None, **facts: Value) -> None:
+        if self._deaf:
+            return
+        moment = self._clock().isoformat(timespec="milliseconds").replace("+00:00", "Z")
+        entry: dict[str, Value] = {"event": event, "time": moment, "run": run, **facts}
+        try:
+            self._out.write(json.dumps(entry, ensure_ascii=False, separators=(",", ":")).encode() + b"\n")
+            self._out.flush()
+        except (BrokenPipeError, ValueError):
+            self._deaf = True
+
+
+def _facts(run: Run) -> dict[str, Value]:
+    return {
+        "number": run.number or None,
+        "repository": run.repository,
+        "pipeline": run.pipeline,
+        "commit": run.commit,
+        "branch": run.branch,
+        "tag": run.tag,
+        "on": run.event,
+        "actor": run.actor,
+        "dirty": run.dirty,
+        "executor": run.executor,
+    }
+
+
+def _products(products: Products) -> dict[str, Value]:
+    tests = products.tests
+    return {
+        "artifacts": to_value(products.artifacts),
+        "tests": {status.value: tests.count(status) for status in TestStatus} if tests else None,
+        "failures": [f"{case.classname}.{case.name}".lstrip(".") for case in tests.failures] if tests else [],
+        "coverage": round(products.coverage.percent, 2) if products.coverage else None,
+        "findings": dict(Counter(finding.severity.value for finding in products.findings)),
+        "image": to_value(products.image),
+        "pushed": to_value(products.pushed),
+        "release": products.release or None,
+        "promotion": products.promotion or None,
+        "outputs": to_value(products.outputs),
+    }

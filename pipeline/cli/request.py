@@ -1,0 +1,36 @@
+"""The options that say what a run or a plan is about: commit, event, branch, tag, variables."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any, TypeVar
+
+import click
+
+Command = TypeVar("Command", bound=Callable[..., Any])
+
+_OPTIONS = (
+    click.option(
+        "--commit",
+        "revision",
+        default="",
+        metavar="REV",
+        help="A commit, branch or tag; by default the working tree as it is.",
+    ),
+    click.option(
+        "--event",
+        type=click.Choice(["push", "pull_request", "manual"]),
+        default=None,
+        help="What the run is for; by default what the CI host says, else manual.",
+    ),
+    click.option("--branch", default=None, metavar="NAME", help="The branch, where git does not say it."),
+    click.option("--tag", default=None, metavar="NAME", help="The tag, where git does not say it."),
+    click.option("--var", multiple=True, metavar="NAME=VALUE", help="Set a variable of the pipeline; may be repeated."),
+)
+
+
+def request_options(command: Command) -> Command:
+    """`--commit`, `--event`, `--branch`, `--tag` and `--var`."""
+    for option in reversed(_OPTIONS):
+        command = option(command)
+    return command
