@@ -1,0 +1,77 @@
+"""Judges the conditions of `when` and keeps the values that each of them saw."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+
+from pipeline.model.definition import StageDefinition
+from pipeline.model.globs import matcher
+from pipeline.model.plan import Condition
+from pipeline.model.source import Event
+from pipeline.model.value import Value
+from pipeline.planning.values import is_late
+from pipeline.ports.expressions import Expressions
+
+Facts = Callable[[frozenset[str]], Mapping[str, Value]]
+
+SHOWN_PATHS = 3
+
+
+def judge(
+    stage: StageDefinition,
+    event: Event,
+    *,
+    effects: bool,
+    expressions: Expressions,
+    facts: Facts,
+    late: bool,
+) -> tuple[Condition, ...]:
+    """Every condition of a stage; `holds` is None for one that is decided only during the run.
+
+    A kind with outside effects does not run for pull requests unless `when.event` says so.
+    """
+    when = stage.when
+    found: list[Condition] = []
+    if when.event:
+        found.append(_listed("event", event.kind, when.event, holds=event.kind in when.event))
+    elif effects and event.kind == "pull_request":
+        found.append(
+            Condition(key="event", wanted="another event (this kind has outside effects)", seen=event.kind, holds=False)
+        )
+    for key, seen, patterns in (("branch", event.branch, when.branch), ("tag", event.tag, when.tag)):
+        if patterns:
+            found.append(_listed(key, seen, patterns, holds=bool(seen) and matcher(patterns)(seen)))
+    if when.changed:
+        found.append(_changed(event.changed, when.changed))
+    if when.expression:
+        found.append(_expression(when.expression, expressions, facts, late=late))
+    return tuple(found)
+
+
+def _listed(key: str, seen: str, wanted: tuple[str, ...], *, holds: bool) -> Condition:
+    return Condition(
+        key=key,
+        wanted=" or ".join(f"'{item}'" for item in wanted),
+        seen=f"'{seen}'" if seen else "none",
+        holds=holds,
+    )
+
+
+def _changed(changed: tuple[str, ...] | None, patterns: tuple[str, ...]) -> Condition:
+    wanted = "a path like " + " or ".join(f"'{item}'" for item in patterns)
+    if changed is None:
+        return Condition(key="changed", wanted=wanted, seen="unknown, so it counts as changed", holds=True)
+    matches = matcher(patterns)
+    hits = [path for path in changed if matches(path)]
+    shown = (hits or list(changed))[:SHOWN_PATHS]
+    more = len(hits or changed) - len(shown)
+    seen = ", ".join(shown) + (f" and {more} more" if more > 0 else "") if shown else "nothing"
+    return Condition(key="changed", wanted=wanted, seen=seen, holds=bool(hits))
+
+
+def _expression(text: str, expressions: Expressions, facts: Facts, *, late: bool) -> Condition:
+    names = expressions.names(text)
+    if not late and any(is_late(name) for name in names):
+        return Condition(key="if", wanted=text, seen="decided during the run", holds=None)
+    value = expressions.evaluate(text, facts(names))
+    return Condition(key="if", wanted=text, seen="true" if value is True else "false", holds=value is True)

@@ -1,0 +1,152 @@
+"""Definition and event to plan: order, conditions, resolved values, reuse keys. Pure."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import replace
+
+from pipeline.errors import UsageError
+from pipeline.model.definition import Definition, StageDefinition
+from pipeline.model.plan import Plan, PlannedStage
+from pipeline.model.source import Event, Source
+from pipeline.model.value import Value, digest_of
+from pipeline.planning.conditions import judge
+from pipeline.planning.reuse import key_inputs
+from pipeline.planning.values import Resolver
+from pipeline.ports.expressions import Expressions
+from pipeline.ports.stage import StageKind
+
+Facts = Callable[[frozenset[str]], Mapping[str, Value]]
+
+
+def plan(
+    definition: Definition,
+    *,
+    event: Event,
+    source: Source,
+    overrides: Mapping[str, str],
+    kinds: Mapping[str, StageKind],
+    expressions: Expressions,
+) -> Plan:
+    """Decide all that can be decided before the run. Raises UsageError for a variable that the file does not have."""
+    variables = _variables(definition, overrides)
+    facts = _early_facts(event, source, variables)
+    stages: list[PlannedStage] = []
+    keys: dict[str, str | None] = {}
+    for stage in in_order(definition.stages):
+        planned = _plan_stage(stage, kinds[stage.kind], event, source, facts, expressions, keys)
+        keys[stage.name] = planned.reuse_key
+        stages.append(planned)
+    resolver = Resolver(expressions, lambda _names: facts, late=True)
+    return Plan(
+        name=definition.name,
+        pipeline_digest=definition.digest,
+        event=event,
+        source=source,
+        variables=variables,
+        stages=tuple(stages),
+        environments=tuple(resolver.environment(item) for item in definition.environments),
+        fail_fast=definition.fail_fast,
+        timeout=definition.timeout,
+    )
+
+
+def resolver_of(
+    plan_event: Event, kinds: Mapping[str, StageKind], expressions: Expressions
+) -> Callable[[PlannedStage, Facts], PlannedStage]:
+    """What the engine calls for a deferred stage once the facts of the run are there."""
+
+    def resolve(planned: PlannedStage, facts: Facts) -> PlannedStage:
+        conditions = judge(
+            planned.stage,
+            plan_event,
+            effects=kinds[planned.stage.kind].effects,
+            expressions=expressions,
+            facts=facts,
+            late=True,
+        )
+        stage = Resolver(expressions, facts, late=True).stage(planned.stage)
+        return replace(planned, stage=stage, conditions=conditions, deferred=False)
+
+    return resolve
+
+
+def in_order(stages: tuple[StageDefinition, ...]) -> tuple[StageDefinition, ...]:
+    """Stages so that each comes after its needs; as written where both orders would do.
+
+    Optional needs of stages that do not exist are dropped. The language has refused cycles.
+    """
+    known = {stage.name: stage for stage in stages}
+    placed: dict[str, StageDefinition] = {}
+    path: list[StageDefinition] = []
+    for first in stages:
+        path.append(first)
+        while path:
+            stage = path[-1]
+            if stage.name in placed:
+                path.pop()
+                continue
+            waiting = [known[need.stage] for need in stage.needs if need.stage in known and need.stage not in placed]
+            if waiting:
+                path.append(waiting[0])
+                continue
+            needs = tuple(need for need in stage.needs if need.stage in known)
+            placed[stage.name] = replace(stage, needs=needs) if len(needs) != len(stage.needs) else stage
+            path.pop()
+    return tuple(placed.values())
+
+
+def _plan_stage(
+    stage: StageDefinition,
+    kind: StageKind,
+    event: Event,
+    source: Source,
+    facts: Mapping[str, Value],
+    expressions: Expressions,
+    keys: Mapping[str, str | None],
+) -> PlannedStage:
+    resolver = Resolver(expressions, lambda _names: facts, late=False)
+    resolved = resolver.stage(stage)
+    conditions = judge(
+        resolved, event, effects=kind.effects, expressions=expressions, facts=lambda _names: facts, late=False
+    )
+    deferred = resolver.deferred or any(condition.holds is None for condition in conditions)
+    inputs = None
+    if not deferred:
+        needs = {need.stage: keys[need.stage] for need in resolved.needs}
+        inputs = key_inputs(resolved, kind, tree=source.commit.tree or source.commit.sha, needs=needs)
+    return PlannedStage(
+        stage=resolved,
+        conditions=conditions,
+        reuse_key=digest_of(inputs) if inputs is not None else None,
+        reuse_inputs=inputs,
+        deferred=deferred,
+    )
+
+
+def _variables(definition: Definition, overrides: Mapping[str, str]) -> Mapping[str, str]:
+    for name in overrides:
+        if name not in definition.variables:
+            known = ", ".join(definition.variables) or "none"
+            raise UsageError(
+                f"--var {name}: {definition.file} has no variable '{name}'", hint=f"variables there: {known}"
+            )
+    return {**definition.variables, **overrides}
+
+
+def _early_facts(event: Event, source: Source, variables: Mapping[str, str]) -> Mapping[str, Value]:
+    commit = source.commit
+    return {
+        "event": event.kind,
+        "branch": event.branch,
+        "tag": event.tag,
+        "commit": {
+            "sha": commit.sha,
+            "short": commit.short,
+            "message": commit.message,
+            "author": commit.author,
+            "time": commit.time.isoformat(),
+        },
+        "changed": list(event.changed or ()),
+        "variables": dict(variables),
+    }

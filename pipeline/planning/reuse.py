@@ -1,0 +1,33 @@
+"""Reuse keys: the digest of all that a stage can see, input by input so that a difference can be named."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+from pipeline.model.definition import StageDefinition
+from pipeline.model.value import digest_of, to_value
+from pipeline.ports.stage import Reuse, StageKind
+
+
+def key_inputs(
+    stage: StageDefinition, kind: StageKind, *, tree: str, needs: Mapping[str, str | None]
+) -> Mapping[str, str] | None:
+    """Each input of a stage's key with its own digest, or None where no key can be known before the run.
+
+    None for kinds that are never reused, for stages that need one of them, and while a needed key is unknown.
+    """
+    if kind.reuse is Reuse.NEVER or any(key is None for key in needs.values()):
+        return None
+    return {
+        "kind": f"{kind.name}@{kind.version}",
+        "commands": digest_of([stage.commands, stage.after, stage.shell, stage.user, stage.workdir]),
+        "image": stage.image or "",
+        "services": digest_of(to_value(stage.services)),
+        "environment": digest_of(dict(stage.env)),
+        "secrets": digest_of(sorted(stage.secrets)),
+        "resources": digest_of([to_value(stage.resources), stage.network]),
+        "reports": digest_of([to_value(stage.reports), to_value(stage.artifacts)]),
+        "options": digest_of(stage.options),
+        "source": tree if stage.source else "",
+        "needs": digest_of(dict(needs)),
+    }
