@@ -22,7 +22,7 @@ demo: ## from a commit to a verified deployment, with the example application; s
 
 test: ## all tests, in an environment that is taken down again if it was not there before
 	@python=$$($(environment) python)
-	$(run) "$$python" -m pytest tests/unit tests/contracts tests/e2e $(ARGS)
+	$(run) "$$python" -m pytest $(wildcard tests/unit tests/contracts tests/e2e) $(ARGS)
 
 check: ## formatting, lint, types, floors
 	@$(environment) python >/dev/null
@@ -30,6 +30,7 @@ check: ## formatting, lint, types, floors
 	ruff check .
 	ruff format --check .
 	mypy
+	MYPYPATH=tests mypy -p environment
 	lint-imports
 
 bench: ## the figures against the plain docker command

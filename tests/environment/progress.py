@@ -8,7 +8,10 @@ import sys
 import threading
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
+from contextvars import ContextVar
 from pathlib import Path
+
+_SILENT: ContextVar[bool] = ContextVar("silent", default=False)
 
 
 class UnavailableError(Exception):
@@ -16,8 +19,21 @@ class UnavailableError(Exception):
 
 
 @contextmanager
+def silently() -> Iterator[None]:
+    """No step in the body says anything: the last word belongs to the command that was run."""
+    before = _SILENT.set(True)
+    try:
+        yield
+    finally:
+        _SILENT.reset(before)
+
+
+@contextmanager
 def step(what: str) -> Iterator[None]:
     """Says `what` on stderr, once, if the body takes longer than a second."""
+    if _SILENT.get():
+        yield
+        return
     timer = threading.Timer(1.0, lambda: print(f"environment: {what} …", file=sys.stderr, flush=True))
     timer.daemon = True
     timer.start()

@@ -13,7 +13,7 @@ from pathlib import Path
 from . import engine, images, packages, processes, registry
 from .engine import Engine
 from .places import Places, find
-from .progress import step
+from .progress import silently, step
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -104,7 +104,8 @@ def held(user: int | None = None) -> Iterator[Facts]:
     try:
         yield facts
     finally:
-        down(places, user=pid)
+        with silently():
+            down(places, user=pid)
 
 
 def cache_size(folder: Path) -> int:

@@ -32,7 +32,7 @@ def provide(places: Places) -> bool:
             wanted.append("python3-venv")
         packages.install(wanted, places)
         hint = "It needs a Python package index that can be reached (PyPI, or the one in pip's configuration)."
-        with step("making the virtualenv and installing the project into it, once"):
+        with step("installing the project and its tools into .venv, once"):
             if not _works():
                 call([sys.executable, "-m", "venv", "--clear", VENV], log=places.log, hint=hint)
             call(
