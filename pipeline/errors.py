@@ -74,6 +74,13 @@ class SourceError(EcluseError):
     exit_code = ExitCode.USAGE
 
 
+class SourceUnreachableError(SourceError):
+    """The server that holds the source does not answer; may pass."""
+
+    exit_code = ExitCode.ERRORED
+    transient = True
+
+
 class EngineUnreachableError(EcluseError):
     """No container engine answers."""
 
