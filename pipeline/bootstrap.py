@@ -1,1 +1,215 @@
 """The only file that builds adapters from settings."""
+
+from __future__ import annotations
+
+import json
+import os
+import sys
+import threading
+from collections.abc import Iterator, Mapping
+from datetime import UTC, datetime
+from functools import cached_property
+from importlib import import_module
+from pathlib import Path
+from time import monotonic
+from typing import Any
+
+from pipeline.errors import UsageError
+from pipeline.executors import EXECUTORS
+from pipeline.model.definition import EnvironmentDefinition
+from pipeline.model.run import Run
+from pipeline.ports.clock import Clock
+from pipeline.ports.delivery import Delivery
+from pipeline.ports.executor import Executor
+from pipeline.ports.expressions import Expressions
+from pipeline.ports.images import Images
+from pipeline.ports.monitoring import Sink
+from pipeline.ports.records import Records
+from pipeline.ports.secrets import Secrets
+from pipeline.ports.stage import StageKind
+from pipeline.ports.storage import Storage
+from pipeline.ports.target import Target
+from pipeline.settings import Settings, load_settings
+
+KIND_GROUP = "ecluse.stages"
+
+
+class SystemClock:
+    """The machine's time."""
+
+    def now(self) -> datetime:
+        """UTC."""
+        return datetime.now(UTC)
+
+    def monotonic(self) -> float:
+        """Seconds that never go back."""
+        return monotonic()
+
+
+class Application:
+    """Builds each adapter once, when it is first asked for."""
+
+    def __init__(self, environment: Mapping[str, str] | None = None) -> None:
+        self.environment: Mapping[str, str] = dict(os.environ) if environment is None else environment
+        self.clock: Clock = SystemClock()
+        self._lock = threading.RLock()
+        self._executors: dict[str, Executor] = {}
+
+    @cached_property
+    def settings(self) -> Settings:
+        """From the settings file and `ECLUSE_…` variables."""
+        return load_settings(self.environment)
+
+    @cached_property
+    def kinds(self) -> Mapping[str, StageKind]:
+        """From the entry-point group `ecluse.stages`."""
+        return Kinds(_kind_references(self.settings.home))
+
+    @cached_property
+    def expressions(self) -> Expressions:
+        """CEL."""
+        from pipeline.expressions.cel import CelExpressions
+
+        return CelExpressions()
+
+    @property
+    def records(self) -> Records:
+        """SQLite under the home unless `database` names another."""
+        with self._lock:
+            return self._records
+
+    @cached_property
+    def _records(self) -> Records:
+        from pipeline.records.sql import SqlRecords
+
+        return SqlRecords(self.settings.database or f"sqlite:///{self.settings.home / 'records.db'}")
+
+    @cached_property
+    def storage(self) -> Storage:
+        """A directory under the home."""
+        from pipeline.storage.directory import DirectoryStorage
+
+        return DirectoryStorage(self.settings.home / "storage")
+
+    @cached_property
+    def secrets(self) -> Secrets:
+        """Variables, then files."""
+        from pipeline.secrets.provided import ProvidedSecrets
+
+        return ProvidedSecrets(self.settings.home, self.environment)
+
+    def executor(self, name: str) -> Executor:
+        """An executor by name."""
+        if name not in EXECUTORS:
+            raise UsageError(f"there is no executor '{name}'", hint="known: " + ", ".join(EXECUTORS))
+        with self._lock:
+            if name not in self._executors:
+                self._executors[name] = _load(EXECUTORS[name])(self.settings)
+            return self._executors[name]
+
+    def images(self) -> Images:
+        """The Docker Engine's image store."""
+        with self._lock:
+            return self._images
+
+    @cached_property
+    def _images(self) -> Images:
+        from pipeline.executors.docker.images import DockerImages
+
+        return DockerImages(self.settings)
+
+    def target(self, environment: EnvironmentDefinition) -> Target:
+        """An environment's target."""
+        from pipeline.targets import TARGETS
+
+        if environment.target_kind not in TARGETS:
+            raise UsageError(
+                f"environment '{environment.name}': there is no target '{environment.target_kind}'",
+                hint="known: " + ", ".join(TARGETS),
+            )
+        target: Target = _load(TARGETS[environment.target_kind])(environment, self.settings)
+        return target
+
+    def sinks(self, environment: EnvironmentDefinition) -> tuple[Sink, ...]:
+        """An environment's supervision servers."""
+        from pipeline.monitoring import build_sinks
+
+        return build_sinks(environment.supervision)
+
+    def delivery(self, run: Run, pipeline_digest: str) -> Delivery:
+        """Promotions on behalf of a run."""
+        from pipeline.delivery.delivering import RunDelivery
+
+        return RunDelivery(
+            run=run,
+            pipeline_digest=pipeline_digest,
+            records=lambda: self.records,
+            target=self.target,
+            secrets=self.secrets,
+            settings=self.settings,
+            clock=self.clock,
+        )
+
+
+class Kinds(Mapping[str, StageKind]):
+    """Stage kinds by name, each imported when it is asked for."""
+
+    def __init__(self, references: Mapping[str, str]) -> None:
+        self._references = references
+        self._loaded: dict[str, StageKind] = {}
+
+    def __getitem__(self, name: str) -> StageKind:
+        if name not in self._loaded:
+            self._loaded[name] = _load(self._references[name])
+        return self._loaded[name]
+
+    def __iter__(self) -> Iterator[str]:
+        return iter(self._references)
+
+    def __len__(self) -> int:
+        return len(self._references)
+
+
+def _load(reference: str) -> Any:
+    module, _, name = reference.partition(":")
+    return getattr(import_module(module), name)
+
+
+def _kind_references(home: Path) -> Mapping[str, str]:
+    """Kind name to `module:object` of every installed package.
+
+    Asking importlib.metadata takes 30 ms, so the answer is kept for as long as no folder of sys.path changes.
+    """
+    folders = [folder for folder in sys.path if folder and Path(folder).is_dir()]
+    state = [[folder, Path(folder).stat().st_mtime_ns] for folder in folders]
+    path = home / "cache" / "kinds.json"
+    try:
+        known = json.loads(path.read_text())
+        if known["state"] == state:
+            return dict(known["kinds"])
+    except (OSError, ValueError, KeyError, TypeError):
+        pass
+    found = _find_kinds()
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
+        draft = path.with_suffix(f".{os.getpid()}")
+        draft.write_text(json.dumps({"state": state, "kinds": found}))
+        draft.replace(path)
+    except OSError:
+        pass  # a home that cannot be written is said by whatever has to write there
+    return found
+
+
+def _find_kinds() -> dict[str, str]:
+    from importlib.metadata import entry_points
+
+    found: dict[str, str] = {}
+    for entry in sorted(entry_points(group=KIND_GROUP), key=lambda entry: entry.name != "builtin"):
+        for name, reference in entry.load().items():
+            if name in found:
+                raise UsageError(
+                    f"two packages bring a stage kind '{name}': {found[name]} and {reference}",
+                    hint="uninstall one of them",
+                )
+            found[name] = reference
+    return found

@@ -1,0 +1,72 @@
+"""What the operations ask of the program: adapters, built when they are first needed."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Protocol
+
+from pipeline.model.definition import EnvironmentDefinition
+from pipeline.model.run import Run
+from pipeline.ports.clock import Clock
+from pipeline.ports.delivery import Delivery
+from pipeline.ports.executor import Executor
+from pipeline.ports.expressions import Expressions
+from pipeline.ports.images import Images
+from pipeline.ports.monitoring import Sink
+from pipeline.ports.records import Records
+from pipeline.ports.secrets import Secrets
+from pipeline.ports.stage import StageKind
+from pipeline.ports.storage import Storage
+from pipeline.ports.target import Target
+from pipeline.settings import Settings
+
+
+class Application(Protocol):
+    """One a process. Every property may be slow the first time and is quick afterwards; safe for several threads."""
+
+    @property
+    def settings(self) -> Settings:
+        """The machine's settings."""
+
+    @property
+    def environment(self) -> Mapping[str, str]:
+        """The variables of the process."""
+
+    @property
+    def clock(self) -> Clock:
+        """Time."""
+
+    @property
+    def kinds(self) -> Mapping[str, StageKind]:
+        """Every stage kind that is installed, by name; a kind's module is imported when it is asked for."""
+
+    @property
+    def expressions(self) -> Expressions:
+        """Expressions."""
+
+    @property
+    def records(self) -> Records:
+        """The database."""
+
+    @property
+    def storage(self) -> Storage:
+        """Blobs."""
+
+    @property
+    def secrets(self) -> Secrets:
+        """Secret values."""
+
+    def executor(self, name: str) -> Executor:
+        """An executor by name; UsageError with the known names."""
+
+    def images(self) -> Images:
+        """The engine's images."""
+
+    def target(self, environment: EnvironmentDefinition) -> Target:
+        """An environment's target."""
+
+    def sinks(self, environment: EnvironmentDefinition) -> tuple[Sink, ...]:
+        """An environment's supervision servers."""
+
+    def delivery(self, run: Run, pipeline_digest: str) -> Delivery:
+        """Promotions on behalf of a run."""
