@@ -22,7 +22,7 @@ demo: ## from a commit to a verified deployment, with the example application; s
 
 test: ## all tests, in an environment that is taken down again if it was not there before
 	@python=$$($(environment) python)
-	$(run) "$$python" -m pytest $(wildcard tests/unit tests/contracts tests/e2e) $(ARGS)
+	exec $(run) "$$python" -m pytest $(wildcard tests/unit tests/contracts tests/e2e) $(ARGS)
 
 check: ## formatting, lint, types, floors
 	@$(environment) python >/dev/null
@@ -35,11 +35,11 @@ check: ## formatting, lint, types, floors
 
 bench: ## the figures against the plain docker command
 	@python=$$($(environment) python)
-	$(run) "$$python" tests/bench/run.py $(ARGS)
+	exec $(run) "$$python" tests/bench/run.py $(ARGS)
 
 soak: ## long fault tests
 	@python=$$($(environment) python)
-	$(run) "$$python" -m pytest tests/soak $(ARGS)
+	exec $(run) "$$python" -m pytest tests/soak $(ARGS)
 
 down: ## remove what the demo left, and stop what was started for it
 	@variables=$$($(environment) env 2>/dev/null || true)

@@ -83,7 +83,7 @@ def _down() -> int:
 def _status() -> int:
     places = find()
     try:
-        found = engine.find(places)
+        found = engine.find(places) or engine.neighbour()
     except UnavailableError as error:
         found = None
         print(f"environment: {error}", file=sys.stderr)
@@ -143,12 +143,12 @@ def _run(command: list[str]) -> int:
         variables = {**os.environ, **facts.variables(), leftovers.MARK: mark}
         child = subprocess.Popen(command, env=variables)
 
-        def forward(number: int, _frame: FrameType | None) -> None:
+        def hand_on(number: int, _frame: FrameType | None) -> None:
             child.send_signal(number)
 
-        # A terminal's Ctrl-C reaches the child by itself; a signal for us alone is handed on. We stay to clean up.
-        signal.signal(signal.SIGINT, signal.SIG_IGN if sys.stdin.isatty() else forward)
-        signal.signal(signal.SIGTERM, forward)
+        # Ctrl-C reaches the child by itself, as it is in our process group. We stay to clean up in any case.
+        signal.signal(signal.SIGINT, signal.SIG_IGN)
+        signal.signal(signal.SIGTERM, hand_on)
         code = child.wait()
         left = {name: kind for name, kind in leftovers.objects(url, scope).items() if name not in before}
         for name, kind in left.items():
