@@ -16,10 +16,13 @@ def told(error: BaseException) -> int:
 
     match error:
         case DefinitionError():
-            from pipeline.cli.render.diagnostics import diagnostic_lines
+            from pipeline.cli.render.diagnostics import diagnostic_lines, source_of, verdict
 
-            _print(diagnostic_lines(error.diagnostics) or _lines(error.message))
-            _print(_hint(error.hint))
+            if not error.diagnostics:
+                _print(_lines(error.message) + _hint(error.hint))
+                return error.exit_code
+            _print(diagnostic_lines(error.diagnostics, source_of(error.sources)))
+            _print([line((f"{verdict(error.diagnostics)}. Nothing was run.", "bold")), *_hint(error.hint)])
             return error.exit_code
         case EcluseError():
             _print(_lines(error.message) + _hint(error.hint))

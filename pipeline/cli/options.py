@@ -12,6 +12,7 @@ import click
 
 from pipeline.cli.render.lines import Line, written
 from pipeline.cli.render.terminal import Terminal, terminal_of
+from pipeline.ports.application import Application
 
 Command = TypeVar("Command", bound=Callable[..., Any])
 
@@ -84,3 +85,15 @@ def variables(pairs: tuple[str, ...]) -> dict[str, str]:
             raise click.BadParameter(f"'{pair}' is not NAME=VALUE", param_hint="--var")
         found[name] = value
     return found
+
+
+def run_argument(command: Command) -> Command:
+    """`RUN`: a number of this repository, the beginning of an id, or `last`."""
+    return click.argument("reference", metavar="RUN")(command)
+
+
+def application() -> Application:
+    """What the operations stand on, from this machine's settings."""
+    from pipeline import bootstrap
+
+    return bootstrap.Application()

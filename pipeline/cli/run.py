@@ -7,7 +7,7 @@ from pathlib import Path
 
 import click
 
-from pipeline.cli.options import executor_option, file_option, output, repository_option, variables
+from pipeline.cli.options import application, executor_option, file_option, output, repository_option, variables
 from pipeline.cli.render.events import JsonEvents
 from pipeline.cli.render.live import LiveView
 from pipeline.cli.render.plain import PlainLines
@@ -46,7 +46,6 @@ def run(
     """
     if as_json and plain:
         raise UsageError("--json and --plain exclude each other", hint="leave one of them away")
-    from pipeline.bootstrap import Application
     from pipeline.operations.start import StartRequest, start
 
     request = StartRequest(
@@ -64,7 +63,7 @@ def run(
     cancel = Cancellation()
     with stopping(cancel, note=view.note):
         try:
-            finished = start(Application(), request, (view,), cancel=cancel)
+            finished = start(application(), request, (view,), cancel=cancel)
         finally:
             view.close()
     return exit_code(finished)

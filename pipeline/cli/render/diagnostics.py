@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
-from pathlib import Path
+from collections.abc import Callable, Mapping, Sequence
 
 from pipeline.cli.render.clean import one_line
 from pipeline.cli.render.lines import Line, line
@@ -13,27 +12,17 @@ from pipeline.diagnostic import Diagnostic, Position, Severity
 _ROLES = {Severity.ERROR: "failed", Severity.WARNING: "warned", Severity.HINT: "accent"}
 
 Source = Callable[[str], Sequence[str]]
-"""File name as in a position → its lines."""
+"""File name as in a position → its lines; none for a file that is not at hand."""
 
 
-def read_source(root: Path) -> Source:
-    """Lines of the files below `root`; no lines for a file that cannot be read."""
-    known: dict[str, Sequence[str]] = {}
-
-    def lines(file: str) -> Sequence[str]:
-        if file not in known:
-            try:
-                known[file] = (root / file).read_text(encoding="utf-8", errors="replace").splitlines()
-            except OSError:
-                known[file] = ()
-        return known[file]
-
-    return lines
+def source_of(texts: Mapping[str, bytes]) -> Source:
+    """Lines of texts that were read, by the name under which positions know them."""
+    known = {name: text.decode("utf-8", "replace").splitlines() for name, text in texts.items()}
+    return lambda file: known.get(file, ())
 
 
-def diagnostic_lines(diagnostics: Sequence[Diagnostic], source: Source | None = None) -> list[Line]:
+def diagnostic_lines(diagnostics: Sequence[Diagnostic], read: Source) -> list[Line]:
     """Every problem with its caret, in the order given."""
-    read = source or read_source(Path())
     lines: list[Line] = []
     for problem in diagnostics:
         lines.append(

@@ -1,0 +1,30 @@
+"""Which repository a command is meant for: the key under which its runs are recorded."""
+
+from __future__ import annotations
+
+import subprocess
+from pathlib import Path
+
+from pipeline.operations.source import git_environment, without_credentials
+
+
+def repository_of(path: Path) -> str:
+    """The origin's URL, else the path of the working tree's root; "" where `path` is in no repository."""
+    root = _git(path, "rev-parse", "--show-toplevel") or _git(path, "rev-parse", "--absolute-git-dir")
+    if not root:
+        return ""
+    return without_credentials(_git(path, "config", "--get", "remote.origin.url")) or root
+
+
+def _git(path: Path, *arguments: str) -> str:
+    try:
+        answer = subprocess.run(
+            ("git", "-C", path, *arguments),
+            env=git_environment(),
+            stdin=subprocess.DEVNULL,
+            capture_output=True,
+            check=False,
+        )
+    except OSError:
+        return ""
+    return answer.stdout.decode(errors="surrogateescape").strip() if answer.returncode == 0 else ""

@@ -1,0 +1,91 @@
+"""The process that owns a run: whether it still lives, and how it is asked to stop."""
+
+from __future__ import annotations
+
+import os
+import signal
+import socket
+from enum import StrEnum
+from pathlib import Path
+
+from pipeline.errors import RefusedError
+from pipeline.model.run import Runner
+
+_BOOT = Path("/proc/sys/kernel/random/boot_id")
+
+
+class Life(StrEnum):
+    """Whether a runner lives; `elsewhere` when it is on another host, where we cannot see it."""
+
+    ALIVE = "alive"
+    GONE = "gone"
+    ELSEWHERE = "elsewhere"
+
+
+def life_of(runner: Runner | None) -> Life:
+    """Whether the runner of a run lives. A later process with the same pid is not it."""
+    if runner is None:
+        return Life.GONE
+    if runner.host != socket.gethostname():
+        return Life.ELSEWHERE
+    if runner.boot != _boot():
+        return Life.GONE
+    return Life.ALIVE if _started(runner.pid) == runner.started_ticks else Life.GONE
+
+
+class Ending:
+    """A runner on its way to its end, held by a descriptor that no later process can take."""
+
+    def __init__(self, descriptor: int) -> None:
+        self._descriptor = descriptor
+
+    def wait(self, seconds: float) -> bool:
+        """Sleep until the process has ended or the time has passed; True when it has ended."""
+        import select
+
+        poll = select.poll()
+        poll.register(self._descriptor, select.POLLIN)
+        return bool(poll.poll(seconds * 1000))
+
+    def close(self) -> None:
+        """Let go."""
+        os.close(self._descriptor)
+
+
+def terminate(runner: Runner) -> Ending | None:
+    """Send SIGTERM to this very process; None when it has gone. RefusedError when it belongs to another user."""
+    try:
+        descriptor = os.pidfd_open(runner.pid)
+    except ProcessLookupError:
+        return None
+    try:
+        if life_of(runner) is not Life.ALIVE:
+            os.close(descriptor)
+            return None
+        signal.pidfd_send_signal(descriptor, signal.SIGTERM)
+    except ProcessLookupError:
+        os.close(descriptor)
+        return None
+    except PermissionError as error:
+        os.close(descriptor)
+        raise RefusedError(
+            f"process {runner.pid}, which runs it, belongs to another user",
+            hint="ask its owner, or use that user's account",
+        ) from error
+    return Ending(descriptor)
+
+
+def _boot() -> str:
+    try:
+        return _BOOT.read_text().strip()
+    except OSError:
+        return ""
+
+
+def _started(pid: int) -> int | None:
+    """Field 22 of /proc/PID/stat (proc(5)), in clock ticks since boot; None for a process that has ended."""
+    try:
+        fields = Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()
+    except OSError:
+        return None
+    return None if fields[0] in ("Z", "X") else int(fields[19])
