@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from enum import IntEnum
 from typing import ClassVar
 
@@ -66,6 +66,8 @@ class DefinitionError(EcluseError):
     def __init__(self, message: str, *, diagnostics: Sequence[Diagnostic] = (), hint: str = "") -> None:
         super().__init__(message, hint=hint)
         self.diagnostics = tuple(diagnostics)
+        self.sources: Mapping[str, bytes] = {}
+        """The text of each file that a diagnostic names, where whoever read it had it at hand."""
 
 
 class SourceError(EcluseError):
