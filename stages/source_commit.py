@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import os
-import re
 import shutil
 import tempfile
 from collections.abc import Iterator, Mapping
@@ -15,7 +14,7 @@ from pipeline.errors import SourceError, SourceUnreachableError
 from pipeline.ports.stage import StageContext
 from stages.source_archive import Entry
 from stages.source_git import git
-from stages.source_mirror import mirror
+from stages.source_mirror import is_local, mirror
 
 _LFS = {"clean": "git-lfs clean -- %f", "smudge": "git-lfs smudge -- %f", "process": "git-lfs filter-process"}
 
@@ -97,7 +96,7 @@ def _submodule(checkout: _Checkout, path: str, sha: str, modules: Mapping[str, t
     address = _resolved(checkout.address, url)
     known = checkout.modules / name if checkout.modules and ".." not in Path(name).parts else None
     here = (str(known),) if known is not None and known.is_dir() else ()
-    if _local(address) and not _local(checkout.address):
+    if is_local(address) and not is_local(checkout.address):
         raise SourceError(
             f"submodule '{prefix}' ({address}) names a folder of this machine, its repository comes from elsewhere",
             hint="give the submodule an address that others can reach, or write `submodules: false`",
@@ -167,10 +166,6 @@ def _gitmodules(context: StageContext, folder: Path, sha: str) -> Mapping[str, t
             name = key.removeprefix("submodule.").removesuffix(".path")
             found[path] = (name, values.get(f"submodule.{name}.url", ""))
     return found
-
-
-def _local(address: str) -> bool:
-    return address.startswith("file://") or not re.match(r"[a-z+]+://|[^/]+:", address)
 
 
 def _resolved(base: str, url: str) -> str:

@@ -37,8 +37,7 @@ def git(folder: Path, *arguments: str, cancel: Cancellation, variables: Mapping[
     folder.mkdir(parents=True, exist_ok=True)
     command = ["git", "-c", f"core.hooksPath={os.devnull}", "-c", "core.fsmonitor=false", *arguments]
     environment = {**_variables(folder), **(variables or {})}
-    running = Git(str(folder)).execute(command, as_process=True, env=environment).proc
-    assert running is not None  # noqa: S101 # as_process gives one
+    running = Git(str(folder)).execute(command, as_process=True, env=environment)
     with cancel.calling(running.terminate):
         out, err = running.communicate()
     if running.returncode == 0:

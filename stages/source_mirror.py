@@ -51,13 +51,17 @@ def has(context: StageContext, folder: Path, sha: str) -> bool:
     return True
 
 
+def is_local(location: str) -> bool:
+    """Whether it is a path or a `file://` address, and neither `https://host/…` nor `user@host:…`."""
+    return location.startswith("file://") or not re.match(r"[a-z0-9+.-]+::?//|[^/]+:", location)
+
+
 def _bring(context: StageContext, folder: Path, location: str, sha: str, *, tags: bool) -> None:
     if not (folder / "HEAD").exists():
         git(folder, "init", "-q", "--bare", "--template=", str(folder), cancel=context.cancel)
     elif not tags and has(context, folder, sha):
         return
-    local = "://" not in location and Path(location).exists()
-    allowed = {"GIT_ALLOW_PROTOCOL": f"file:{PROTOCOLS}" if local else PROTOCOLS}
+    allowed = {"GIT_ALLOW_PROTOCOL": f"file:{PROTOCOLS}" if is_local(location) else PROTOCOLS}
     fetch = ("-c", "gc.autoDetach=false", "fetch", "-q", "--no-write-fetch-head", "--no-tags", "--force", location)
     more = ("+refs/tags/*:refs/tags/*",) if tags else ()
     try:

@@ -94,9 +94,10 @@ def _working_tree(root: Path, folder: Path, environment: Mapping[str, str]) -> s
     status = _run(root, environment, "status", "--porcelain", "-z", "-uall", "--no-renames", "--ignore-submodules=none")
     if status.returncode:
         raise SourceError(f"cannot read the working tree {root}: {_last_line(status.stderr)}", hint="run `git status`")
-    entries = [entry[3:] for entry in status.stdout.split(b"\0") if entry]
-    paths = [entry for entry in entries if not entry.endswith(b"/")]
-    if not paths:
+    entries = {entry[3:]: entry[1:2] for entry in status.stdout.split(b"\0") if entry and not entry.endswith(b"/")}
+    gone = [path for path, state in entries.items() if state == b"D"]
+    paths = [path for path, state in entries.items() if state != b"D"]
+    if not entries:
         return ""
     with tempfile.TemporaryDirectory(prefix="ecluse-tree-") as scratch:
         index, objects = Path(scratch, "index"), Path(scratch, "objects")
@@ -109,11 +110,12 @@ def _working_tree(root: Path, folder: Path, environment: Mapping[str, str]) -> s
             "GIT_OBJECT_DIRECTORY": str(objects),
             "GIT_ALTERNATE_OBJECT_DIRECTORIES": _quoted(common.stdout.decode(errors="surrogateescape").strip()),
         }
-        listing = b"".join(path + b"\0" for path in paths)
-        update = _run(
-            root, {**environment, **aside}, "update-index", "-z", "--add", "--remove", "--stdin", stdin=listing
-        )
-        written = _run(root, {**environment, **aside}, "write-tree")
+        aside = {**environment, **aside}
+        if gone:
+            _run(root, aside, "update-index", "-z", "--force-remove", "--stdin", stdin=b"\0".join(gone))
+        change = ("update-index", "-z", "--add", "--remove", "--replace", "--stdin")
+        update = _run(root, aside, *change, stdin=b"\0".join(paths))
+        written = _run(root, aside, "write-tree")
     if update.returncode or written.returncode:
         why = _last_line(update.stderr or written.stderr)
         raise SourceError(f"cannot read the working tree {root}: {why}", hint="run `git status`, then `git add -A -n`")
