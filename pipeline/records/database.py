@@ -1,0 +1,151 @@
+"""One database: connections, transactions, and what keeps several processes out of each other's way."""
+
+from __future__ import annotations
+
+import errno
+import sqlite3
+import threading
+from collections.abc import Iterator
+from contextlib import AbstractContextManager, contextmanager, nullcontext
+from pathlib import Path
+
+import sqlalchemy as sa
+from sqlalchemy.engine import make_url
+
+from pipeline.errors import DiskFullError, RecordsError
+from pipeline.records.failures import SPACE_HINT, translated
+from pipeline.records.filelock import locked
+
+_WAIT = 30.0
+"""Seconds that a writer waits for another one before it gives up."""
+
+# WAL, so that readers never wait for the writer. In WAL mode `synchronous=NORMAL` cannot corrupt the file and loses
+# nothing when a process is killed; a power cut may lose the last transactions, as if the runner had been killed a
+# moment earlier, which `resume` mends from the containers. So NORMAL serves all working state without a disk flush per
+# stage. A ledger entry is a statement about an environment that has already changed, and nothing could mend it:
+# transactions that append one are made with FULL, which flushes before the commit returns (and with it all before).
+_WRITING = ("NORMAL", "BEGIN IMMEDIATE")
+_DURABLE = ("FULL", "BEGIN IMMEDIATE")
+_READING = ("NORMAL", "BEGIN")
+
+
+class Database:
+    """An engine with the transactions that `records` needs. Safe for several threads and processes."""
+
+    def __init__(self, url: str) -> None:
+        """Nothing is opened yet. Raises RecordsError for an address that cannot be one."""
+        self.path = Path(url.removeprefix("sqlite:///")) if url.startswith("sqlite:///") else None
+        parsed = sa.URL.create("sqlite", database=str(self.path)) if self.path else _server_url(url)
+        self.where = str(self.path) if self.path else parsed.render_as_string(hide_password=True)
+        with translated(self.where):
+            self._engine = sa.create_engine(parsed, **({"connect_args": {"timeout": _WAIT}} if self.path else {}))
+        self._writer: AbstractContextManager[object] = threading.Lock() if self.path else nullcontext()
+        if self.path:
+            self._prepare_file(self.path)
+            sa.event.listen(self._engine, "connect", _connected)
+            sa.event.listen(self._engine, "begin", _begun)
+
+    @contextmanager
+    def reading(self) -> Iterator[sa.Connection]:
+        """A transaction that sees one state of the database throughout."""
+        with translated(self.where), self._begin(_READING, "REPEATABLE READ") as connection:
+            yield connection
+
+    @contextmanager
+    def writing(self) -> Iterator[sa.Connection]:
+        """A transaction that writes; one at a time in SQLite."""
+        with translated(self.where), self._writer, self._begin(_WRITING, "READ COMMITTED") as connection:
+            yield connection
+
+    @contextmanager
+    def durable(self) -> Iterator[sa.Connection]:
+        """A transaction that writes and is on the disk when it returns."""
+        with translated(self.where), self._writer, self._begin(_DURABLE, "READ COMMITTED") as connection:
+            yield connection
+
+    @contextmanager
+    def upgrading(self) -> Iterator[sa.Connection]:
+        """A transaction for a change of the schema, by one process at a time."""
+        lock = locked(_lock_of(self.path)) if self.path else nullcontext()
+        with translated(self.where), lock, self.durable() as connection:
+            if not self.path:
+                connection.execute(sa.text("SELECT pg_advisory_xact_lock(3141592653)"))
+            yield connection
+
+    def close(self) -> None:
+        """Give connections back."""
+        self._engine.dispose()
+
+    @contextmanager
+    def _begin(self, sqlite: tuple[str, str], isolation: str) -> Iterator[sa.Connection]:
+        with self._engine.connect() as connection:
+            chosen = (
+                connection.execution_options(ecluse_transaction=sqlite)
+                if self.path
+                else connection.execution_options(isolation_level=isolation)
+            )
+            with chosen.begin():
+                yield chosen
+
+    def _prepare_file(self, path: Path) -> None:
+        """Make the folder, and turn the file to WAL once: the switch does not wait for others by itself."""
+        try:
+            path.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
+            if _is_wal(path):
+                return
+            with translated(self.where), locked(_lock_of(path)):
+                if _is_wal(path):
+                    return
+                connection = sqlite3.connect(path, timeout=_WAIT)
+                try:
+                    connection.execute("PRAGMA journal_mode=WAL")
+                finally:
+                    connection.close()
+        except OSError as error:
+            if error.errno == errno.ENOSPC:
+                raise DiskFullError(f"database {self.where}: no space is left", hint=SPACE_HINT) from error
+            raise RecordsError(
+                f"database {self.where}: {error.strerror}",
+                hint="make its folder writable, or point ECLUSE_HOME to a folder that is",
+            ) from error
+
+
+def _server_url(url: str) -> sa.URL:
+    """The address of a PostgreSQL server, with the driver that we know."""
+    wrong = RecordsError(
+        "the setting 'database' is not an address of SQLite or PostgreSQL",
+        hint="write sqlite:////path/to/file.db or postgresql://user:password@host/name",
+    )
+    try:
+        parsed = make_url(url)
+    except sa.exc.ArgumentError as error:
+        raise wrong from error
+    if parsed.drivername in ("postgres", "postgresql"):
+        return parsed.set(drivername="postgresql+psycopg")
+    if not parsed.drivername.startswith("postgresql+"):
+        raise wrong
+    return parsed
+
+
+def _lock_of(path: Path) -> Path:
+    return path.with_name(path.name + ".lock")
+
+
+def _is_wal(path: Path) -> bool:
+    """Bytes 18 and 19 of the file are 2 in WAL mode (sqlite.org/fileformat.html, 1.3.3)."""
+    try:
+        with path.open("rb") as file:
+            return file.read(20)[18:] == b"\x02\x02"
+    except FileNotFoundError:
+        return False
+
+
+def _connected(connection: sqlite3.Connection, _record: object) -> None:
+    connection.isolation_level = None  # the driver's own implicit BEGIN would come too late and be the wrong one
+    connection.execute("PRAGMA foreign_keys=ON")
+
+
+def _begun(connection: sa.Connection) -> None:
+    synchronous, begin = connection.get_execution_options().get("ecluse_transaction", _READING)
+    connection.exec_driver_sql(f"PRAGMA synchronous={synchronous}")
+    connection.exec_driver_sql(begin)

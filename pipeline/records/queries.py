@@ -1,0 +1,208 @@
+"""Every question and order to the database, named, in one place. Values arrive as bind parameters."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+import sqlalchemy as sa
+from sqlalchemy.dialects import postgresql, sqlite
+
+from pipeline.model.status import Conclusion, RunState
+from pipeline.ports.records import RunFilter
+from pipeline.records import tables as t
+
+Insert = sqlite.Insert | postgresql.Insert
+
+
+def _insert(connection: sa.Connection, table: sa.Table) -> Insert:
+    """An INSERT that knows ON CONFLICT; both databases spell it alike, SQLAlchemy does not."""
+    return sqlite.insert(table) if connection.dialect.name == "sqlite" else postgresql.insert(table)
+
+
+# Runs ----------------------------------------------------------------------------------------------------------------
+
+
+def next_number(connection: sa.Connection, repository: str) -> int:
+    """Count up the repository's counter; the row stays locked until commit, so numbers have no gap and no double."""
+    insert = _insert(connection, t.counters).values(repository=repository, last=1)
+    counted = insert.on_conflict_do_update(
+        index_elements=[t.counters.c.repository], set_={"last": t.counters.c.last + 1}
+    )
+    return int(connection.execute(counted.returning(t.counters.c.last)).scalar_one())
+
+
+def move_run(run: str, changed: dict[str, Any]) -> sa.Update:
+    """Change a run that is not done."""
+    return t.runs.update().where(t.runs.c.id == run, t.runs.c.state != RunState.DONE).values(**changed)
+
+
+def run_by_id(run: str) -> sa.Select[Any]:
+    """One run."""
+    return sa.select(t.runs).where(t.runs.c.id == run)
+
+
+def runs_by_prefix(prefix: str, repository: str) -> sa.Select[Any]:
+    """Runs whose id starts so, two at most: enough to see that it is not the only one. Ids are letters and digits."""
+    return _of_repository(sa.select(t.runs).where(t.runs.c.id.startswith(prefix, autoescape=True)), repository).limit(2)
+
+
+def runs_by_number(number: int, repository: str) -> sa.Select[Any]:
+    """Runs of this number: one in a repository, perhaps several in all, of which two are enough to know."""
+    return _of_repository(sa.select(t.runs).where(t.runs.c.number == number), repository).limit(2)
+
+
+def latest_runs(chosen: RunFilter) -> sa.Select[Any]:
+    """Runs that match the filter, newest first."""
+    wanted = _of_repository(sa.select(t.runs), chosen.repository)
+    if chosen.branch:
+        wanted = wanted.where(t.runs.c.branch == chosen.branch)
+    if chosen.state is not None:
+        wanted = wanted.where(t.runs.c.state == chosen.state)
+    if chosen.conclusion is not None:
+        wanted = wanted.where(t.runs.c.conclusion == chosen.conclusion)
+    return wanted.order_by(t.runs.c.created.desc(), t.runs.c.id.desc()).limit(chosen.limit)
+
+
+def _of_repository(query: sa.Select[Any], repository: str) -> sa.Select[Any]:
+    return query.where(t.runs.c.repository == repository) if repository else query
+
+
+def plan_of(run: str) -> sa.Select[Any]:
+    """The stored plan."""
+    return sa.select(t.plans.c.body).where(t.plans.c.run == run)
+
+
+# Stages and what they left -------------------------------------------------------------------------------------------
+
+
+def stages_of(runs: Sequence[str]) -> sa.Select[Any]:
+    """Stage runs in the order of their plan."""
+    return (
+        sa.select(t.stage_runs)
+        .where(t.stage_runs.c.run.in_(runs))
+        .order_by(t.stage_runs.c.run, t.stage_runs.c.position)
+    )
+
+
+def attempts_of(runs: Sequence[str]) -> sa.Select[Any]:
+    """Attempts in order."""
+    return sa.select(t.attempts).where(t.attempts.c.run.in_(runs)).order_by(t.attempts.c.number)
+
+
+def left_by(run: str, table: sa.Table) -> sa.Select[Any]:
+    """Rows that a run's attempts left in one of the tables, in their order."""
+    return sa.select(table).where(table.c.run == run).order_by(table.c.stage, table.c.attempt, table.c.position)
+
+
+def stage_position(run: str, stage: str) -> sa.Select[Any]:
+    """The place of a stage in its run, kept when it is replaced."""
+    return sa.select(t.stage_runs.c.position).where(t.stage_runs.c.run == run, t.stage_runs.c.name == stage)
+
+
+def next_position(run: str) -> sa.Select[Any]:
+    """The place behind the last stage; no row where there is no such run."""
+    count = sa.select(sa.func.count()).select_from(t.stage_runs).where(t.stage_runs.c.run == run)
+    return sa.select(count.scalar_subquery()).select_from(t.runs).where(t.runs.c.id == run)
+
+
+def forget_stage(run: str, stage: str) -> sa.Delete:
+    """Remove a stage run; its attempts and what they left go with it."""
+    return t.stage_runs.delete().where(t.stage_runs.c.run == run, t.stage_runs.c.name == stage)
+
+
+def succeeded_times(repository: str, per_stage: int) -> sa.Select[Any]:
+    """(name, started, finished) of the latest succeeded runs of each stage, among the latest runs.
+
+    Only the last 10 × `per_stage` run numbers are looked at, so that a long history costs nothing.
+    """
+    last = sa.select(sa.func.max(t.runs.c.number)).where(t.runs.c.repository == repository).scalar_subquery()
+    place = sa.func.row_number().over(partition_by=t.stage_runs.c.name, order_by=t.runs.c.number.desc())
+    ranked = (
+        sa.select(t.stage_runs.c.name, t.stage_runs.c.started, t.stage_runs.c.finished, place.label("place"))
+        .join(t.runs, t.runs.c.id == t.stage_runs.c.run)
+        .where(
+            t.runs.c.repository == repository,
+            t.runs.c.number > last - 10 * per_stage,
+            t.stage_runs.c.conclusion == Conclusion.SUCCEEDED,
+            t.stage_runs.c.started.is_not(None),
+            t.stage_runs.c.finished.is_not(None),
+        )
+        .subquery()
+    )
+    return sa.select(ranked.c.name, ranked.c.started, ranked.c.finished).where(ranked.c.place <= per_stage)
+
+
+def blobs() -> sa.CompoundSelect[Any]:
+    """Digests that artifacts and logs name."""
+    return sa.union(
+        sa.select(t.artifacts.c.digest),
+        sa.select(t.attempts.c.log).where(t.attempts.c.log != ""),
+    )
+
+
+# Releases, promotions, ledger ----------------------------------------------------------------------------------------
+
+
+def keep_release(connection: sa.Connection, values: dict[str, Any]) -> Insert:
+    """Store a release unless it is known."""
+    return _insert(connection, t.releases).values(**values).on_conflict_do_nothing(index_elements=[t.releases.c.id])
+
+
+def release_by_id(release: str) -> sa.Select[Any]:
+    """One release."""
+    return sa.select(t.releases).where(t.releases.c.id == release)
+
+
+def release_by_name(name: str) -> sa.Select[Any]:
+    """The newest release of that name."""
+    newest = t.releases.c.created.desc()
+    return sa.select(t.releases).where(t.releases.c.name == name).order_by(newest, t.releases.c.id).limit(1)
+
+
+def releases_by_prefix(prefix: str) -> sa.Select[Any]:
+    """Releases whose id starts so, two at most."""
+    return sa.select(t.releases).where(t.releases.c.id.startswith(prefix, autoescape=True)).limit(2)
+
+
+def latest_releases(repository: str, limit: int) -> sa.Select[Any]:
+    """Newest first."""
+    wanted = sa.select(t.releases)
+    if repository:
+        wanted = wanted.where(t.releases.c.repository == repository)
+    return wanted.order_by(t.releases.c.created.desc(), t.releases.c.id).limit(limit)
+
+
+def keep_promotion(connection: sa.Connection, values: dict[str, Any]) -> Insert:
+    """Store a promotion, or what is new of it."""
+    insert = _insert(connection, t.promotions).values(**values)
+    changed = {name: insert.excluded[name] for name in values if name != "id"}
+    return insert.on_conflict_do_update(index_elements=[t.promotions.c.id], set_=changed)
+
+
+def latest_promotions(repository: str, environment: str, release: str, limit: int) -> sa.Select[Any]:
+    """Promotions that match, newest first; ids are ULIDs and settle equal times."""
+    wanted = sa.select(t.promotions)
+    if repository:
+        wanted = wanted.join(t.releases).where(t.releases.c.repository == repository)
+    if environment:
+        wanted = wanted.where(t.promotions.c.environment == environment)
+    if release:
+        wanted = wanted.where(t.promotions.c.release == release)
+    return wanted.order_by(t.promotions.c.created.desc(), t.promotions.c.id.desc()).limit(limit)
+
+
+def lock_ledger(connection: sa.Connection) -> None:
+    """Let nobody else append until commit; in SQLite the transaction already sees to that."""
+    if connection.dialect.name != "sqlite":
+        connection.exec_driver_sql("LOCK TABLE ledger IN SHARE ROW EXCLUSIVE MODE")
+
+
+def last_entry() -> sa.Select[Any]:
+    """The head of the ledger."""
+    return sa.select(t.ledger).order_by(t.ledger.c.seq.desc()).limit(1)
+
+
+def entries_after(seq: int, limit: int) -> sa.Select[Any]:
+    """Ledger entries in order."""
+    return sa.select(t.ledger).where(t.ledger.c.seq > seq).order_by(t.ledger.c.seq).limit(limit)

@@ -1,0 +1,181 @@
+"""Records in a SQL database; SQLAlchemy is imported with the first call, not before."""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Callable, Mapping, Sequence
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from pipeline.model.plan import Plan
+from pipeline.model.release import LedgerEntry, Promotion, Release
+from pipeline.model.run import Run, StageRun
+from pipeline.model.status import Conclusion, RunState
+from pipeline.model.value import Value
+from pipeline.ports.records import RunFilter
+
+if TYPE_CHECKING:  # for its 174 ms, not for a circle
+    from pipeline.records.database import Database
+
+
+def _utc_now() -> datetime:
+    return datetime.now(UTC)
+
+
+def sqlite_url(home: Path) -> str:
+    """The address of the database under a home folder."""
+    return f"sqlite:///{home / 'ecluse.db'}"
+
+
+class SqlRecords:
+    """Implements `pipeline.ports.records.Records` over SQLite (`sqlite:///path`) and PostgreSQL (`postgresql://…`).
+
+    Making one costs nothing and touches nothing; the first call connects, and brings an older schema up to date.
+    `now` gives the time of ledger entries.
+    """
+
+    def __init__(self, url: str, *, now: Callable[[], datetime] = _utc_now) -> None:
+        self._url = url
+        self._now = now
+        self._opening = threading.Lock()
+        self._opened: Database | None = None
+
+    def create_run(self, run: Run, plan: Plan) -> int:
+        """Store a new run with its plan and its stages (those of the plan where it has none yet)."""
+        database = self._database()
+        from pipeline.records import run_records
+
+        with database.writing() as connection:
+            return run_records.create_run(connection, run, plan)
+
+    def update_run(
+        self, run: str, *, state: RunState, conclusion: Conclusion | None = None, finished: datetime | None = None
+    ) -> None:
+        """Move a run on, unless it is done."""
+        database = self._database()
+        from pipeline.records import run_records
+
+        with database.writing() as connection:
+            run_records.update_run(connection, run, state, conclusion, finished)
+
+    def save_stage(self, run: str, stage: StageRun) -> None:
+        """Replace what is known of a stage run."""
+        database = self._database()
+        from pipeline.records import run_records
+
+        with database.writing() as connection:
+            run_records.save_stage(connection, run, stage)
+
+    def find_run(self, reference: str, *, repository: str = "") -> Run:
+        """By id, number, `last`, or unique prefix of an id."""
+        database = self._database()
+        from pipeline.records import run_records
+
+        with database.reading() as connection:
+            return run_records.find_run(connection, reference, repository)
+
+    def runs(self, chosen: RunFilter) -> Sequence[Run]:
+        """Newest first; with stages and attempts, without products."""
+        database = self._database()
+        from pipeline.records import run_records
+
+        with database.reading() as connection:
+            return run_records.list_runs(connection, chosen)
+
+    def plan(self, run: str) -> Mapping[str, Value]:
+        """The stored plan."""
+        database = self._database()
+        from pipeline.records import run_records
+
+        with database.reading() as connection:
+            return run_records.plan_of(connection, run)
+
+    def save_release(self, release: Release) -> None:
+        """Store a release unless it is known."""
+        database = self._database()
+        from pipeline.records import release_records
+
+        with database.writing() as connection:
+            release_records.save_release(connection, release)
+
+    def find_release(self, reference: str) -> Release:
+        """By id, name (newest wins), or unique prefix of its hex digits (4 or more)."""
+        database = self._database()
+        from pipeline.records import release_records
+
+        with database.reading() as connection:
+            return release_records.find_release(connection, reference)
+
+    def releases(self, *, repository: str = "", limit: int = 50) -> Sequence[Release]:
+        """Newest first."""
+        database = self._database()
+        from pipeline.records import release_records
+
+        with database.reading() as connection:
+            return release_records.list_releases(connection, repository, limit)
+
+    def save_promotion(
+        self, promotion: Promotion, *, actor: str, action: str, data: Mapping[str, Value]
+    ) -> LedgerEntry:
+        """Store a promotion and append its ledger entry; both are on the disk when this returns."""
+        database = self._database()
+        from pipeline.records import release_records
+
+        with database.durable() as connection:
+            return release_records.save_promotion(
+                connection, promotion, actor=actor, action=action, data=data, now=self._now()
+            )
+
+    def promotions(
+        self, *, repository: str = "", environment: str = "", release: str = "", limit: int = 50
+    ) -> Sequence[Promotion]:
+        """Newest first."""
+        database = self._database()
+        from pipeline.records import release_records
+
+        with database.reading() as connection:
+            return release_records.list_promotions(connection, repository, environment, release, limit)
+
+    def ledger(self, *, after: int = 0, limit: int = 1000) -> Sequence[LedgerEntry]:
+        """Entries in order, behind seq `after`."""
+        database = self._database()
+        from pipeline.records import release_records
+
+        with database.reading() as connection:
+            return release_records.ledger(connection, after, limit)
+
+    def referenced_blobs(self) -> frozenset[str]:
+        """Digests that a log or an artifact names."""
+        database = self._database()
+        from pipeline.records import queries
+
+        with database.reading() as connection:
+            return frozenset(connection.execute(queries.blobs()).scalars())
+
+    def stage_seconds(self, repository: str, *, runs: int = 20) -> Mapping[str, float]:
+        """Median seconds by stage, over its latest succeeded runs."""
+        database = self._database()
+        from pipeline.records import run_records
+
+        with database.reading() as connection:
+            return run_records.stage_seconds(connection, repository, runs)
+
+    def close(self) -> None:
+        """Give connections back; the next call would connect again."""
+        with self._opening:
+            if self._opened is not None:
+                self._opened.close()
+                self._opened = None
+
+    def _database(self) -> Database:
+        """The database, opened and brought up to date by whoever comes first."""
+        with self._opening:
+            if self._opened is None:
+                from pipeline.records.database import Database
+                from pipeline.records.upgrade import ensure_current
+
+                database = Database(self._url)
+                ensure_current(database)
+                self._opened = database
+            return self._opened

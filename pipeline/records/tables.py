@@ -1,0 +1,246 @@
+"""The tables. Columns are named as the fields of the nouns in `pipeline.model`; migrations bring a database here."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import sqlalchemy as sa
+
+from pipeline.model.finding import FindingSeverity
+from pipeline.model.outcome import Effect
+from pipeline.model.release import PromotionKind
+from pipeline.model.report import TestStatus
+from pipeline.model.status import Conclusion, PromotionState, RunState, StageState
+from pipeline.records.columns import Choice, Document, Instant, Words
+
+metadata = sa.MetaData()
+
+
+def _needed(name: str, kind: sa.types.TypeEngine[Any]) -> sa.Column[Any]:
+    return sa.Column(name, kind, nullable=False)
+
+
+def _outcome() -> tuple[sa.Column[Any], ...]:
+    """The fields of an Outcome; all null while there is none."""
+    return (
+        sa.Column("conclusion", Choice(Conclusion)),
+        sa.Column("reason", Words),
+        sa.Column("hint", Words),
+        sa.Column("effect", Choice(Effect)),
+        sa.Column("transient", sa.Boolean),
+    )
+
+
+def _of_attempt() -> tuple[sa.Column[Any] | sa.ForeignKeyConstraint, ...]:
+    """A row that belongs to an attempt and goes with it; `position` keeps the order."""
+    return (
+        sa.Column("run", sa.String(26), primary_key=True),
+        sa.Column("stage", sa.Text, primary_key=True),
+        sa.Column("attempt", sa.Integer, primary_key=True),
+        sa.Column("position", sa.Integer, primary_key=True),
+        sa.ForeignKeyConstraint(
+            ["run", "stage", "attempt"],
+            ["attempts.run", "attempts.stage", "attempts.number"],
+            ondelete="CASCADE",
+        ),
+    )
+
+
+counters = sa.Table(
+    "counters",
+    metadata,
+    sa.Column("repository", sa.Text, primary_key=True),
+    _needed("last", sa.Integer()),
+    comment="the last run number given in each repository",
+)
+
+runs = sa.Table(
+    "runs",
+    metadata,
+    sa.Column("id", sa.String(26), primary_key=True),
+    _needed("number", sa.Integer()),
+    _needed("repository", Words()),
+    _needed("pipeline", Words()),
+    _needed("commit", Words()),
+    _needed("message", Words()),
+    _needed("author", Words()),
+    _needed("branch", Words()),
+    _needed("tag", Words()),
+    _needed("event", Words()),
+    _needed("actor", Words()),
+    _needed("dirty", sa.Boolean()),
+    _needed("plan_digest", Words()),
+    _needed("state", Choice(RunState)),
+    sa.Column("conclusion", Choice(Conclusion)),
+    _needed("created", Instant()),
+    sa.Column("finished", Instant),
+    _needed("executor", Words()),
+    sa.Column("runner", Document),
+    sa.UniqueConstraint("repository", "number", name="uq_runs_number"),
+    sa.Index("ix_runs_created", "created"),
+)
+
+plans = sa.Table(
+    "plans",
+    metadata,
+    sa.Column("run", sa.ForeignKey("runs.id", ondelete="CASCADE"), primary_key=True),
+    _needed("body", Document()),
+    comment="apart from `runs`, so that listing runs does not read them",
+)
+
+stage_runs = sa.Table(
+    "stage_runs",
+    metadata,
+    sa.Column("run", sa.ForeignKey("runs.id", ondelete="CASCADE"), primary_key=True),
+    sa.Column("name", sa.Text, primary_key=True),
+    _needed("position", sa.Integer()),
+    _needed("kind", Words()),
+    _needed("state", Choice(StageState)),
+    *_outcome(),
+    sa.Column("started", Instant),
+    sa.Column("finished", Instant),
+)
+
+attempts = sa.Table(
+    "attempts",
+    metadata,
+    sa.Column("run", sa.String(26), primary_key=True),
+    sa.Column("stage", sa.Text, primary_key=True),
+    sa.Column("number", sa.Integer, primary_key=True),
+    _needed("started", Instant()),
+    sa.Column("finished", Instant),
+    *_outcome(),
+    _needed("log", Words()),
+    _needed("log_lines", sa.Integer()),
+    sa.Column("image", Document),
+    sa.Column("pushed", Document),
+    _needed("release", Words()),
+    _needed("promotion", Words()),
+    _needed("outputs", Document()),
+    sa.ForeignKeyConstraint(["run", "stage"], ["stage_runs.run", "stage_runs.name"], ondelete="CASCADE"),
+)
+
+artifacts = sa.Table(
+    "artifacts",
+    metadata,
+    *_of_attempt(),
+    _needed("name", Words()),
+    _needed("path", Words()),
+    _needed("digest", Words()),
+    _needed("size", sa.BigInteger()),
+    _needed("kind", Words()),
+)
+
+reports = sa.Table(
+    "reports",
+    metadata,
+    *_of_attempt(),
+    _needed("type", Words()),
+    sa.Column("passed", sa.Integer),
+    sa.Column("failed", sa.Integer),
+    sa.Column("errored", sa.Integer),
+    sa.Column("skipped", sa.Integer),
+    sa.Column("covered", sa.Integer),
+    sa.Column("total", sa.Integer),
+    comment="type `tests` counts its cases, type `coverage` has covered and total lines",
+)
+
+test_cases = sa.Table(
+    "test_cases",
+    metadata,
+    *_of_attempt(),
+    _needed("suite", Words()),
+    _needed("classname", Words()),
+    _needed("name", Words()),
+    _needed("status", Choice(TestStatus)),
+    _needed("seconds", sa.Float()),
+    _needed("message", Words()),
+    _needed("details", Words()),
+    _needed("file", Words()),
+    _needed("line", sa.Integer()),
+)
+
+findings = sa.Table(
+    "findings",
+    metadata,
+    *_of_attempt(),
+    _needed("fingerprint", Words()),
+    _needed("check", Words()),
+    _needed("tool", Words()),
+    _needed("rule", Words()),
+    _needed("severity", Choice(FindingSeverity)),
+    _needed("message", Words()),
+    _needed("file", Words()),
+    _needed("line", sa.Integer()),
+    _needed("package", Words()),
+    _needed("version", Words()),
+    _needed("fixed_in", Words()),
+    _needed("url", Words()),
+    sa.Index("ix_findings_fingerprint", "fingerprint"),
+)
+
+measurements = sa.Table(
+    "measurements",
+    metadata,
+    *_of_attempt(),
+    _needed("check", Words()),
+    _needed("passed", sa.Boolean()),
+    _needed("seen", Words()),
+    _needed("wanted", Words()),
+    _needed("time", Instant()),
+    _needed("seconds", sa.Float()),
+    comment="what the checks of a smoke stage saw",
+)
+
+releases = sa.Table(
+    "releases",
+    metadata,
+    sa.Column("id", sa.String(71), primary_key=True),
+    _needed("repository", Words()),
+    _needed("commit", Words()),
+    _needed("images", Document()),
+    _needed("pipeline_digest", Words()),
+    _needed("name", Words()),
+    _needed("run", Words()),
+    _needed("dirty", sa.Boolean()),
+    _needed("created", Instant()),
+    sa.Index("ix_releases_name", "name"),
+    sa.Index("ix_releases_repository", "repository", "created"),
+)
+
+promotions = sa.Table(
+    "promotions",
+    metadata,
+    sa.Column("id", sa.String(26), primary_key=True),
+    sa.Column("release", sa.ForeignKey("releases.id"), nullable=False),
+    _needed("environment", Words()),
+    _needed("kind", Choice(PromotionKind)),
+    _needed("state", Choice(PromotionState)),
+    _needed("requested_by", Words()),
+    _needed("reason", Words()),
+    _needed("created", Instant()),
+    _needed("replaces", Words()),
+    _needed("run", Words()),
+    sa.Column("finished", Instant),
+    _needed("detail", Words()),
+    sa.Column("gap", sa.Float),
+    _needed("measurements", Document()),
+    sa.Index("ix_promotions_environment", "environment", "created"),
+    sa.Index("ix_promotions_release", "release"),
+    comment="a projection of the ledger; the measurements are those of its verification",
+)
+
+ledger = sa.Table(
+    "ledger",
+    metadata,
+    sa.Column("seq", sa.Integer, primary_key=True, autoincrement=False),
+    _needed("time", Instant()),
+    _needed("actor", Words()),
+    _needed("action", Words()),
+    _needed("subject", Words()),
+    _needed("reason", Words()),
+    _needed("data", Document()),
+    _needed("previous", sa.String(64)),
+    _needed("hash", sa.String(64)),
+    comment="append-only: triggers refuse to change or remove a row, and to add one out of order",
+)
