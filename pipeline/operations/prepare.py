@@ -12,7 +12,7 @@ from pathlib import Path
 
 import pipeline
 from pipeline.diagnostic import Diagnostic
-from pipeline.errors import SourceError, UsageError
+from pipeline.errors import DefinitionError, SourceError, UsageError
 from pipeline.language.load import load_definition
 from pipeline.model.definition import Definition
 from pipeline.model.plan import Plan
@@ -104,9 +104,13 @@ def _load(app: Application, file: str, text: bytes) -> tuple[Definition, tuple[D
     state = hashlib.sha256(text + b"\0" + pipeline.__version__.encode() + repr(sorted(app.kinds)).encode())
     mark = app.settings.home / "cache" / "checked" / state.hexdigest()
     clean = mark.exists()
-    definition, diagnostics = load_definition(
-        text, file=file, kinds=app.kinds, expressions=app.expressions, known_clean=clean
-    )
+    try:
+        definition, diagnostics = load_definition(
+            text, file=file, kinds=app.kinds, expressions=app.expressions, known_clean=clean
+        )
+    except DefinitionError as error:
+        error.sources = {file: text}
+        raise
     if not clean and not diagnostics:
         with suppress(OSError):
             mark.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
