@@ -76,8 +76,8 @@ class Runner:
                         self._take(self._schedule.finish(name, outcome.conclusion))
                         self._fail_fast(name, outcome)
                     case _Stop():
+                        self._schedule.stop(self._cancel.reason)
                         self._drop_ready(self._cancel.reason)
-                        self._take(self._schedule.stop(self._cancel.reason))
         return run_conclusion(
             (stage.conclusion for stage in self._scope.runs.all() if stage.conclusion),
             cancelled=self._cancel.cancelled,
@@ -138,8 +138,8 @@ class Runner:
             return
         self._failed_fast = True
         reason = f"fail_fast: {name} {outcome.conclusion.value}"
+        self._schedule.stop(reason, spare=SPARED_ON_FAILURE)
         self._drop_ready(reason, spare=SPARED_ON_FAILURE)
-        self._take(self._schedule.stop(reason, spare=SPARED_ON_FAILURE))
         self._work.stop(reason)
 
     def _conclude(self, name: str, outcome: Outcome) -> None:

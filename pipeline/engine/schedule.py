@@ -144,21 +144,25 @@ class Schedule:
         """A stage that was started ended; decide those that waited for it last."""
         return self._decide(self._settle(name, conclusion))
 
-    def stop(self, reason: str, *, spare: frozenset[RunRule] = frozenset()) -> tuple[Decision, ...]:
-        """Start nothing more: whatever is undecided is cancelled, but for stages whose `when.run` is in `spare`."""
+    def stop(self, reason: str, *, spare: frozenset[RunRule] = frozenset()) -> None:
+        """Start nothing more, but for stages whose `when.run` is in `spare`.
+
+        Undecided stages are decided as those that they wait for end: what could have run, or waits for something
+        cancelled, is cancelled for this reason.
+        """
         self._stopped = reason
         self._spare = spare
-        waiting = [
-            name for name, node in self._nodes.items() if name not in self._decided and node.run not in self._spare
-        ]
-        decisions = []
-        ready: list[str] = []
-        for name in waiting:
-            self._decided.add(name)
-            decisions.append(Decision(name=name, outcome=cancelled(reason)))
-        for name in waiting:
-            ready.extend(self._settle(name, Conclusion.CANCELLED))
-        return (*decisions, *self._decide(ready))
+
+    def _fate(self, node: Node) -> Outcome | None:
+        needs = self._needs(node)
+        outcome = fate(node, needs)
+        if not self._stopped or node.run in self._spare:
+            return outcome
+        blockers = {settled.trouble[1] for settled in needs.values() if settled.trouble}
+        waits_for_cancelled = blockers == {Conclusion.CANCELLED}
+        if outcome is None or (outcome.conclusion is Conclusion.BLOCKED and waits_for_cancelled):
+            return cancelled(self._stopped)
+        return outcome
 
     def _settle(self, name: str, conclusion: Conclusion) -> list[str]:
         node = self._nodes[name]
@@ -181,9 +185,7 @@ class Schedule:
             if name in self._decided:
                 continue
             node = self._nodes[name]
-            outcome = fate(node, self._needs(node))
-            if outcome is None and self._stopped and node.run not in self._spare:
-                outcome = cancelled(self._stopped)
+            outcome = self._fate(node)
             self._decided.add(name)
             decisions.append(Decision(name=name, outcome=outcome))
             if outcome is not None:

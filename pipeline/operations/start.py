@@ -3,12 +3,10 @@
 from __future__ import annotations
 
 import os
-import socket
 import threading
 from collections.abc import Sequence
 from contextlib import suppress
 from dataclasses import replace
-from pathlib import Path
 
 from pipeline.engine.announcer import Announcer
 from pipeline.engine.layers import Layers
@@ -20,10 +18,10 @@ from pipeline.model.duration import spell_duration
 from pipeline.model.identity import RunIdentity
 from pipeline.model.plan import Plan
 from pipeline.model.run import Run, StageRun
-from pipeline.model.run import Runner as RunnerProcess
 from pipeline.model.status import Conclusion, RunState
 from pipeline.model.ulid import ulid
 from pipeline.operations.prepare import StartRequest, planned
+from pipeline.operations.runner_process import this_process
 from pipeline.planning.planner import resolver_of
 from pipeline.ports.application import Application
 from pipeline.ports.cancellation import Cancellation
@@ -195,17 +193,6 @@ def _new_run(app: Application, decided: Plan, executor: str) -> Run:
         executor=executor,
         stages=tuple(StageRun(name=item.stage.name, kind=item.stage.kind) for item in decided.stages),
         runner=this_process(),
-    )
-
-
-def this_process() -> RunnerProcess:
-    """The identity of this process, so that another command can signal it and no other."""
-    fields = Path("/proc/self/stat").read_text().rpartition(")")[2].split()
-    return RunnerProcess(
-        host=socket.gethostname(),
-        boot=Path("/proc/sys/kernel/random/boot_id").read_text().strip(),
-        pid=os.getpid(),
-        started_ticks=int(fields[19]),
     )
 
 
