@@ -141,12 +141,18 @@ def _run(command: list[str]) -> int:
         scope = None if "engine" in facts.started else mark
         before = leftovers.objects(url, scope)
         variables = {**os.environ, **facts.variables(), leftovers.MARK: mark}
+        # A background job of a shell ignores SIGINT, and its children with it: ours shall not.
+        signal.signal(signal.SIGINT, signal.default_int_handler)
         child = subprocess.Popen(command, env=variables)
+        asked = False
 
-        def hand_on(number: int, _frame: FrameType | None) -> None:
-            child.send_signal(number)
+        def hand_on(_number: int, _frame: FrameType | None) -> None:
+            nonlocal asked
+            child.send_signal(signal.SIGTERM if asked else signal.SIGINT)
+            asked = True
 
-        # Ctrl-C reaches the child by itself, as it is in our process group. We stay to clean up in any case.
+        # Ctrl-C reaches the child by itself, as it is in our process group; SIGTERM is handed on as the signal
+        # on which pytest ends its fixtures, and only the second time as what it is. We stay to clean up.
         signal.signal(signal.SIGINT, signal.SIG_IGN)
         signal.signal(signal.SIGTERM, hand_on)
         code = child.wait()
@@ -157,6 +163,7 @@ def _run(command: list[str]) -> int:
         alive = leftovers.processes(mark)
         for pid, words in alive.items():
             print(f"environment: left behind: process {pid} {words}", file=sys.stderr)
+            os.kill(pid, signal.SIGKILL)
     return (128 - code if code < 0 else code) or int(bool(left or alive))
 
 
