@@ -53,7 +53,7 @@ def server_environment() -> dict[str, str]:
 @contextmanager
 def serving(command: Sequence[str | Path], *, log: Path, ready: Callable[[], bool]) -> Iterator[None]:
     """Runs a server for as long as the body runs, which begins once `ready` is true. It does not outlive us."""
-    words = ["setpriv", "--pdeathsig=KILL", "--", *map(str, command)]
+    words = ["setpriv", "--pdeathsig=TERM", "--", *map(str, command)]
     with log.open("wb") as sink:
         child = subprocess.Popen(
             words, stdin=subprocess.DEVNULL, stdout=sink, stderr=sink, env=server_environment(), start_new_session=True
