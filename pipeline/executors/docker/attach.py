@@ -1,0 +1,174 @@
+"""The raw stream of a container's input and output, and the framing that tells stdout from stderr."""
+
+from __future__ import annotations
+
+import socket
+import threading
+from collections.abc import Callable
+from typing import TYPE_CHECKING, Any, Protocol
+
+from pipeline.dockerapi import translating
+from pipeline.model.container import Stream
+
+if TYPE_CHECKING:
+    from docker import APIClient
+
+ROOM = 1 << 20
+HEADER = 8
+PIPE = 32 * 1024
+"""Input up to this size fits the socket's own buffer, so that no thread is needed to write it."""
+STREAMS = (Stream.OUT, Stream.OUT, Stream.ERR)
+
+
+class Source(Protocol):
+    """What the bytes come from: a buffered reader over the hijacked connection."""
+
+    def readinto1(self, room: memoryview, /) -> int:
+        """One read from the connection, after what is already buffered."""
+
+
+class Frames:
+    """Cuts a multiplexed stream into its two outputs: 8 bytes of header (stream, 0, 0, 0, length), then payload.
+
+    Neighbouring frames of one stream that arrive together are handed on as one chunk.
+    """
+
+    def __init__(self, write: Callable[[Stream, bytes], None]) -> None:
+        self._write = write
+        self._room = bytearray(ROOM)
+        self._filled = 0
+
+    def pump(self, source: Source) -> None:
+        """Read to the end of the stream."""
+        while True:
+            with memoryview(self._room) as view, view[self._filled :] as free:
+                count = source.readinto1(free)
+            if not count:
+                return
+            self._filled += count
+            self._deliver()
+
+    def feed(self, chunk: bytes) -> None:
+        """Take a chunk that somebody else has read."""
+        self._room[self._filled : self._filled + len(chunk)] = chunk
+        self._filled += len(chunk)
+        self._deliver()
+
+    def _deliver(self) -> None:
+        room, end = self._room, self._filled
+        position, current = 0, 0
+        parts: list[bytes] = []
+        while end - position >= HEADER:
+            start = position + HEADER
+            size = int.from_bytes(room[position + 4 : start], "big")
+            if start + size > end:
+                break
+            if room[position] != current and parts:
+                self._write(STREAMS[current], b"".join(parts))
+                parts = []
+            current = room[position]
+            if size:
+                parts.append(bytes(room[start : start + size]))
+            position = start + size
+        if parts:
+            self._write(STREAMS[current], b"".join(parts) if len(parts) > 1 else parts[0])
+        rest = end - position
+        if position:
+            room[:rest] = room[position:end]
+            self._filled = rest
+        if len(room) - rest < HEADER + PIPE:
+            room.extend(bytes(len(room)))
+
+
+class Attachment:
+    """A connection to a container's stdin, stdout and stderr, made before the container starts.
+
+    Belongs to the thread that made it; `write` may use one more.
+    """
+
+    def __init__(self, client: APIClient, container: str) -> None:
+        sdk: Any = client
+        with translating(f"attach to container {container[:12]}"):
+            self._response = sdk._post(
+                sdk._url("/containers/{0}/attach", container),
+                params={"stdin": 1, "stdout": 1, "stderr": 1, "stream": 1},
+                headers={"Connection": "Upgrade", "Upgrade": "tcp"},
+                stream=True,
+                timeout=None,
+            )
+            self._socket = _plain_socket(sdk, self._response)
+            self._source: Source = self._response.raw._fp.fp
+
+    def write(self, content: bytes) -> None:
+        """Send everything, then tell the process that there is no more. Errors mean that it went without reading."""
+        if len(content) > PIPE:
+            threading.Thread(target=self._send, args=(content,), name="stdin", daemon=True).start()
+        else:
+            self._send(content)
+
+    def _send(self, content: bytes) -> None:
+        try:
+            if content:
+                self._socket.sendall(content)
+            # not SSLSocket.shutdown, which would close the reading side as well
+            socket.socket.shutdown(self._socket, socket.SHUT_WR)
+        except OSError:
+            return
+
+    def pump(self, write: Callable[[Stream, bytes], None]) -> None:
+        """Hand on all output until the container has closed it."""
+        with translating("read a container's output"):
+            Frames(write).pump(self._source)
+
+    def close(self) -> None:
+        """Let go of the connection."""
+        self._response.close()
+
+
+def _plain_socket(sdk: Any, response: Any) -> socket.socket:
+    raw = sdk._get_raw_response_socket(response)
+    plain: socket.socket = getattr(raw, "_sock", raw)
+    plain.settimeout(None)
+    return plain
+
+
+def follow(client: APIClient, container: str, write: Callable[[Stream, bytes], None]) -> None:
+    """Deliver everything that a container has printed from its beginning until it ends, exactly once.
+
+    Following may lose an unterminated last line, so after the end the log is read once more without following and
+    what is missing of each stream is added.
+    """
+    seen = {Stream.OUT: 0, Stream.ERR: 0}
+
+    def count(stream: Stream, chunk: bytes) -> None:
+        seen[stream] += len(chunk)
+        write(stream, chunk)
+
+    _logs(client, container, follow=True, write=count)
+    skip = dict(seen)
+
+    def rest(stream: Stream, chunk: bytes) -> None:
+        drop = min(skip[stream], len(chunk))
+        skip[stream] -= drop
+        if drop < len(chunk):
+            write(stream, chunk[drop:])
+
+    with translating("wait for a container"):
+        client.wait(container, timeout=None)
+    _logs(client, container, follow=False, write=rest)
+
+
+def _logs(client: APIClient, container: str, *, follow: bool, write: Callable[[Stream, bytes], None]) -> None:
+    sdk: Any = client
+    with translating("read a container's log"):
+        response = sdk._get(
+            sdk._url("/containers/{0}/logs", container),
+            params={"stdout": 1, "stderr": 1, "follow": int(follow)},
+            stream=True,
+            timeout=None,
+        )
+        sdk._raise_for_status(response)
+        frames = Frames(write)
+        for chunk in response.raw.stream(256 * 1024):
+            frames.feed(chunk)
+        response.close()

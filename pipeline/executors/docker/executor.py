@@ -1,0 +1,53 @@
+"""The Docker executor: stages run in containers of one engine, local or remote."""
+
+from __future__ import annotations
+
+from pipeline.dockerapi import address, connect, translating
+from pipeline.executors.docker import sweep
+from pipeline.executors.docker.engine_facts import choose_workspace
+from pipeline.executors.docker.session import DockerSession
+from pipeline.model.identity import RunIdentity
+from pipeline.ports.executor import ExecutorInfo, Leftover, Session
+from pipeline.settings import Settings
+
+
+class DockerExecutor:
+    """Implements `pipeline.ports.executor.Executor`. Holds nothing open; safe for several threads."""
+
+    name = "docker"
+
+    def __init__(self, settings: Settings) -> None:
+        self._settings = settings
+
+    def probe(self) -> ExecutorInfo:
+        """Version, storage and workspace kind of the engine."""
+        client = connect(self._settings)
+        with translating("ask the engine about itself"):
+            info = client.info()
+        return ExecutorInfo(
+            name=self.name,
+            version=str(info["ServerVersion"]),
+            workspace=choose_workspace(client, self._settings),
+            details={
+                "address": address(self._settings),
+                "api": client.api_version,
+                "system": str(info.get("OperatingSystem", "")),
+                "kernel": str(info.get("KernelVersion", "")),
+                "storage": str(info.get("Driver", "")),
+                "cgroup": f"{info.get('CgroupDriver', '')} v{info.get('CgroupVersion', '1')}",
+                "root": str(info.get("DockerRootDir", "")),
+                "rootless": "yes" if "name=rootless" in (info.get("SecurityOptions") or []) else "no",
+            },
+        )
+
+    def open(self, run: RunIdentity, *, lanes: int) -> Session:
+        """A session that connects and lays out its workspace behind the scenes."""
+        return DockerSession(self._settings, run, lanes=lanes)
+
+    def leftovers(self, installation: str) -> tuple[Leftover, ...]:
+        """What runs of this installation have left."""
+        return sweep.find(connect(self._settings), installation)
+
+    def remove(self, leftovers: tuple[Leftover, ...]) -> None:
+        """Remove them."""
+        sweep.remove(connect(self._settings), leftovers)

@@ -1,0 +1,97 @@
+"""From a created container to its exit: attach, start, feed, deliver, await."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Mapping
+from typing import TYPE_CHECKING, Any
+
+from pipeline.dockerapi import translating
+from pipeline.executors.docker.attach import Attachment, follow
+from pipeline.executors.docker.stopping import Stopper
+from pipeline.model.container import Exit
+from pipeline.ports.cancellation import Cancellation
+from pipeline.ports.executor import Output
+
+if TYPE_CHECKING:
+    from docker import APIClient
+
+STOPPED = 143
+"""The code of a container that was cancelled before it started: as if SIGTERM had ended it."""
+
+
+def run_created(
+    client: APIClient,
+    container: str,
+    *,
+    output: Output,
+    cancel: Cancellation,
+    stdin: bytes,
+    grace: float,
+) -> Exit:
+    """Run a created container to its end; all its output has been written when this returns.
+
+    Raises EngineError and kin; the container is then in whatever state it was.
+    """
+    attachment = Attachment(client, container)
+    try:
+        began = time.monotonic()
+        with translating("start the container"):
+            client.start(container)
+        stopper = Stopper(client, container, grace=grace)
+        with cancel.calling(stopper.begin):
+            try:
+                attachment.write(stdin)
+                attachment.pump(output.write)
+                code = _await(client, container)
+            finally:
+                stopper.ended()
+    finally:
+        attachment.close()
+    return Exit(
+        code=code,
+        out_of_memory=code != 0 and out_of_memory(client, container),
+        cancelled=stopper.begun,
+        seconds=time.monotonic() - began,
+    )
+
+
+def run_found(client: APIClient, container: str, *, output: Output, cancel: Cancellation, grace: float) -> Exit:
+    """Take over a container that runs or has ended: its output from the beginning, then its exit."""
+    stopper = Stopper(client, container, grace=grace)
+    began = time.monotonic()
+    with cancel.calling(stopper.begin):
+        try:
+            follow(client, container, output.write)
+            code = _await(client, container)
+        finally:
+            stopper.ended()
+    return Exit(
+        code=code,
+        out_of_memory=code != 0 and out_of_memory(client, container),
+        cancelled=stopper.begun,
+        seconds=time.monotonic() - began,
+    )
+
+
+def inspect(client: APIClient, container: str) -> Mapping[str, Any] | None:
+    """What the engine knows of a container, by name or id; None when it is not there."""
+    import docker.errors
+
+    with translating("inspect a container"):
+        try:
+            found: Mapping[str, Any] = client.inspect_container(container)
+        except docker.errors.NotFound:
+            return None
+    return found
+
+
+def out_of_memory(client: APIClient, container: str) -> bool:
+    """Whether the kernel killed something in it for memory."""
+    found = inspect(client, container)
+    return bool(found and found["State"].get("OOMKilled"))
+
+
+def _await(client: APIClient, container: str) -> int:
+    with translating("wait for the container"):
+        return int(client.wait(container, timeout=None)["StatusCode"])

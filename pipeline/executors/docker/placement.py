@@ -1,0 +1,229 @@
+"""Where a stage's container goes: one found again, one prepared, one in a free sandbox, or one on its own network."""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Mapping
+from concurrent.futures import Future
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+from pipeline.dockerapi import translating
+from pipeline.errors import EcluseError, EngineError, ImageNotFoundError
+from pipeline.executors.docker.container_config import LABEL_BOOT, Surroundings, stage_config
+from pipeline.executors.docker.depot import create_container
+from pipeline.executors.docker.layers import Layers
+from pipeline.executors.docker.lifetime import STOPPED, inspect, run_created, run_found
+from pipeline.executors.docker.pulling import Pulls
+from pipeline.executors.docker.reaper import Reaper
+from pipeline.executors.docker.sandbox import Lane, Sandboxes
+from pipeline.model.container import ContainerSpec, Exit, Network
+from pipeline.model.identity import LABEL_SPEC
+from pipeline.ports.cancellation import Cancellation
+from pipeline.ports.executor import Output
+
+if TYPE_CHECKING:
+    from docker import APIClient
+
+OWN_NETWORK = "bridge"
+NO_NETWORK = "none"
+NAME_TAKEN = 409
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Created:
+    """A container that waits to be started, and the lane whose network it joins (None = it has its own)."""
+
+    container: str
+    digest: str
+    lane: Lane | None = None
+
+
+class Placement:
+    """Creates, finds and runs the containers of a run's stages. May be called from several threads."""
+
+    def __init__(
+        self,
+        client: APIClient,
+        around: Surroundings,
+        *,
+        layers: Layers,
+        sandboxes: Sandboxes,
+        reaper: Reaper,
+        pulls: Pulls,
+    ) -> None:
+        self.around = around
+        self.pulls = pulls
+        self._client = client
+        self._layers = layers
+        self._sandboxes = sandboxes
+        self._reaper = reaper
+        self._lock = threading.Lock()
+        self._prepared: dict[str, Future[Created]] = {}
+        self._one_ended = False
+
+    def prepare(self, spec: ContainerSpec) -> None:
+        """Create a container for a lane that is or will be free. Raises EngineError and kin."""
+        if spec.view and not self._layers.early(spec.view):
+            return
+        name = self._name(spec)
+        mine: Future[Created] = Future()
+        with self._lock:
+            if name in self._prepared:
+                return
+            lane = self._sandboxes.reserve()
+            if lane is None:
+                return
+            self._prepared[name] = mine
+        try:
+            mine.set_result(self._create(spec, name, lane.network, lane))
+        except BaseException as error:
+            self._sandboxes.unreserve(lane)
+            mine.set_exception(error)
+            raise
+
+    def execute(
+        self, spec: ContainerSpec, *, output: Output, cancel: Cancellation, stdin: bytes, network: str = ""
+    ) -> Exit:
+        """Run to the end. `network` is the one that the stage's services stand on."""
+        if cancel.cancelled:
+            return Exit(code=STOPPED, cancelled=True)
+        created = self._prepared_for(spec)
+        try:
+            if created is None:
+                found = self._find_or_create(spec, network, output, cancel)
+                if isinstance(found, Exit):
+                    return found
+                created = found
+            return self._run(spec, created, output=output, cancel=cancel, stdin=stdin)
+        finally:
+            self._one_ended = True
+
+    def _run(
+        self, spec: ContainerSpec, created: Created, *, output: Output, cancel: Cancellation, stdin: bytes
+    ) -> Exit:
+        try:
+            if spec.view:
+                self._layers.enter(spec.view, created.container)
+            try:
+                ended = self._run_once(spec, created, output=output, cancel=cancel, stdin=stdin)
+            except EngineError as error:
+                if created.lane is None or "network" not in error.message:
+                    raise
+                self._sandboxes.restart(created.lane)
+                ended = self._run_once(spec, created, output=output, cancel=cancel, stdin=stdin)
+            if spec.view:
+                self._layers.leave(spec.view, created.container)
+            return ended
+        finally:
+            if created.lane is not None:
+                self._sandboxes.give_back(created.lane)
+            self._discard(created.container)
+
+    def _run_once(
+        self, spec: ContainerSpec, created: Created, *, output: Output, cancel: Cancellation, stdin: bytes
+    ) -> Exit:
+        return run_created(self._client, created.container, output=output, cancel=cancel, stdin=stdin, grace=spec.grace)
+
+    def _prepared_for(self, spec: ContainerSpec) -> Created | None:
+        """The container made ahead, with its lane occupied; None when there is none that can run now."""
+        with self._lock:
+            waiting = self._prepared.pop(self._name(spec), None)
+        if waiting is None:
+            return None
+        try:
+            created = waiting.result()
+        except EcluseError:
+            return None
+        lane = created.lane
+        if lane is not None:
+            self._sandboxes.unreserve(lane)
+            if created.digest == spec.digest and self._sandboxes.take(lane, start=False) and self._usable(lane):
+                return created
+        with translating("remove a container made ahead"):
+            self._client.remove_container(created.container, force=True, v=True)
+        return None
+
+    def _usable(self, lane: Lane) -> bool:
+        """Wait until an occupied lane's sandbox runs; gives it up when it cannot be started."""
+        if lane.started.exception() is None:
+            return True
+        self._sandboxes.drop(lane)
+        return False
+
+    def _find_or_create(
+        self, spec: ContainerSpec, network: str, output: Output, cancel: Cancellation
+    ) -> Created | Exit:
+        import docker.errors
+
+        name = self._name(spec)
+        lane = self._lane(spec) if not network else None
+        network = network or (lane.network if lane else NO_NETWORK if spec.network is Network.NONE else OWN_NETWORK)
+        try:
+            for _ in range(3):
+                try:
+                    return self._create(spec, name, network, lane)
+                except ImageNotFoundError:
+                    output.note(f"pulling image {spec.image}")
+                    self.pulls.pull(spec.image, cancel)
+                except EngineError as error:
+                    cause = error.__cause__
+                    if not isinstance(cause, docker.errors.APIError) or cause.status_code != NAME_TAKEN:
+                        raise
+                    ended = self._take_over(name, spec, output, cancel)
+                    if ended is not None:
+                        if lane is not None:
+                            self._sandboxes.give_back(lane)
+                        return ended
+            raise EngineError(f"cannot create container {name}: its name stays taken", hint=f"`docker rm -f {name}`")
+        except BaseException:
+            if lane is not None:
+                self._sandboxes.give_back(lane)
+            raise
+
+    def _lane(self, spec: ContainerSpec) -> Lane | None:
+        """A sandbox to join. The first stages of a run go without: starting one takes as long as their own network."""
+        if spec.network is not Network.SHARED:
+            return None
+        lane = self._sandboxes.take(start=self._one_ended)
+        return lane if lane is None or self._usable(lane) else None
+
+    def _take_over(self, name: str, spec: ContainerSpec, output: Output, cancel: Cancellation) -> Exit | None:
+        """The exit of our own container from before this process; None when it was of no use and is gone."""
+        found = inspect(self._client, name)
+        if found is None:
+            return None
+        labels, state = found["Config"]["Labels"] or {}, found["State"]
+        same = labels.get(LABEL_SPEC) == spec.digest and labels.get(LABEL_BOOT) == self.around.boot
+        restarted = labels.get(LABEL_SPEC) == spec.digest and not same
+        began = state["Status"] in ("running", "exited", "paused")
+        if same and began:
+            output.note("found running, attached" if state["Status"] == "running" else "found ended, result taken")
+            ended = run_found(self._client, name, output=output, cancel=cancel, grace=spec.grace)
+            if spec.view:
+                self._layers.leave(spec.view, name)
+            self._discard(name)
+            return ended
+        with translating(f"remove container {name}"):
+            self._client.remove_container(name, force=True, v=True)
+        if restarted and began:
+            raise EngineError(
+                f"host restarted while stage '{spec.stage}' ran; its exit code is not believed",
+                hint="`ecluse retry` runs it again",
+            )
+        return None
+
+    def _create(self, spec: ContainerSpec, name: str, network: str, lane: Lane | None) -> Created:
+        mounts: list[Mapping[str, Any]] = [self._layers.mount(spec.view)] if spec.view else []
+        config = stage_config(spec, self.around, network=network, mounts=mounts)
+        with translating(f"create a container of {spec.image}"):
+            container = create_container(self._client, name, config)
+        return Created(container=container, digest=spec.digest, lane=lane)
+
+    def _discard(self, container: str) -> None:
+        self._reaper.submit(
+            f"container {container[:12]}", lambda: self._client.remove_container(container, force=True, v=True)
+        )
+
+    def _name(self, spec: ContainerSpec) -> str:
+        return self.around.run.name(spec.stage, str(spec.attempt), spec.step)

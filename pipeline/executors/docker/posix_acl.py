@@ -1,0 +1,32 @@
+"""Folders that root and every other user may write, and that pass this on to what is made in them."""
+
+from __future__ import annotations
+
+import struct
+import tarfile
+
+ACL_RECORD = b"SCHILY.xattr.system.posix_acl_default"
+USER, GROUP, OTHER = 0x01, 0x04, 0x20
+NOBODY = 0xFFFFFFFF
+DEFAULT_ACL = struct.pack("<I", 2) + b"".join(struct.pack("<HHI", tag, 7, NOBODY) for tag in (USER, GROUP, OTHER))
+"""The kernel's form (linux/posix_acl_xattr.h): version 2, then tag, permissions and id of each entry."""
+
+
+def folder_header(path: str, *, inherited: bool) -> bytes:
+    """Tar blocks for a folder with mode 0777; `inherited` adds the default ACL that its children take over."""
+    entry = tarfile.TarInfo(path)
+    entry.type, entry.mode = tarfile.DIRTYPE, 0o777
+    plain = entry.tobuf(tarfile.USTAR_FORMAT)
+    return _extended(ACL_RECORD, DEFAULT_ACL) + plain if inherited else plain
+
+
+def _extended(key: bytes, value: bytes) -> bytes:
+    """A PAX header of one record, made by hand because tarfile would write the value as UTF-8."""
+    body = b" " + key + b"=" + value + b"\n"
+    length = len(body)
+    while len(str(length)) + len(body) != length:
+        length = len(str(length)) + len(body)
+    record = str(length).encode() + body
+    entry = tarfile.TarInfo("pax")
+    entry.type, entry.size = tarfile.XHDTYPE, len(record)
+    return entry.tobuf(tarfile.USTAR_FORMAT) + record + bytes(-len(record) % 512)

@@ -1,0 +1,138 @@
+"""A run's session on a Docker Engine: it owns all that the run creates there, from first use to `close`."""
+
+from __future__ import annotations
+
+import os
+import threading
+from concurrent.futures import Future, ThreadPoolExecutor
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from pipeline.dockerapi import address, connect
+from pipeline.errors import EcluseError
+from pipeline.executors.docker import sweep
+from pipeline.executors.docker.container_config import Surroundings, variables_of
+from pipeline.executors.docker.depot import END, Depot, file_blocks
+from pipeline.executors.docker.engine_facts import boot_of, choose_workspace
+from pipeline.executors.docker.layers import Layers
+from pipeline.executors.docker.placement import Placement
+from pipeline.executors.docker.pulling import Pulls
+from pipeline.executors.docker.reaper import Reaper
+from pipeline.executors.docker.sandbox import Sandboxes
+from pipeline.executors.docker.services import standing
+from pipeline.executors.docker.slots import batch
+from pipeline.executors.docker.workspace_overlay import OverlayWorkspace
+from pipeline.model.container import ContainerSpec, Exit, Network
+from pipeline.model.identity import RunIdentity
+from pipeline.ports.cancellation import Cancellation
+from pipeline.ports.executor import Output
+from pipeline.ports.workspace import Workspace
+from pipeline.settings import Settings, certificate_bundle
+
+if TYPE_CHECKING:
+    from docker import APIClient
+
+CERTIFICATES = "certificates.crt"
+PREPARERS = 4
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Grounds:
+    """What a session stands on once the engine has answered."""
+
+    client: APIClient
+    layers: Layers
+    sandboxes: Sandboxes
+    placement: Placement
+    reaper: Reaper
+
+
+class DockerSession:
+    """Implements `pipeline.ports.executor.Session`."""
+
+    def __init__(self, settings: Settings, run: RunIdentity, *, lanes: int) -> None:
+        self._settings = settings
+        self._run = run
+        self._lanes = lanes
+        self._pool = ThreadPoolExecutor(PREPARERS, thread_name_prefix="prepare")
+        self._lock = threading.Lock()
+        self._closed = False
+        self._grounds: Future[Grounds] = self._pool.submit(self._settle)
+
+    @property
+    def workspace(self) -> Workspace:
+        """The run's layers; the first use waits for the engine."""
+        return self._grounds.result().layers
+
+    def prepare(self, spec: ContainerSpec) -> None:
+        """Create the container ahead, in the background. What goes wrong here is met again by `execute`."""
+        if spec.services or spec.network is not Network.SHARED:
+            return
+        with self._lock:
+            if not self._closed:
+                self._pool.submit(self._prepare, spec)
+
+    def execute(self, spec: ContainerSpec, *, output: Output, cancel: Cancellation, stdin: bytes = b"") -> Exit:
+        """Run a container to its end; see the port."""
+        grounds = self._grounds.result()
+        placement = grounds.placement
+        if spec.services:
+            with standing(grounds.client, placement.around, spec, grounds.placement.pulls, output, cancel) as network:
+                return placement.execute(spec, output=output, cancel=cancel, stdin=stdin, network=network)
+        return placement.execute(spec, output=output, cancel=cancel, stdin=stdin)
+
+    def close(self) -> None:
+        """Remove everything of this run."""
+        with self._lock:
+            if self._closed:
+                return
+            self._closed = True
+        self._pool.shutdown(wait=True, cancel_futures=True)
+        if self._grounds.cancelled() or self._grounds.exception() is not None:
+            return
+        grounds = self._grounds.result()
+        grounds.sandboxes.close()
+        grounds.reaper.drain()
+        grounds.reaper.stop()
+        grounds.layers.close()
+        sweep.remove(grounds.client, sweep.find(grounds.client, self._run.installation, self._run.run))
+
+    def _prepare(self, spec: ContainerSpec) -> None:
+        try:
+            self._grounds.result().placement.prepare(spec)
+        except EcluseError:
+            # execute will say it
+            return
+
+    def _settle(self) -> Grounds:
+        settings, run = self._settings, self._run
+        client = connect(settings)
+        bundle = certificate_bundle(settings)
+        certificates = bundle.read_bytes() if bundle else b""
+        kind = choose_workspace(client, settings)
+        furniture = batch(0) if kind == "overlay" else b""
+        if certificates:
+            furniture += file_blocks(CERTIFICATES, certificates)
+        depot = Depot(client, run, furniture=furniture + END)
+        layers = _layers(kind, client, run, depot, settings)
+        if furniture:
+            _ = depot.mountpoint
+        around = Surroundings(
+            settings=settings,
+            run=run,
+            boot=boot_of(address(settings)),
+            variables=variables_of(settings, os.environ, certificates=bool(certificates)),
+            certificates=f"{depot.mountpoint}/{CERTIFICATES}" if certificates else "",
+        )
+        reaper = Reaper()
+        sandboxes = Sandboxes(client, run, lanes=self._lanes)
+        placement = Placement(client, around, layers=layers, sandboxes=sandboxes, reaper=reaper, pulls=Pulls(client))
+        return Grounds(client=client, layers=layers, sandboxes=sandboxes, placement=placement, reaper=reaper)
+
+
+def _layers(kind: str, client: APIClient, run: RunIdentity, depot: Depot, settings: Settings) -> Layers:
+    if kind == "overlay":
+        return OverlayWorkspace(client, run, depot)
+    from pipeline.executors.docker.workspace_copy import CopyWorkspace
+
+    return CopyWorkspace(client, run, settings.home / "workspaces" / run.run)

@@ -1,0 +1,103 @@
+"""Which folder of the depot holds which layer; found again on the engine after a crash."""
+
+from __future__ import annotations
+
+import hashlib
+import threading
+from typing import TYPE_CHECKING
+
+from pipeline.dockerapi import translating
+from pipeline.executors.docker.depot import END, Depot
+from pipeline.executors.docker.posix_acl import folder_header
+from pipeline.model.identity import LABEL_INSTALLATION, LABEL_RUN, ROLE_WORKSPACE, RunIdentity
+
+if TYPE_CHECKING:
+    from docker import APIClient
+
+BATCH = 32
+LABEL_LAYER = "io.ecluse.layer"
+LABEL_SLOT = "io.ecluse.slot"
+
+
+def slot_name(number: int) -> str:
+    """Two letters hold 1,296 layers; mount options have little room."""
+    digits = "0123456789abcdefghijklmnopqrstuvwxyz"
+    return digits[number // 36 % 36] + digits[number % 36] if number < 36 * 36 else f"s{number}"
+
+
+def batch(start: int) -> bytes:
+    """Tar blocks of the next folders: `u` for what a stage writes (open to every user), `w` for the kernel."""
+    blocks = []
+    for number in range(start, start + BATCH):
+        blocks.append(folder_header(f"{slot_name(number)}/u", inherited=True))
+        blocks.append(folder_header(f"{slot_name(number)}/w", inherited=False))
+    return b"".join(blocks)
+
+
+class Slots:
+    """Numbers of layers. A layer gets its slot when it is first named; the folders are made in batches."""
+
+    def __init__(self, client: APIClient, run: RunIdentity, depot: Depot) -> None:
+        self._client = client
+        self._run = run
+        self._depot = depot
+        self._lock = threading.RLock()
+        self._numbers: dict[str, int] = {}
+        self._next = 0
+        self._laid_out = BATCH
+        self._recovered = False
+        self._claims: set[str] = set()
+
+    def of(self, layer: str) -> str:
+        """The slot of a layer, laid out."""
+        with self._lock:
+            self._recover()
+            number = self._numbers.get(layer)
+            if number is None:
+                number = self._numbers[layer] = self._next
+                self._next += 1
+            while number >= self._laid_out:
+                self._depot.put("", iter((batch(self._laid_out) + END,)))
+                self._laid_out += BATCH
+            return slot_name(number)
+
+    def known(self, layer: str) -> bool:
+        """Whether the layer has been named before, also by a runner that died."""
+        with self._lock:
+            self._recover()
+            return layer in self._numbers
+
+    def labels(self, layer: str) -> dict[str, str]:
+        """What a volume carries so that the slot is found again."""
+        slot = self.of(layer)
+        with self._lock:
+            return {
+                **self._run.labels(ROLE_WORKSPACE),
+                LABEL_LAYER: layer,
+                LABEL_SLOT: str(self._numbers[layer]),
+                "io.ecluse.folder": slot,
+            }
+
+    def claim(self, layer: str) -> None:
+        """Remember on the engine that this layer, which no container mounts for writing, is complete."""
+        name = self._run.name("layer", hashlib.sha256(layer.encode()).hexdigest()[:12])
+        with self._lock:
+            if name in self._claims:
+                return
+            self._claims.add(name)
+        with translating("remember a layer of the workspace"):
+            self._client.create_volume(name, labels=self.labels(layer))
+
+    def _recover(self) -> None:
+        if self._recovered:
+            return
+        self._recovered = True
+        wanted = [f"{LABEL_INSTALLATION}={self._run.installation}", f"{LABEL_RUN}={self._run.run}", LABEL_SLOT]
+        with translating("look for layers of this run"):
+            found = self._client.volumes(filters={"label": wanted})["Volumes"] or []
+        for volume in found:
+            self._numbers[volume["Labels"][LABEL_LAYER]] = int(volume["Labels"][LABEL_SLOT])
+        if self._numbers:
+            # folders that a dead runner had begun to fill are left alone
+            self._next = (max(self._numbers.values()) // BATCH + 2) * BATCH
+            self._laid_out = max(self._numbers.values()) // BATCH * BATCH + BATCH

@@ -1,0 +1,191 @@
+"""Workspaces as overlay volumes that the engine itself mounts: no copying, no root, right also for a remote engine."""
+
+from __future__ import annotations
+
+import hashlib
+import stat
+import threading
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from typing import IO, TYPE_CHECKING, Any
+
+from pipeline.dockerapi import translating
+from pipeline.errors import EngineError, NotFoundError
+from pipeline.executors.docker.depot import Depot, create_anchored, reading, volume_mount
+from pipeline.executors.docker.globs import compile_globs
+from pipeline.executors.docker.path_stat import path_mode
+from pipeline.executors.docker.slots import Slots
+from pipeline.executors.docker.tar_modes import change_modes, git_mode, shared_mode
+from pipeline.executors.docker.workspace_files import matching
+from pipeline.model.container import WORKSPACE, View
+from pipeline.model.identity import ROLE_WORKSPACE, RunIdentity
+from pipeline.ports.workspace import WorkspaceFile
+
+if TYPE_CHECKING:
+    from docker import APIClient
+
+MOST = 4095
+"""What the kernel takes as mount options: a page less the end mark. One more fails with a misleading message."""
+KEPT = 8
+"""Layers nearest to a stage that are left as they are when older ones are made flat."""
+
+
+class OverlayWorkspace:
+    """One folder of the depot a layer, one overlay volume a view."""
+
+    name = "overlay"
+
+    def __init__(self, client: APIClient, run: RunIdentity, depot: Depot) -> None:
+        self._client = client
+        self._run = run
+        self._depot = depot
+        self._slots = Slots(client, run, depot)
+        self._lock = threading.Lock()
+        self._volumes: set[str] = set()
+        self._readers: dict[View, tuple[str, str]] = {}
+        self._flattening = threading.RLock()
+
+    def mount(self, view: View) -> Mapping[str, Any]:
+        """The view's overlay volume."""
+        below = [self._slots.of(layer) for layer in self._fitting(view)]
+        own = self._slots.of(view.layer)
+        if not below:
+            below = [self._slots.of("")]
+        name = self._name("view", view)
+        self._volume(name, self._options(below, own), self._slots.labels(view.layer))
+        return volume_mount(name, WORKSPACE)
+
+    def enter(self, view: View, container: str) -> None:
+        """Nothing: the engine mounts when it starts."""
+
+    def leave(self, view: View, container: str) -> None:
+        """Nothing: what was written is in the layer."""
+
+    def fill(self, layer: str, archive: IO[bytes] | Iterable[bytes]) -> None:
+        """Unpack into the layer's folder, open to whichever user a stage runs as."""
+        self._depot.put(self._slots.of(layer) + "/u", change_modes(archive, shared_mode))
+        self._slots.claim(layer)
+
+    def read(self, view: View, patterns: Sequence[str]) -> Iterator[WorkspaceFile]:
+        """Files of the merged view, straight from the engine."""
+        globs = compile_globs(patterns)
+        if globs.roots:
+            with self._reader(view) as (container, top):
+                yield from matching(globs, lambda path: self._open(container, top, path))
+
+    def archive(self, view: View, path: str) -> Iterator[bytes]:
+        """A folder of the merged view, with git's modes."""
+        inside = "/".join(part for part in path.split("/") if part not in ("", "."))
+        with self._reader(view) as (container, top):
+            mode = None if ".." in inside.split("/") else self._safe_mode(container, top, inside)
+            if mode is None or not stat.S_ISDIR(mode):
+                raise NotFoundError(
+                    f"the workspace has no folder '{path}'", hint="name a folder that the checkout or a stage has made"
+                )
+            with reading(self._client, container, f"{top}/{inside}/.") as chunks:
+                yield from change_modes(chunks, git_mode)
+
+    def close(self) -> None:
+        """Nothing is kept on this machine."""
+
+    def early(self, view: View) -> bool:
+        """Whether no layer need be made flat first."""
+        return len(view.below) <= self._most()
+
+    def _fitting(self, view: View) -> tuple[str, ...]:
+        """The layers below, with the oldest made flat (ahead of time, from the merged view) where too many."""
+        below, most = view.below, self._most()
+        with self._flattening:
+            while len(below) > most:
+                cut = max(2, min(len(below), most) - KEPT)
+                below = (*below[:-cut], self._flat(below[-cut:]))
+        return below
+
+    def _most(self) -> int:
+        """How many layers the mount options have room for."""
+        return (MOST - len(self._options([], "zz"))) // len(f"{self._depot.mountpoint}/zz/u:")
+
+    def _flat(self, layers: tuple[str, ...]) -> str:
+        flat = "flat:" + hashlib.sha256("\n".join(layers).encode()).hexdigest()[:16]
+        if not self._slots.known(flat):
+            view = View(layer=layers[0], below=layers[1:])
+            with self._reader(view) as (container, top), reading(self._client, container, f"{top}/.") as chunks:
+                self._depot.put(self._slots.of(flat) + "/u", chunks)
+            self._slots.claim(flat)
+        return flat
+
+    @contextmanager
+    def _reader(self, view: View) -> Iterator[tuple[str, str]]:
+        """A container never started that sees the view read-only, and where in it."""
+        with self._lock:
+            found = self._readers.get(view)
+        if found is None:
+            found = self._make_reader(view)
+            with self._lock:
+                self._readers[view] = found
+        yield found
+
+    def _make_reader(self, view: View) -> tuple[str, str]:
+        layers = [self._slots.of(layer) for layer in self._fitting(View(layer="", below=(view.layer, *view.below)))]
+        if len(layers) == 1:
+            layers.append(self._slots.of(""))
+        volume = self._name("reader", view)
+        paths = ":".join(f"{self._depot.mountpoint}/{slot}/u" for slot in layers)
+        labels = dict(self._run.labels(ROLE_WORKSPACE))
+        self._volume(volume, f"lowerdir={paths},redirect_dir=follow", labels)
+        with translating("open the workspace for reading"):
+            container = create_anchored(
+                self._client,
+                volume,
+                {
+                    "Labels": labels,
+                    "HostConfig": {"NetworkMode": "none", "Mounts": [volume_mount(volume, WORKSPACE)]},
+                },
+            )
+        return container, WORKSPACE
+
+    @contextmanager
+    def _open(self, container: str, top: str, path: str) -> Iterator[Iterator[bytes]]:
+        if path and self._safe_mode(container, top, path) is None:
+            yield iter(())
+            return
+        with reading(self._client, container, f"{top}/{path or '.'}") as chunks:
+            yield chunks
+
+    def _safe_mode(self, container: str, top: str, path: str) -> int | None:
+        """The type and mode at a path that goes through no link; None when there is no such path."""
+        place, mode = top, stat.S_IFDIR
+        for part in path.split("/") if path else ():
+            place = f"{place}/{part}"
+            found = path_mode(self._client, container, place)
+            if found is None or stat.S_ISLNK(found):
+                return None
+            mode = found
+        return mode
+
+    def _options(self, below: Sequence[str], own: str) -> str:
+        top = self._depot.mountpoint
+        lower = ":".join(f"{top}/{slot}/u" for slot in below)
+        return f"lowerdir={lower},upperdir={top}/{own}/u,workdir={top}/{own}/w,redirect_dir=on"
+
+    def _name(self, kind: str, view: View) -> str:
+        return self._run.name(kind, hashlib.sha256("\n".join((view.layer, *view.below)).encode()).hexdigest()[:12])
+
+    def _volume(self, name: str, options: str, labels: Mapping[str, str]) -> None:
+        with self._lock:
+            if name in self._volumes:
+                return
+        with translating("create a workspace volume"):
+            made = self._client.create_volume(
+                name,
+                driver="local",
+                driver_opts={"type": "overlay", "device": "overlay", "o": options},
+                labels=dict(labels),
+            )
+        if (made.get("Options") or {}).get("o") != options:
+            raise EngineError(
+                f"volume {name} exists with other options than this run needs",
+                hint=f"`docker volume rm {name}` if nothing uses it, then try again",
+            )
+        with self._lock:
+            self._volumes.add(name)
