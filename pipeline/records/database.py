@@ -16,9 +16,6 @@ from pipeline.errors import DiskFullError, RecordsError
 from pipeline.records.failures import SPACE_HINT, translated
 from pipeline.records.filelock import locked
 
-_WAIT = 30.0
-"""Seconds that a writer waits for another one before it gives up."""
-
 # WAL, so that readers never wait for the writer. In WAL mode `synchronous=NORMAL` cannot corrupt the file and loses
 # nothing when a process is killed; a power cut may lose the last transactions, as if the runner had been killed a
 # moment earlier, which `resume` mends from the containers. So NORMAL serves all working state without a disk flush per
@@ -32,13 +29,16 @@ _READING = ("NORMAL", "BEGIN")
 class Database:
     """An engine with the transactions that `records` needs. Safe for several threads and processes."""
 
-    def __init__(self, url: str) -> None:
-        """Nothing is opened yet. Raises RecordsError for an address that cannot be one."""
+    def __init__(self, url: str, *, wait: float) -> None:
+        """Opens nothing yet; a writer waits `wait` seconds for those of other processes.
+
+        Raises RecordsError for an address that cannot be one.
+        """
         self.path = Path(url.removeprefix("sqlite:///")) if url.startswith("sqlite:///") else None
         parsed = sa.URL.create("sqlite", database=str(self.path)) if self.path else _server_url(url)
         self.where = str(self.path) if self.path else parsed.render_as_string(hide_password=True)
         with translated(self.where):
-            self._engine = sa.create_engine(parsed, **({"connect_args": {"timeout": _WAIT}} if self.path else {}))
+            self._engine = sa.create_engine(parsed, **({"connect_args": {"timeout": wait}} if self.path else {}))
         self._writer: AbstractContextManager[object] = threading.Lock() if self.path else nullcontext()
         if self.path:
             self._prepare_file(self.path)
@@ -96,7 +96,7 @@ class Database:
             with translated(self.where), locked(_lock_of(path)):
                 if _is_wal(path):
                     return
-                connection = sqlite3.connect(path, timeout=_WAIT)
+                connection = sqlite3.connect(path)
                 try:
                     connection.execute("PRAGMA journal_mode=WAL")
                 finally:

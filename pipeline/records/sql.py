@@ -32,12 +32,13 @@ class SqlRecords:
     """Implements `pipeline.ports.records.Records` over SQLite (`sqlite:///path`) and PostgreSQL (`postgresql://…`).
 
     Making one costs nothing and touches nothing; the first call connects, and brings an older schema up to date.
-    `now` gives the time of ledger entries.
+    `now` gives the time of ledger entries; `wait` is how many seconds a writer waits for those of other processes.
     """
 
-    def __init__(self, url: str, *, now: Callable[[], datetime] = _utc_now) -> None:
+    def __init__(self, url: str, *, now: Callable[[], datetime] = _utc_now, wait: float = 30.0) -> None:
         self._url = url
         self._now = now
+        self._wait = wait
         self._opening = threading.Lock()
         self._opened: Database | None = None
 
@@ -175,7 +176,7 @@ class SqlRecords:
                 from pipeline.records.database import Database
                 from pipeline.records.upgrade import ensure_current
 
-                database = Database(self._url)
+                database = Database(self._url, wait=self._wait)
                 ensure_current(database)
                 self._opened = database
             return self._opened

@@ -1,0 +1,243 @@
+"""What SQLite records survive: other processes, kill -9, full disks, foreign and damaged files, and meddling."""
+
+from __future__ import annotations
+
+import itertools
+import sqlite3
+import subprocess
+import sys
+import threading
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+from records_writer import PLAN, RELEASE, promotion, run
+
+from pipeline.errors import DiskFullError, EcluseError, RecordsError
+from pipeline.model.ledger import verify
+from pipeline.ports.records import RunFilter
+from pipeline.records import SqlRecords, sqlite_url
+from pipeline.records.database import Database
+
+
+def writer(url: str, name: str, times: int) -> subprocess.Popen[str]:
+    return subprocess.Popen(
+        [sys.executable, str(Path(__file__).with_name("records_writer.py")), url, name, str(times)],
+        stdout=subprocess.PIPE,
+        text=True,
+        encoding="utf-8",
+    )
+
+
+def test_importing_and_making_records_imports_no_database_library() -> None:
+    code = (
+        "import sys; from pipeline.records import SqlRecords; SqlRecords('sqlite:////nowhere/x.db');"
+        "print([name for name in ('sqlalchemy', 'alembic', 'sqlite3') if name in sys.modules])"
+    )
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    assert done.stdout.strip() == "[]"
+
+
+def test_an_up_to_date_database_is_opened_without_alembic(tmp_path: Path) -> None:
+    SqlRecords(sqlite_url(tmp_path)).runs(RunFilter())
+    code = (
+        "import sys; from pipeline.records import SqlRecords; from pipeline.ports.records import RunFilter;"
+        f"SqlRecords({sqlite_url(tmp_path)!r}).runs(RunFilter()); print('alembic' in sys.modules)"
+    )
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    assert done.stdout.strip() == "False"
+
+
+def test_processes_that_start_at_once_share_one_database(tmp_path: Path) -> None:
+    url = sqlite_url(tmp_path / "not" / "there yet")
+    writers = [writer(url, name, 15) for name in ("a", "b", "c")]
+    lines = [line for process in writers for line in process.communicate(timeout=120)[0].splitlines()]
+    assert [process.returncode for process in writers] == [0, 0, 0]
+    numbers, seqs = zip(*(map(int, line.split()) for line in lines), strict=True)
+    assert sorted(numbers) == list(range(1, 46))
+    assert sorted(seqs) == list(range(1, 46))
+    assert verify(SqlRecords(url).ledger()) is None
+
+
+def test_threads_share_one_database(tmp_path: Path) -> None:
+    records = SqlRecords(sqlite_url(tmp_path))
+    numbers: list[int] = []
+
+    def work(name: str) -> None:
+        numbers.extend(records.create_run(run(f"{name}{index}", "shop"), PLAN) for index in range(10))
+
+    threads = [threading.Thread(target=work, args=(name,)) for name in "abcd"]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    assert sorted(numbers) == list(range(1, 41))
+
+
+@pytest.mark.parametrize("commits", [1, 7, 20])
+def test_what_was_committed_survives_kill_9(tmp_path: Path, commits: int) -> None:
+    url = sqlite_url(tmp_path)
+    process = writer(url, "w", 0)
+    assert process.stdout is not None
+    seen = list(itertools.islice(process.stdout, commits))
+    process.kill()
+    seen += process.stdout.readlines()
+    process.wait()
+    records = SqlRecords(url)
+    number, seq = map(int, seen[-1].split())
+    entries = records.ledger()
+    runs = records.runs(RunFilter(limit=10_000))
+    assert len(entries) >= seq
+    assert verify(entries) is None
+    assert sorted(item.number for item in runs) == list(range(1, len(runs) + 1))
+    assert len(runs) >= number
+    assert {item.id for item in records.promotions(limit=10_000)} == {entry.subject for entry in entries}
+    with sqlite3.connect(tmp_path / "ecluse.db") as connection:
+        assert connection.execute("PRAGMA integrity_check").fetchone() == ("ok",)
+    assert records.create_run(run("next", "shop"), PLAN) == len(runs) + 1
+
+
+@pytest.mark.parametrize(
+    ("statement", "message"),
+    [
+        pytest.param("UPDATE ledger SET actor = 'x'", "append-only", id="update"),
+        pytest.param("DELETE FROM ledger", "append-only", id="delete"),
+        pytest.param(
+            "INSERT OR REPLACE INTO ledger SELECT seq, time, 'x', action, subject, reason, data, previous, hash "
+            "FROM ledger WHERE seq = 1",
+            "must follow the last one",
+            id="replace",
+        ),
+        pytest.param(
+            "INSERT INTO ledger SELECT seq + 2, time, actor, action, subject, reason, data, previous, hash FROM ledger",
+            "must follow the last one",
+            id="leave a gap",
+        ),
+    ],
+)
+def test_the_ledger_refuses_to_be_changed(tmp_path: Path, statement: str, message: str) -> None:
+    records = SqlRecords(sqlite_url(tmp_path))
+    records.save_release(RELEASE)
+    entry = records.save_promotion(promotion("p1"), actor="anna", action="deployed", data={})
+    with sqlite3.connect(tmp_path / "ecluse.db") as connection, pytest.raises(sqlite3.IntegrityError, match=message):
+        connection.execute(statement)
+    assert records.ledger() == [entry]
+
+
+def test_ledger_entries_are_flushed_and_working_state_is_not(tmp_path: Path) -> None:
+    database = Database(sqlite_url(tmp_path), wait=1)
+    levels = []
+    for transaction in (database.durable, database.writing, database.reading):
+        with transaction() as connection:
+            levels.append(connection.exec_driver_sql("PRAGMA synchronous").scalar())
+    assert levels == [2, 1, 1]  # FULL, NORMAL, NORMAL
+    with database.reading() as connection:
+        assert connection.exec_driver_sql("PRAGMA journal_mode").scalar() == "wal"
+        assert connection.exec_driver_sql("PRAGMA foreign_keys").scalar() == 1
+
+
+def test_a_full_disk_is_said_and_nothing_is_half_written(tmp_path: Path) -> None:
+    records = SqlRecords(sqlite_url(tmp_path))
+    records.create_run(run("r1", "shop"), PLAN)
+    database = records._database()  # the limit belongs to a connection: the pool gives the same one again
+    with database.reading() as connection:
+        pages = connection.exec_driver_sql("PRAGMA page_count").scalar()
+        connection.exec_driver_sql(f"PRAGMA max_page_count={pages}")
+    with pytest.raises(DiskFullError, match=r"ecluse\.db: no space is left") as caught:
+        records.create_run(run("r2", "x" * 100_000), PLAN)
+    assert "ecluse gc" in caught.value.hint
+    assert SqlRecords(sqlite_url(tmp_path)).create_run(run("r2", "shop"), PLAN) == 2
+
+
+def test_a_locked_database_says_who_is_in_the_way(tmp_path: Path) -> None:
+    records = SqlRecords(sqlite_url(tmp_path), wait=0.05)
+    records.runs(RunFilter())
+    other = sqlite3.connect(tmp_path / "ecluse.db", isolation_level=None)
+    other.execute("BEGIN IMMEDIATE")
+    with pytest.raises(RecordsError, match="database is locked") as caught:
+        records.create_run(run("r1", "shop"), PLAN)
+    assert "another process holds the database" in caught.value.hint
+    assert records.runs(RunFilter()) == []
+    other.execute("ROLLBACK")
+    other.close()
+    assert records.create_run(run("r1", "shop"), PLAN) == 1
+
+
+def _foreign(path: Path) -> None:
+    path.write_bytes(b"this is no database\n" * 500)
+
+
+def _damaged(path: Path) -> None:
+    records = SqlRecords(f"sqlite:///{path}")
+    records.create_run(run("r1", "shop"), PLAN)
+    records.close()
+    content = bytearray(path.read_bytes())
+    content[100:] = b"\xaa" * (len(content) - 100)
+    path.write_bytes(content)
+
+
+def _newer(path: Path) -> None:
+    SqlRecords(f"sqlite:///{path}").runs(RunFilter())
+    with sqlite3.connect(path) as connection:
+        connection.execute("UPDATE alembic_version SET version_num = '9999'")
+
+
+def _folder(path: Path) -> None:
+    path.mkdir()
+
+
+def _parent_is_a_file(path: Path) -> None:
+    path.parent.rmdir()
+    path.parent.write_text("")
+
+
+@pytest.mark.parametrize(
+    ("prepare", "message", "hint"),
+    [
+        pytest.param(_foreign, "file is not a database", "this file is something else", id="not a database"),
+        pytest.param(_damaged, "malformed", "put a backup in its place", id="damaged"),
+        pytest.param(_newer, "has schema 9999, this ecluse knows schemas up to 0001", "newer ecluse", id="newer"),
+        pytest.param(_folder, "Is a directory", "folder writable", id="a folder in its place"),
+        pytest.param(_parent_is_a_file, "File exists", "folder writable", id="a file in its folder's place"),
+    ],
+)
+def test_a_file_that_cannot_be_used_is_explained(
+    tmp_path: Path, prepare: Callable[[Path], object], message: str, hint: str
+) -> None:
+    path = tmp_path / "home" / "ecluse.db"
+    path.parent.mkdir()
+    prepare(path)
+    with pytest.raises(RecordsError, match=message) as caught:
+        SqlRecords(f"sqlite:///{path}").runs(RunFilter())
+    assert str(path) in caught.value.message
+    assert hint in caught.value.hint
+
+
+@pytest.mark.parametrize(
+    "url",
+    [
+        pytest.param("", id="empty"),
+        pytest.param("ecluse.db", id="a path"),
+        pytest.param("sqlite://", id="in memory"),
+        pytest.param("mysql://x/y", id="another database"),
+    ],
+)
+def test_an_address_that_is_none_is_explained(url: str) -> None:
+    with pytest.raises(EcluseError, match="the setting 'database' is not an address") as caught:
+        SqlRecords(url).runs(RunFilter())
+    assert "sqlite:////path/to/file.db" in caught.value.hint
+
+
+def test_a_server_that_does_not_answer_hides_the_password() -> None:
+    with pytest.raises(RecordsError) as caught:
+        SqlRecords("postgresql://anna:secret@127.0.0.1:1/shop").runs(RunFilter())
+    assert "secret" not in caught.value.message
+    assert caught.value.hint
+
+
+def test_closed_records_open_again(tmp_path: Path) -> None:
+    records = SqlRecords(sqlite_url(tmp_path))
+    records.create_run(run("r1", "shop"), PLAN)
+    records.close()
+    records.close()
+    assert records.create_run(run("r2", "shop"), PLAN) == 2
