@@ -1,0 +1,118 @@
+"""What is allowed and still worth a word: secrets in clear, images that move, deployments nobody checks."""
+
+from __future__ import annotations
+
+import re
+from bisect import bisect_right
+from collections.abc import Iterable
+from typing import Final
+
+from pipeline.diagnostic import Severity
+from pipeline.language.problems import Problems
+from pipeline.language.tree import Span
+from pipeline.language.values import Found
+from pipeline.model.definition import Definition
+from pipeline.model.quantity import image_parts
+from pipeline.model.template import OPEN, Expr, parts
+
+TOKENS: Final = {
+    "an AWS access key": r"(?:AKIA|ASIA)[0-9A-Z]{16}",
+    "a GitHub token": r"gh[pousr]_[A-Za-z0-9]{36,}|github_pat_[A-Za-z0-9_]{22,}",
+    "a GitLab token": r"gl(?:pat|ptt|dt|rt|cbt)-[A-Za-z0-9_-]{20,}",
+    "a Slack token": r"xox[abeoprs]-[A-Za-z0-9-]{10,}",
+    "a Stripe key": r"[rs]k_live_[A-Za-z0-9]{16,}",
+    "a Google API key": r"AIza[0-9A-Za-z_-]{35}",
+    "an npm token": r"npm_[A-Za-z0-9]{36}",
+    "a PyPI token": r"pypi-[A-Za-z0-9_-]{50,}",
+    "a Docker Hub token": r"dckr_pat_[A-Za-z0-9_-]{20,}",
+    "a SendGrid key": r"SG\.[A-Za-z0-9_-]{16,}\.[A-Za-z0-9_-]{16,}",
+    "a Hugging Face token": r"hf_[A-Za-z0-9]{30,}",
+    "a JSON Web Token": r"eyJ[A-Za-z0-9_-]{10,}\.eyJ[A-Za-z0-9_-]{10,}\.[A-Za-z0-9_-]{10,}",
+    "a private key": r"-----BEGIN (?:[A-Z]+ )*PRIVATE KEY-----",
+}
+"""What a secret looks like, by the publishers' own prefixes."""
+
+_ANY_TOKEN: Final = re.compile("|".join(f"({pattern})" for pattern in TOKENS.values()))
+_KINDS_OF_TOKEN: Final = tuple(TOKENS)
+
+
+def check_secrets(problems: Problems) -> None:
+    """Warn about every text of the file, comments too, that looks like a token."""
+    source = problems.source
+    starts: list[int] = []
+    for match in _ANY_TOKEN.finditer(source.text):
+        if not starts:
+            starts = _line_starts(source.text)
+        line = _line_of(starts, match.start())
+        span = Span(
+            line,
+            match.start() - starts[line],
+            match.start(),
+            line,
+            match.end() - starts[line],
+            match.end(),
+        )
+        kind = _KINDS_OF_TOKEN[(match.lastindex or 1) - 1]
+        problems.warn(
+            "secret-in-clear",
+            f"{kind} is written in clear",
+            span,
+            note="name it under 'secrets', and replace it: it is in the history",
+        )
+
+
+def check_images(images: Iterable[Found], problems: Problems) -> None:
+    """Warn about images that mean something else tomorrow."""
+    for found in images:
+        text = _without_expressions(found.node.text)
+        if text is None:
+            continue
+        try:
+            name, tag, digest = image_parts(text)
+        except ValueError:
+            continue
+        if digest or tag not in ("", "latest"):
+            continue
+        words = "has no tag" if not tag else "has the tag 'latest'"
+        problems.warn(
+            "moving-image",
+            f"image '{found.node.text}' {words}: it means something else tomorrow",
+            found.node.span,
+            note=f"write {name.rsplit('/', 1)[-1]}:<version>, or pin it with @sha256:…",
+        )
+
+
+def check_deployments(definition: Definition, problems: Problems) -> None:
+    """Hint at deployments that neither a smoke stage nor the environment's own verification checks."""
+    smoked = {stage.options.get("environment") for stage in definition.stages if stage.kind == "smoke"}
+    verified = {item.name for item in definition.environments if item.verification}
+    for stage in definition.stages:
+        environment = stage.options.get("environment")
+        if stage.kind == "deploy" and environment not in smoked and environment not in verified:
+            problems.add(
+                "deploy-without-smoke",
+                f"nothing checks what stage '{stage.name}' deploys",
+                stage.position,
+                severity=Severity.HINT,
+                note=f"add a stage of kind 'smoke' for environment '{environment}'",
+            )
+
+
+def _without_expressions(text: str) -> str | None:
+    if OPEN not in text:
+        return text
+    try:
+        pieces = parts(text)
+    except ValueError:
+        return None
+    if isinstance(pieces[0], Expr):
+        return None
+    return "".join(piece if isinstance(piece, str) else "1" for piece in pieces)
+
+
+def _line_starts(text: str) -> list[int]:
+    return [0, *(match.end() for match in re.finditer("\r\n|[\r\n\x85\u2028\u2029]", text))]
+
+
+def _line_of(starts: list[int], offset: int) -> int:
+    return bisect_right(starts, offset) - 1

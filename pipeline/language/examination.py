@@ -1,0 +1,145 @@
+"""The examination of a draft: every check, in an order that lets later ones rely on what earlier ones took out."""
+
+from __future__ import annotations
+
+from pipeline.diagnostic import Position
+from pipeline.language.cautions import check_deployments, check_images, check_secrets
+from pipeline.language.draft import Draft, StageDraft
+from pipeline.language.expressions import Names, check_expressions
+from pipeline.language.formats import check_formats
+from pipeline.language.graph import CHECKOUT, graph_of, ordered
+from pipeline.language.problems import suggestion
+from pipeline.language.semantics import check_cycles, check_reachable, check_references, environment_graph
+from pipeline.language.tree import ListNode, MapNode, Path, Scalar, span_at
+from pipeline.language.validation import TYPES, Validation
+from pipeline.model.definition import StageDefinition
+from pipeline.ports.expressions import Expressions
+
+
+def examine(draft: Draft, expressions: Expressions) -> None:
+    """Put every problem of the draft into its problems, and take out of it what cannot be believed."""
+    bad = _structure(draft)
+    bad |= check_formats(draft.reading.formats, draft.problems)
+    names = Names(variables=draft.variables, stages=_stage_names(draft))
+    conditions = [found for found in draft.reading.formats if found.label == "condition" and found.path not in bad]
+    bad |= check_expressions(draft.reading.expressions, conditions, names, expressions, draft.problems)
+    draft.drop(bad)
+    unknown = check_references(
+        draft.reading.formats,
+        _stage_names(draft),
+        tuple(environment.name for environment in draft.environments()),
+        _optional_needs(draft),
+        draft.problems,
+    )
+    draft.drop(unknown)
+    _order(draft, bad | unknown)
+    check_secrets(draft.problems)
+    check_images([found for found in draft.reading.formats if found.label == "image"], draft.problems)
+
+
+def _stage_names(draft: Draft) -> tuple[str, ...]:
+    names = [stage.name for stage in draft.stages]
+    if all(stage.kind != CHECKOUT for stage in draft.stages) and CHECKOUT not in names and CHECKOUT in draft.kinds:
+        names.insert(0, CHECKOUT)
+    return tuple(names)
+
+
+def _structure(draft: Draft) -> set[Path]:
+    validation = Validation(draft.root, draft.problems, late=draft.reading.late)
+    stages = draft.stages_entry
+    given: dict[str, object] = {}
+    if stages is not None:
+        written: object = {stage.name: {} for stage in draft.stages}
+        if isinstance(stages.value, Scalar):
+            written = stages.value.text or None
+        elif isinstance(stages.value, ListNode):
+            written = []
+        given = {"stages": written}
+    validation.check({**draft.values, **given}, draft.schema, ())
+    for stage in draft.stages:
+        _stage(draft, stage, validation)
+    validation.choices(draft.reading.choices)
+    return validation.bad
+
+
+def _stage(draft: Draft, stage: StageDraft, validation: Validation) -> None:
+    path: Path = ("stages", stage.name)
+    if stage.values is None:
+        seen = TYPES["array"] if isinstance(stage.entry.value, ListNode) else "a text"
+        message = f"stage '{stage.name}' must be {TYPES['object']}, not {seen}"
+        draft.problems.add("wrong-type", message, stage.entry.value.span)
+        return
+    if stage.schema is None:
+        draft.problems.add(
+            "unknown-kind",
+            f"stage '{stage.name}' is of the unknown kind '{stage.kind}'",
+            span_at(draft.root, (*path, "kind")),
+            note=suggestion(stage.kind, draft.kinds) or f"one of {', '.join(sorted(draft.kinds))}",
+        )
+        validation.bad.add((*path, "kind"))
+        return
+    common = frozenset(stage.schema["properties"]) - stage.own
+    validation.check(stage.values, stage.schema, path, given=frozenset(draft.defaults) & common)
+    if stage.name == CHECKOUT and stage.kind != CHECKOUT and all(other.kind != CHECKOUT for other in draft.stages):
+        draft.problems.add(
+            "reserved-name",
+            f"the name '{CHECKOUT}' belongs to the stage of kind '{CHECKOUT}' that is put first",
+            stage.entry.key.span,
+            note="use another name, or write a stage of that kind",
+        )
+
+
+def _optional_needs(draft: Draft) -> frozenset[Path]:
+    found: set[Path] = set()
+    for stage in draft.stages:
+        needs = (stage.values or {}).get("needs")
+        for index, need in enumerate(needs if isinstance(needs, list) else ()):
+            if isinstance(need, dict) and need.get("optional") is True:
+                found.add(("stages", stage.name, "needs", index, "stage"))
+    return frozenset(found)
+
+
+def _order(draft: Draft, bad: set[Path]) -> None:
+    environments = draft.environments()
+    edges = {
+        (environment.name, name): draft.problems.source.position(
+            span_at(draft.root, ("environments", environment.name, "after", index))
+        )
+        for environment in environments
+        for index, name in enumerate(environment.after)
+    }
+    check_cycles(environment_graph(environments), edges, draft.problems, noun="environment")
+    stages = draft.written_stages()
+    graph = graph_of(stages)
+    if ordered(graph)[1]:
+        check_cycles(graph, _edges(draft, stages), draft.problems, noun="stage")
+        return
+    check_reachable(stages, draft.root, draft.problems)
+    definition = draft.definition(digest="")
+    broken = {path[1] for path in bad if len(path) > 1 and path[0] == "stages"}
+    for stage in definition.stages:
+        if stage.kind in draft.kinds and stage.name not in broken:
+            for diagnostic in draft.kinds[stage.kind].problems(stage, definition):
+                draft.problems.keep(diagnostic)
+    check_deployments(definition, draft.problems)
+
+
+def _edges(draft: Draft, stages: tuple[StageDefinition, ...]) -> dict[tuple[str, str], Position]:
+    """Where each edge is written: the item of `needs`, or the stage's name for one that follows from the order."""
+    places: dict[tuple[str, str], Position] = {}
+    for stage in stages:
+        for need in stage.needs:
+            places[stage.name, need.stage] = stage.position
+    for drafted in draft.stages:
+        node = drafted.entry.value
+        entry = node.entries.get("needs") if isinstance(node, MapNode) else None
+        if entry is None:
+            continue
+        items = entry.value.items if isinstance(entry.value, ListNode) else [entry.value]
+        for item in items:
+            name = item
+            if isinstance(item, MapNode) and "stage" in item.entries:
+                name = item.entries["stage"].value
+            if isinstance(name, Scalar) and (drafted.name, name.text) in places:
+                places[drafted.name, name.text] = draft.problems.source.position(name.span)
+    return places

@@ -1,0 +1,122 @@
+"""Expressions of a file: where they may stand, whether they parse, and whether what they read exists."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, replace
+
+from pipeline.diagnostic import Position
+from pipeline.language.build import bare
+from pipeline.language.places import dotted, owner
+from pipeline.language.problems import Problems, suggestion
+from pipeline.language.tree import Path
+from pipeline.language.values import Found
+from pipeline.model.template import OPEN, Expr, parts
+from pipeline.ports.expressions import Expressions
+
+_SHELL_KEYS = frozenset({"commands", "after", "shell", "command"})
+_STAGE_FACTS = ("conclusion", "outputs")
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Names:
+    """What expressions of a file may name."""
+
+    variables: Mapping[str, str]
+    stages: tuple[str, ...]
+
+
+def check_expressions(
+    found: Iterable[Found], conditions: Iterable[Found], names: Names, expressions: Expressions, problems: Problems
+) -> set[Path]:
+    """Report everything wrong with the expressions of a file; returns the paths whose values must not be used."""
+    checker = _Checker(names, expressions, problems)
+    bad: set[Path] = set()
+    for item in found:
+        if not checker.value(item):
+            bad.add(item.path)
+    for item in conditions:
+        if not checker.condition(item):
+            bad.add(item.path)
+    return bad
+
+
+class _Checker:
+    def __init__(self, names: Names, expressions: Expressions, problems: Problems) -> None:
+        self._names = names
+        self._expressions = expressions
+        self._problems = problems
+
+    def value(self, found: Found) -> bool:
+        """A text with expressions in it."""
+        before = self._problems.errors
+        if found.label == "never":
+            self._misplaced(found)
+            return False
+        try:
+            pieces = parts(found.node.text)
+        except ValueError:
+            place = self._problems.source.within(found.node.span, OPEN, found.node.text.count(OPEN) - 1)
+            self._problems.add("expression", "'${{' is never closed", place, note="close it with '}}'")
+            return False
+        expressions = [piece for piece in pieces if isinstance(piece, Expr)]
+        for index, piece in enumerate(expressions):
+            place = self._problems.source.within(found.node.span, OPEN, index)
+            self._one(
+                piece.text, found, self._to_line_end(replace(place, length=piece.end - piece.start)), condition=False
+            )
+        return self._problems.errors == before
+
+    def condition(self, found: Found) -> bool:
+        """The key `if`."""
+        before = self._problems.errors
+        self._one(bare(found.node.text), found, self._problems.source.position(found.node.span), condition=True)
+        return self._problems.errors == before
+
+    def _misplaced(self, found: Found) -> None:
+        words, below = owner(found.path)
+        key = str(below[0]) if below else ""
+        place = self._problems.source.within(found.node.span, OPEN, 0)
+        if key in _SHELL_KEYS or any(step in _SHELL_KEYS for step in below):
+            step = next(str(step) for step in below if step in _SHELL_KEYS)
+            message = f"an expression cannot stand in '{step}' of {words}: its text would be run"
+            self._problems.add("expression-in-command", message, place, note="put it under 'env' and use the variable")
+            return
+        subject = f"'{dotted(below)}'" + ("" if words == "the file" else f" of {words}")
+        self._problems.add("expression", f"{subject} takes no expression", place)
+
+    def _to_line_end(self, place: Position) -> Position:
+        lines = self._problems.source.lines
+        if place.line > len(lines):
+            return place
+        return replace(place, length=max(1, min(place.length, len(lines[place.line - 1]) - place.column + 1)))
+
+    def _one(self, text: str, found: Found, place: Position, *, condition: bool) -> None:
+        if not text:
+            self._problems.add("expression", "the expression is empty", place)
+            return
+        unknown = list(self._unknown(text))
+        for name, message, note in unknown:
+            inside = self._problems.source.within(found.node.span, name, 0)
+            self._problems.add("undefined", message, inside if inside.length == len(name) else place, note=note)
+        if unknown:
+            return
+        problem = self._expressions.problem(text, condition=condition)
+        if problem is not None:
+            shown = " ".join(text.split())
+            shown = shown if len(shown) <= 80 else shown[:77] + "…"
+            self._problems.add("expression", f"in the expression '{shown}': {problem}", place)
+
+    def _unknown(self, text: str) -> Iterable[tuple[str, str, str]]:
+        """Name, message and note of every variable and stage that does not exist."""
+        for name in sorted(self._expressions.names(text)):
+            root, _, rest = name.partition(".")
+            first, _, fact = rest.partition(".")
+            if root == "variables" and first and not first.startswith("?") and first not in self._names.variables:
+                message = f"variable '{first}' is not defined"
+                yield name, message, suggestion(first, self._names.variables) or "define it under 'variables'"
+            if root == "stages" and first and first not in self._names.stages:
+                yield f"stages.{first}", f"stage '{first}' does not exist", suggestion(first, self._names.stages)
+            elif root == "stages" and fact and fact not in _STAGE_FACTS:
+                note = suggestion(fact, _STAGE_FACTS) or "a stage has 'conclusion' and 'outputs'"
+                yield name, f"a stage has no '{fact}'", note

@@ -1,0 +1,86 @@
+"""What a single text must look like: the schema names its format, this table knows it."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from typing import Final
+
+from pipeline.language.places import spell
+from pipeline.language.problems import Problems
+from pipeline.language.tree import Path
+from pipeline.language.values import Found
+from pipeline.model.quantity import image_parts, seconds, size_in_bytes
+from pipeline.model.template import OPEN, parts
+
+
+def _duration(text: str) -> None:
+    seconds(text)
+
+
+def _size(text: str) -> None:
+    size_in_bytes(text)
+
+
+def _image(text: str) -> None:
+    image_parts(text)
+
+
+FORMATS: Final[Mapping[str, tuple[Callable[[str], None], str, str]]] = {
+    "duration": (_duration, "is not a duration", "write it like 500ms, 30s, 20m, 1h30m or 30d"),
+    "size": (_size, "is not a size", "write it like 512MiB or 1GiB"),
+    "image": (_image, "is not an image reference", "write it like python:3.12-slim or registry.example.org/shop:1.0"),
+}
+"""Format to its check, what is wrong when it raises ValueError, and what is right."""
+
+PATTERNS: Final[Mapping[str, tuple[str, str]]] = {
+    "name": (
+        "is not a stage name",
+        "lower-case letters, digits and _, a letter first (a hyphen is a minus in expressions)",
+    ),
+    "variable": ("is not a variable name", "letters, digits and _, no digit first"),
+    "pipeline-name": ("is not a pipeline name", "lower-case letters, digits and . _ -, at most 63 characters"),
+    "environment-name-written": ("is not an environment name", "lower-case letters, digits and _ -, a letter first"),
+    "artifact-name": ("is not an artifact name", "letters, digits and . _ -"),
+    "host-name": ("is not a network name", "lower-case letters, digits and -, a letter first"),
+    "retry-reason": ("is not a reason to retry", "write errored, failed, timed_out, 'exit 75' or 'log: some text'"),
+}
+"""For schemas with a pattern: `x-format` to what a mismatch means, and what is right."""
+
+
+def check_formats(found: list[Found], problems: Problems) -> set[Path]:
+    """Report every text that is not what its format says; returns the paths of those."""
+    bad: set[Path] = set()
+    for path, node, label in found:
+        if label.startswith("key:"):
+            words, note = PATTERNS.get(label.removeprefix("key:"), ("is not a name", ""))
+            problems.add("bad-name", f"'{node.text}' {words}", node.span, note=note)
+            bad.add(path)
+            continue
+        if label not in FORMATS:
+            continue
+        check, words, note = FORMATS[label]
+        text = _filled(node.text)
+        if text is None:
+            continue
+        try:
+            check(text)
+        except ValueError:
+            problems.add(f"bad-{label}", f"'{node.text}' {words} ({spell(path)})", node.span, note=note)
+            bad.add(path)
+    return bad
+
+
+def _filled(text: str) -> str | None:
+    """A text whose expressions are replaced by a digit, so that what stands around them can be checked.
+
+    None when the whole text is one expression, or one is not closed (which is said elsewhere).
+    """
+    if OPEN not in text:
+        return text
+    try:
+        pieces = parts(text)
+    except ValueError:
+        return None
+    if len(pieces) == 1:
+        return None
+    return "".join(piece if isinstance(piece, str) else "1" for piece in pieces)

@@ -1,0 +1,67 @@
+"""The problems of one file, collected in one pass and handed out in the file's order, each once."""
+
+from __future__ import annotations
+
+import difflib
+from collections.abc import Iterable
+
+from pipeline.diagnostic import Diagnostic, Position, Severity
+from pipeline.language.tree import Source, Span
+
+
+class Problems:
+    """Collects diagnostics of one source; the same words at the same place count once."""
+
+    def __init__(self, source: Source) -> None:
+        self.source = source
+        self._found: dict[tuple[str, Position], Diagnostic] = {}
+
+    def add(
+        self,
+        code: str,
+        message: str,
+        place: Span | Position,
+        *,
+        note: str = "",
+        severity: Severity = Severity.ERROR,
+        related: tuple[tuple[str, Position], ...] = (),
+    ) -> None:
+        """Keep one problem."""
+        position = place if isinstance(place, Position) else self.source.position(place)
+        self.keep(
+            Diagnostic(code=code, message=message, position=position, severity=severity, note=note, related=related)
+        )
+
+    def keep(self, diagnostic: Diagnostic) -> None:
+        """Keep one that somebody else (a stage kind) wrote."""
+        self._found.setdefault((diagnostic.message, diagnostic.position), diagnostic)
+
+    def warn(self, code: str, message: str, place: Span | Position, *, note: str = "") -> None:
+        """Keep a warning."""
+        self.add(code, message, place, note=note, severity=Severity.WARNING)
+
+    @property
+    def errors(self) -> int:
+        """How many of them stop."""
+        return sum(item.severity is Severity.ERROR for item in self._found.values())
+
+    def all(self) -> tuple[Diagnostic, ...]:
+        """All of them, by line and column."""
+        return tuple(sorted(self._found.values(), key=lambda item: (item.position.line, item.position.column)))
+
+
+def suggestion(word: str, known: Iterable[str]) -> str:
+    """`did you mean 'checkout'?` for the nearest known word, or nothing."""
+    candidates = sorted(set(known))
+    if len(word) > 100:
+        return ""
+    near = difflib.get_close_matches(word, candidates, n=1, cutoff=0.6)
+    return f"did you mean '{near[0]}'?" if near else ""
+
+
+def listing(words: Iterable[str], *, conjunction: str = "or") -> str:
+    """`a, b or c`."""
+    items = list(words)
+    if len(items) < 2:
+        return "".join(items)
+    return f"{', '.join(items[:-1])} {conjunction} {items[-1]}"

@@ -1,0 +1,110 @@
+"""The schema of a pipeline file, put together from the file's own and that of each stage kind."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from typing import Any, Final, TypeAlias
+
+import schemas
+from pipeline.ports.stage import StageKind
+
+Schema: TypeAlias = dict[str, Any]
+
+ALWAYS: Final = ("kind", "needs", "when", "timeout", "allow_failure")
+"""Common keys that every kind takes, whatever its `x-common` says."""
+DEFAULT_KIND: Final = "run"
+_NOT_IN_DEFAULTS: Final = ("kind", "needs")
+
+
+class Grammar:
+    """The schemas that a file is read with; references are resolved, so that a walk needs no second document."""
+
+    def __init__(self, kinds: Mapping[str, StageKind]) -> None:
+        self.kinds = kinds
+        self._document = schemas.load("pipeline")
+        self._definitions: Schema = self._document["$defs"]
+        self._stages: dict[str, Schema] = {}
+        self.common: Schema = self._inline(self._definitions["stage"])["properties"]
+
+    def file(self) -> Schema:
+        """The file without its stages, which are read kind by kind."""
+        written = {key: value for key, value in self._document.items() if not key.startswith("$")}
+        frame: Schema = self._inline(written)
+        frame["properties"]["defaults"] = self.defaults()
+        return frame
+
+    def defaults(self) -> Schema:
+        """What may stand under `defaults`."""
+        properties = {key: value for key, value in self.common.items() if key not in _NOT_IN_DEFAULTS}
+        return {
+            "type": "object",
+            "properties": properties,
+            "patternProperties": {"^x-": True},
+            "additionalProperties": False,
+            "x-frame": "stage",
+        }
+
+    def stage(self, kind: str) -> Schema:
+        """A stage of that kind; KeyError when there is no such kind."""
+        if kind not in self._stages:
+            own = self.kinds[kind].schema()
+            common = {key: self.common[key] for key in self.common_keys(own)}
+            own_properties: Schema = self._inline(dict(own.get("properties", {})))  # type: ignore[arg-type]
+            self._stages[kind] = {
+                **{key: value for key, value in own.items() if key not in ("$schema", "$id", "properties", "x-common")},
+                "type": "object",
+                "properties": {**common, **own_properties},
+                "patternProperties": {"^x-": True},
+                "additionalProperties": False,
+                "x-frame": "stage",
+                "x-own": sorted(own_properties),
+            }
+        return self._stages[kind]
+
+    def common_keys(self, own: Mapping[str, Any]) -> tuple[str, ...]:
+        """The common keys that a kind with this schema takes."""
+        wanted = own.get("x-common")
+        if wanted is None:
+            return tuple(self.common)
+        return tuple(key for key in self.common if key in ALWAYS or key in wanted)
+
+    def _inline(self, schema: Any) -> Any:
+        if isinstance(schema, list):
+            return [self._inline(item) for item in schema]
+        if not isinstance(schema, Mapping):
+            return schema
+        reference = schema.get("$ref")
+        if isinstance(reference, str) and reference.startswith("#/$defs/"):
+            target = self._inline(self._definitions[reference.removeprefix("#/$defs/")])
+            return {**target, **{key: self._inline(value) for key, value in schema.items() if key != "$ref"}}
+        return {key: self._inline(value) for key, value in schema.items()}
+
+
+def compose(kinds: Mapping[str, StageKind]) -> Schema:
+    """One JSON Schema (2020-12) of the whole file with these kinds, for editors and `ecluse schema`."""
+    grammar = Grammar(kinds)
+    document = schemas.load("pipeline")
+    definitions: Schema = {key: value for key, value in document["$defs"].items() if key != "stage"}
+    cases: list[Schema] = []
+    for name in sorted(kinds):
+        stage = {key: value for key, value in grammar.stage(name).items() if not key.startswith("x-")}
+        stage["required"] = list(_without_defaults(stage.get("required", ())))
+        stage["properties"] = {**stage["properties"], "kind": {"const": name}}
+        definitions[f"stage-{name}"] = stage
+        condition: Schema = {"properties": {"kind": {"const": name}}}
+        if name != DEFAULT_KIND:
+            condition["required"] = ["kind"]
+        cases.append({"if": condition, "then": {"$ref": f"#/$defs/stage-{name}"}})
+    kind = {**grammar.common["kind"], "enum": sorted(kinds)}
+    stage_of_any_kind: Schema = {"type": "object", "properties": {"kind": kind}, "allOf": cases}
+    properties = {
+        **document["properties"],
+        "defaults": {**document["properties"]["defaults"], **grammar.defaults()},
+        "stages": {**document["properties"]["stages"], "additionalProperties": {"$ref": "#/$defs/stage"}},
+    }
+    return {**document, "properties": properties, "$defs": {**definitions, "stage": stage_of_any_kind}}
+
+
+def _without_defaults(required: Iterable[str]) -> Iterable[str]:
+    """`image` may come from `defaults`, which a schema cannot say."""
+    return (key for key in required if key != "image")

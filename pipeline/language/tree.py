@@ -1,0 +1,123 @@
+"""The nodes of a pipeline file: what was written, where, before anybody asked what it means."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import NamedTuple, TypeAlias
+
+from pipeline.diagnostic import Position
+
+Path: TypeAlias = tuple[str | int, ...]
+"""Keys and indexes from the top of the file to a value."""
+
+
+class Span(NamedTuple):
+    """From the first to behind the last character; lines, columns and offsets count from 0."""
+
+    line: int
+    column: int
+    offset: int
+    end_line: int
+    end_column: int
+    end_offset: int
+
+
+class Scalar(NamedTuple):
+    """A text as it was written; `plain` when without quotes, `tag` one of the core tags (`str`) or empty."""
+
+    text: str
+    plain: bool
+    tag: str
+    span: Span
+
+
+class ListNode(NamedTuple):
+    """A sequence."""
+
+    items: Sequence[Node]
+    span: Span
+
+
+class MapNode(NamedTuple):
+    """A mapping with merge keys applied; a key's own place is kept beside its value."""
+
+    entries: Mapping[str, Entry]
+    span: Span
+
+
+class Entry(NamedTuple):
+    """One key with its value."""
+
+    key: Scalar
+    value: Node
+
+
+Node: TypeAlias = Scalar | ListNode | MapNode
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Source:
+    """A file's text with its lines, which positions are counted in."""
+
+    file: str
+    text: str
+    lines: tuple[str, ...]
+
+    def position(self, span: Span) -> Position:
+        """Where a span starts; its length stops at the end of the first line."""
+        if span.end_line == span.line:
+            length = span.end_column - span.column
+        else:
+            line = self.lines[span.line] if span.line < len(self.lines) else ""
+            length = len(line.rstrip()) - span.column
+        return Position(file=self.file, line=span.line + 1, column=span.column + 1, length=max(length, 1))
+
+    def within(self, span: Span, needle: str, occurrence: int) -> Position:
+        """Where the n-th occurrence of `needle` inside a span stands; the span itself where it cannot be found."""
+        offset = span.offset - 1
+        for _ in range(occurrence + 1):
+            offset = self.text.find(needle, offset + 1, span.end_offset)
+            if offset < 0:
+                return self.position(span)
+        start = max(self.text.rfind("\n", 0, offset), self.text.rfind("\r", 0, offset)) + 1
+        between = self.text[span.offset : offset]
+        line = span.line + between.count("\n")
+        return Position(file=self.file, line=line + 1, column=offset - start + 1, length=len(needle))
+
+
+def entry_at(root: Node, path: Path) -> Entry | None:
+    """The key and value at a path, or None where nothing stands; a text that is short for a list is its item 0."""
+    node = root
+    entry: Entry | None = None
+    for step in path:
+        if isinstance(node, MapNode) and isinstance(step, str) and step in node.entries:
+            entry = node.entries[step]
+            node = entry.value
+        elif isinstance(node, ListNode) and isinstance(step, int) and step < len(node.items):
+            node = node.items[step]
+            entry = Entry(entry.key, node) if entry else None
+        elif step == 0 and entry is not None:
+            continue
+        else:
+            return None
+    return entry
+
+
+def span_at(root: Node, path: Path) -> Span:
+    """The place of the value at a path, or of the nearest thing around it."""
+    while path:
+        entry = entry_at(root, path)
+        if entry is not None:
+            return entry.value.span
+        path = path[:-1]
+    return root.span
+
+
+def key_span_at(root: Node, path: Path) -> Span:
+    """The place of the key at a path, or of the nearest thing around it."""
+    if path and isinstance(path[-1], str):
+        entry = entry_at(root, path)
+        if entry is not None:
+            return entry.key.span
+    return span_at(root, path)

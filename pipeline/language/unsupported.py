@@ -1,0 +1,15 @@
+"""Keys that the file format has and this version does not: refused by name, never ignored."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Final
+
+UNSUPPORTED: Final[Mapping[str, frozenset[str]]] = {
+    "file": frozenset({"include", "notify", "concurrency", "gates", "inputs"}),
+    "stage": frozenset({"matrix", "exclude", "cache", "outputs", "split", "concurrency", "notify", "hardened"}),
+    "environment": frozenset({"strategy", "gates", "ledger", "concurrency", "notify"}),
+    "target": frozenset({"compose", "swarm", "kubernetes"}),
+    "need": frozenset({"matrix"}),
+}
+"""Frame of the file to its keys; the frame names are those of the schemas' `x-frame`."""
