@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from pipeline.model.release import Promotion, Release
 from pipeline.model.run import Run
 from pipeline.model.status import Conclusion, PromotionState
+from pipeline.model.value import Value
 from pipeline.ports.records import Records, RunFilter
 
 _WRONG = (Conclusion.FAILED, Conclusion.TIMED_OUT, Conclusion.ERRORED)
@@ -57,3 +58,32 @@ def live_releases(promotions: Sequence[Promotion]) -> Mapping[str, Promotion]:
         if promotion.state is PromotionState.DEPLOYED:
             live.setdefault(promotion.environment, promotion)
     return live
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class RunFacts:
+    """A run with the releases and promotions that its stages name, by id."""
+
+    run: Run
+    releases: Mapping[str, Release]
+    promotions: Mapping[str, Promotion]
+
+
+def describe_run(records: Records, run: Run) -> RunFacts:
+    """A run and what it delivered."""
+    wanted = {stage.products.release for stage in run.stages} - {""}
+    promotions = records.promotions(repository=run.repository, limit=1000) if wanted else ()
+    return RunFacts(
+        run=run,
+        releases={reference: records.find_release(reference) for reference in sorted(wanted)},
+        promotions={promotion.id: promotion for promotion in promotions if promotion.run == run.id},
+    )
+
+
+def conditions_of(plan: Mapping[str, Value], stage: str) -> Sequence[Mapping[str, Value]]:
+    """The conditions that a stored plan judged a stage by, each with the value it saw."""
+    stages = plan.get("stages")
+    for planned in stages if isinstance(stages, list) else []:
+        if isinstance(planned, dict) and isinstance(planned.get("stage"), dict) and planned["stage"]["name"] == stage:
+            return tuple(item for item in planned.get("conditions") or [] if isinstance(item, dict))
+    return ()

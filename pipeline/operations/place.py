@@ -8,6 +8,12 @@ from pathlib import Path
 from pipeline.operations.source import git_environment, without_credentials
 
 
+def root_of(path: Path) -> Path | None:
+    """The root of the working tree that holds `path`, or None."""
+    root = _git(path, "rev-parse", "--show-toplevel")
+    return Path(root) if root else None
+
+
 def repository_of(path: Path) -> str:
     """The origin's URL, else the path of the working tree's root; "" where `path` is in no repository."""
     root = _git(path, "rev-parse", "--show-toplevel") or _git(path, "rev-parse", "--absolute-git-dir")

@@ -1,0 +1,71 @@
+"""`ecluse plan`: what would happen, before anything does."""
+
+from __future__ import annotations
+
+import sys
+from pathlib import Path
+
+import click
+
+from pipeline.cli.options import (
+    application,
+    file_option,
+    json_option,
+    output,
+    repository_option,
+    show,
+    show_json,
+    variables,
+)
+from pipeline.cli.render.diagnostics import diagnostic_lines, source_of
+from pipeline.cli.render.lines import written
+from pipeline.cli.render.plan import graph_lines, plan_lines
+from pipeline.cli.request import request_options
+from pipeline.errors import UsageError
+
+
+@click.command()
+@repository_option
+@file_option
+@request_options
+@json_option
+@click.option("--graph", is_flag=True, help="Draw which stage waits for which.")
+def plan(
+    repository: Path,
+    file: str,
+    revision: str,
+    event: str | None,
+    branch: str | None,
+    tag: str | None,
+    var: tuple[str, ...],
+    as_json: bool,
+    graph: bool,
+) -> None:
+    """Show for every stage whether it would run or be skipped, and why; nothing is run."""
+    if as_json and graph:
+        raise UsageError("--json and --graph exclude each other", hint="leave one of them away")
+    from pipeline.operations.estimate import estimate
+    from pipeline.operations.prepare import StartRequest, planned
+
+    app = application()
+    request = StartRequest(
+        repository=repository,
+        file=file,
+        revision=revision,
+        event=event,
+        branch=branch,
+        tag=tag,
+        variables=variables(var),
+    )
+    found = planned(app, request)
+    if as_json:
+        show_json({"digest": found.plan.digest, "plan": found.plan.to_json()})
+        return
+    if found.diagnostics:
+        sys.stderr.write(written(diagnostic_lines(found.diagnostics, source_of(found.sources)), output()))
+    if graph:
+        show(graph_lines(found.plan))
+        return
+    source = found.plan.source
+    known = app.records.stage_seconds(source.origin or source.path)
+    show(plan_lines(found.plan, estimate(found.plan, known), width=output().width))

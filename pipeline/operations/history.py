@@ -1,0 +1,105 @@
+"""The history of an environment: what was promoted there, and whether what runs now is what the ledger says."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+
+from pipeline.diagnostic import Position
+from pipeline.errors import EcluseError, NotFoundError
+from pipeline.model.definition import EnvironmentDefinition
+from pipeline.model.release import Promotion, Release
+from pipeline.model.value import Value
+from pipeline.operations.inspect import live_releases
+from pipeline.ports.application import Application
+from pipeline.ports.records import Records
+from pipeline.ports.target import Observed
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class History:
+    """Promotions newest first; `live` is the one that the ledger says is in place.
+
+    `observed` is what the target says runs now, or None with the `problem` that kept us from asking.
+    """
+
+    environment: str
+    promotions: tuple[Promotion, ...]
+    releases: Mapping[str, Release]
+    live: Promotion | None
+    observed: Observed | None
+    problem: str
+
+    @property
+    def drifted(self) -> bool | None:
+        """Whether something else serves than the ledger says; None when that is not known."""
+        if self.observed is None:
+            return None
+        wanted = {self.live.release} if self.live else set()
+        return {instance.release for instance in self.observed.serving} != wanted
+
+
+def history(app: Application, *, repository: str, environment: str, limit: int) -> History:
+    """What happened to an environment. NotFoundError with the known ones when nothing ever did."""
+    records = app.records
+    promotions = tuple(records.promotions(repository=repository, environment=environment, limit=limit))
+    if not promotions:
+        known = sorted({promotion.environment for promotion in records.promotions(repository=repository, limit=1000)})
+        raise NotFoundError(
+            f"nothing was ever deployed to an environment '{environment}'",
+            hint=f"known environments: {', '.join(known)}" if known else "a stage of kind deploy brings releases there",
+        )
+    live = live_releases(promotions).get(environment)
+    observed, problem = _observe(app, environment, live or promotions[0])
+    return History(
+        environment=environment,
+        promotions=promotions,
+        releases=_releases(records, promotions),
+        live=live,
+        observed=observed,
+        problem=problem,
+    )
+
+
+def _releases(records: Records, promotions: Sequence[Promotion]) -> Mapping[str, Release]:
+    wanted = {promotion.release for promotion in promotions} | {promotion.replaces for promotion in promotions}
+    found: dict[str, Release] = {}
+    for reference in sorted(wanted - {""}):
+        try:
+            found[reference] = records.find_release(reference)
+        except NotFoundError:
+            continue
+    return found
+
+
+def _observe(app: Application, name: str, promotion: Promotion) -> tuple[Observed | None, str]:
+    """Ask the target as the run of this promotion knew it."""
+    try:
+        definition = environment_of(app.records.plan(promotion.run), name) if promotion.run else None
+        if definition is None:
+            return None, "the run that deployed it is not recorded here"
+        return app.target(definition).observe(), ""
+    except EcluseError as error:
+        return None, error.message
+
+
+def environment_of(plan: Mapping[str, Value], name: str) -> EnvironmentDefinition | None:
+    """The definition of an environment from a stored plan, as far as its target needs it."""
+    environments = plan.get("environments")
+    for item in environments if isinstance(environments, list) else []:
+        if not isinstance(item, dict) or item.get("name") != name:
+            continue
+        target, labels, configuration = item.get("target"), item.get("labels"), item.get("configuration")
+        return EnvironmentDefinition(
+            name=name,
+            position=Position(file="", line=0, column=0),
+            target_kind=str(item.get("target_kind") or "docker"),
+            target=target if isinstance(target, dict) else {},
+            configuration=_texts(configuration),
+            labels=_texts(labels),
+        )
+    return None
+
+
+def _texts(value: Value) -> Mapping[str, str]:
+    return {str(key): str(item) for key, item in value.items()} if isinstance(value, dict) else {}
