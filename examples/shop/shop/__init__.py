@@ -1,0 +1,1 @@
+"""A small shop: items, orders, and what operations want to know of it."""
