@@ -1,0 +1,83 @@
+"""`ecluse gc`: remove what finished and abandoned runs left behind."""
+
+from __future__ import annotations
+
+import sys
+from collections import Counter
+from datetime import timedelta
+
+import click
+
+from pipeline.cli.options import application, output, show
+from pipeline.cli.render.lines import Line, line
+from pipeline.cli.render.words import count, shape, size
+from pipeline.errors import EngineUnreachableError
+from pipeline.operations.prune import Prunable
+
+
+@click.command()
+@click.option("--abandon", is_flag=True, help="Close every run whose process has gone, also those of the last 24 h.")
+@click.option("--dry-run", is_flag=True, help="Only say what would be removed.")
+@click.option(
+    "--keep-images",
+    default="24h",
+    metavar="TIME",
+    help="How long images of finished runs stay (12h, 7d; 0s removes all); by default 24h.",
+)
+def gc(abandon: bool, dry_run: bool, keep_images: str) -> None:
+    """Remove containers, volumes, networks, images, logs and blobs that runs left behind.
+
+    Only what this installation made is touched, never what it deployed, and never a run that is under way.
+    """
+        from pipeline.operations.prune import PruneRequest, prunable, prune
+
+    app = application()
+    request = PruneRequest(abandon=abandon, keep_images=_age(keep_images))
+    executors = ["docker", "process"]
+    try:
+        found = prunable(app, request, executors, progress=_progress)
+    except EngineUnreachableError as error:
+        _progress(f"{error.message}; only what is on this disk is looked at")
+        executors = ["process"]
+        found = prunable(app, request, executors, progress=_progress)
+    if not dry_run:
+        prune(app, found, progress=_progress)
+    show(_lines(found, done=not dry_run))
+
+
+def _age(text: str) -> timedelta:
+    from pipeline.model.quantity import seconds
+
+    try:
+        return timedelta(seconds=seconds(text))
+    except ValueError as error:
+        raise click.BadParameter(str(error), param_hint="--keep-images") from error
+
+
+def _progress(text: str) -> None:
+    if output().interactive:
+        sys.stderr.write(f"· {text}\n")
+
+
+def _lines(found: Prunable, *, done: bool) -> list[Line]:
+    counts = Counter(leftover.kind for leftovers in found.leftovers.values() for leftover in leftovers)
+    parts = [count(number, kind) for kind, number in sorted(counts.items())]
+    if found.folders:
+        parts.append(count(len(found.folders), "log folder"))
+    if found.blobs:
+        parts.append(f"{count(len(found.blobs), 'blob')} ({size(sum(number for _, number in found.blobs))})")
+    lines: list[Line] = []
+    for run in found.runs:
+        word = "closed" if done else "would close"
+        lines.append(line(shape("warned"), f" {word} run {run.number or run.id}: the process that ran it has gone"))
+    verb = "removed" if done else "would remove"
+    lines.append(line(shape("succeeded"), f" {verb} {', '.join(parts)}" if parts else " nothing to remove"))
+    lines += [
+        line(
+            shape("waiting"),
+            f" kept run {run.number or run.id}, whose process has gone; ",
+            ("--abandon closes it", "dim"),
+        )
+        for run in found.kept
+    ]
+    return lines

@@ -1,0 +1,204 @@
+"""Examining this machine: what Écluse needs, whether it is there, and what to do where it is not."""
+
+from __future__ import annotations
+
+import os
+import re
+import shutil
+import stat
+import subprocess
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import dataclass
+from enum import StrEnum
+from pathlib import Path
+
+from pipeline.errors import EcluseError
+from pipeline.model.status import RunState
+from pipeline.operations.registry_logins import configuration, logins
+from pipeline.operations.runner_process import Life, life_of
+from pipeline.ports.application import Application
+from pipeline.ports.executor import ExecutorInfo
+from pipeline.ports.records import RunFilter
+from pipeline.settings import certificate_bundle
+
+GIT_NEEDED = (2, 32)
+API_NEEDED = (1, 40)
+_MIB = 1024 * 1024
+_FEW = 2048 * _MIB
+_TOO_FEW = 256 * _MIB
+
+
+class Health(StrEnum):
+    """Fine, worth knowing, or in the way."""
+
+    FINE = "fine"
+    WARNED = "warned"
+    FAILED = "failed"
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Finding:
+    """One thing examined: what was seen, and the remedy where it is not fine."""
+
+    name: str
+    health: Health
+    detail: str
+    remedy: str = ""
+
+
+def examine(app: Application, *, progress: Callable[[str], None]) -> Iterator[Finding]:
+    """Examine one thing after the other; nothing is changed but the home folder, which is made if it is missing."""
+    yield from _settings(app)
+    progress("git")
+    yield _git()
+    progress("records")
+    yield from _records(app)
+    progress("container engine")
+    yield from _engine(app)
+    progress("registry logins")
+    yield from _logins(app.environment)
+
+
+def _fine(name: str, detail: str) -> Finding:
+    return Finding(name=name, health=Health.FINE, detail=detail)
+
+
+def _warned(name: str, detail: str, remedy: str) -> Finding:
+    return Finding(name=name, health=Health.WARNED, detail=detail, remedy=remedy)
+
+
+def _failed(name: str, detail: str, remedy: str) -> Finding:
+    return Finding(name=name, health=Health.FAILED, detail=detail, remedy=remedy)
+
+
+def _settings(app: Application) -> Iterator[Finding]:
+    try:
+        home = app.settings.home
+        installation = app.settings.installation
+        bundle = certificate_bundle(app.settings)
+    except EcluseError as error:
+        yield _failed("settings", error.message, error.hint)
+        return
+    yield _fine("settings", f"installation {installation[:8]}" + (f", certificates {bundle}" if bundle else ""))
+    yield _home(home)
+    yield _disk("disk of the home folder", home, "free space there, run `ecluse gc`, or move ECLUSE_HOME")
+
+
+def _home(home: Path) -> Finding:
+    facts = home.stat()
+    if facts.st_uid != os.getuid():
+        return _failed("home folder", f"{home} belongs to another user", "point ECLUSE_HOME to a folder of your own")
+    if not os.access(home, os.W_OK | os.X_OK):
+        return _failed("home folder", f"{home} cannot be written", f"chmod u+rwx {home}")
+    if stat.S_IMODE(facts.st_mode) & 0o077:
+        return _warned("home folder", f"others can read {home}, which holds logs", f"chmod 700 {home}")
+    return _fine("home folder", str(home))
+
+
+def _disk(name: str, path: Path, remedy: str) -> Finding:
+    try:
+        usage = shutil.disk_usage(path)
+    except OSError as error:
+        return _warned(name, f"{path} cannot be measured: {error.strerror}", "measure it by hand: df -h")
+    words = f"{usage.free // _MIB:,} MiB free of {usage.total // _MIB:,} at {path}"
+    if usage.free < _TOO_FEW:
+        return _failed(name, words, remedy)
+    return _warned(name, words, remedy) if usage.free < _FEW else _fine(name, words)
+
+
+def _git() -> Finding:
+    remedy = f"install git {'.'.join(map(str, GIT_NEEDED))} or newer and put it on the PATH"
+    try:
+        answer = subprocess.run(("git", "--version"), capture_output=True, check=False, stdin=subprocess.DEVNULL)
+    except OSError:
+        return _failed("git", "the git command is not installed", remedy)
+    words = answer.stdout.decode(errors="replace").strip()
+    return _fine("git", words) if _version(words) >= GIT_NEEDED else _failed("git", f"{words} is too old", remedy)
+
+
+def _version(words: str) -> tuple[int, ...]:
+    found = re.search(r"(\d+)\.(\d+)", words)
+    return (int(found[1]), int(found[2])) if found else (0, 0)
+
+
+def _records(app: Application) -> Iterator[Finding]:
+    try:
+        unfinished = app.records.runs(RunFilter(state=RunState.RUNNING, limit=1000))
+    except EcluseError as error:
+        yield _failed("records", error.message, error.hint)
+        return
+    gone = [str(run.number) for run in unfinished if life_of(run.runner) is Life.GONE]
+    if gone:
+        words = f"nobody runs these any more: {', '.join(gone)}"
+        yield _warned("records", words, "close them and remove what they left: ecluse gc --abandon")
+    else:
+        yield _fine("records", f"{len(unfinished)} runs under way")
+
+
+def _engine(app: Application) -> Iterator[Finding]:
+    try:
+        info = app.executor("docker").probe()
+    except EcluseError as error:
+        yield _failed("container engine", error.message, _socket_remedy(app) or error.hint)
+        return
+    details = info.details
+    api = details.get("api", "")
+    words = f"{info.version}, API {api}, {details.get('system', '')}, at {details.get('address', '')}"
+    if _version(api) < API_NEEDED:
+        yield _failed("container engine", f"{words}: too old", "update it to Docker Engine 19.03 or newer")
+    else:
+        yield _fine("container engine", words)
+    yield _workspace(info)
+    yield _engine_disk(info)
+
+
+def _socket_remedy(app: Application) -> str:
+    address = app.settings.docker_host or app.environment.get("DOCKER_HOST", "unix:///var/run/docker.sock")
+    socket = Path(address.removeprefix("unix://"))
+    if not address.startswith("unix://"):
+        return ""
+    try:
+        if not socket.exists() or os.access(socket, os.R_OK | os.W_OK):
+            return ""
+        group = socket.group()
+    except (OSError, KeyError):
+        return ""
+    return f"{socket} belongs to group '{group}': sudo usermod -aG {group} $USER, then log in again"
+
+
+def _workspace(info: ExecutorInfo) -> Finding:
+    storage = info.details.get("storage", "")
+    if info.workspace == "overlay":
+        return _fine("workspaces", f"layers of an overlay, storage driver {storage}")
+    return _warned(
+        "workspaces",
+        f"copies, because this engine cannot mount overlays (storage driver {storage}); stages start more slowly",
+        "nothing has to be done; an engine on ext4 or xfs with overlay2 can",
+    )
+
+
+def _engine_disk(info: ExecutorInfo) -> Finding:
+    root = Path(info.details.get("root", ""))
+    local = info.details.get("address", "").startswith("unix:") and root.is_absolute()
+    if not local:
+        return _fine("disk of the engine", "on another host, not measured")
+    return _disk("disk of the engine", root, "free space there: docker system df, then docker image prune")
+
+
+def _logins(environment: Mapping[str, str]) -> Iterator[Finding]:
+    path = configuration(environment)
+    try:
+        found = logins(path)
+    except (OSError, ValueError) as error:
+        yield _warned("registry logins", f"{path} cannot be read: {error}", "mend it, or log in again: docker login")
+        return
+    if not found:
+        yield _fine("registry logins", f"none in {path}; secrets of a stage work without")
+    for login in found:
+        name = f"login to {login.registry}"
+        if login.usable:
+            yield _fine(name, login.detail)
+        elif login.usable is None:
+            yield _warned(name, login.detail, "check the network and the proxy settings")
+        else:
+            yield _warned(name, login.detail, f"log in again: docker login {login.registry}")
