@@ -6,7 +6,9 @@ import json
 import re
 import subprocess
 from pathlib import Path
+from typing import Any
 
+from .processes import boot
 from .progress import privileged
 
 FORWARDING = Path("/proc/sys/net/ipv4/ip_forward")
@@ -14,27 +16,24 @@ BRIDGE = re.compile(r"docker0|br-[0-9a-f]{12}")
 
 
 def remember(file: Path) -> None:
-    """Writes down how the host is before our engine starts; an earlier note that was never used stays."""
-    if file.exists():
+    """Writes down how the host is before our engine starts; a note that was made since boot and never used stays."""
+    if _note(file):
         return
     rules = _rules("filter")
-    file.write_text(
-        json.dumps(
-            {
-                "bridges": _bridges(),
-                "chains": any(rule.startswith("-N DOCKER") for rule in rules),
-                "policy": next((rule.split()[2] for rule in rules if rule.startswith("-P FORWARD")), "ACCEPT"),
-                "forwarding": FORWARDING.read_text().strip(),
-            }
-        )
-    )
+    note = {
+        "boot": boot(),
+        "bridges": _bridges(),
+        "chains": any(rule.startswith("-N DOCKER") for rule in rules),
+        "policy": next((rule.split()[2] for rule in rules if rule.startswith("-P FORWARD")), "ACCEPT"),
+        "forwarding": FORWARDING.read_text().strip(),
+    }
+    file.write_text(json.dumps(note))
 
 
 def restore(file: Path) -> None:
     """Puts the host back as it was; leaves everything alone that was there before."""
-    try:
-        before = json.loads(file.read_text())
-    except (OSError, ValueError):
+    before = _note(file)
+    if not before:
         return
     bridges = set(_bridges()) - set(before["bridges"])
     if not before["chains"]:
@@ -46,6 +45,14 @@ def restore(file: Path) -> None:
     if before["forwarding"] == "0":
         _root("sh", "-c", f"echo 0 >{FORWARDING}")
     file.unlink(missing_ok=True)
+
+
+def _note(file: Path) -> dict[str, Any] | None:
+    try:
+        note: dict[str, Any] = json.loads(file.read_text())
+    except (OSError, ValueError):
+        return None
+    return note if note.get("boot") == boot() else None
 
 
 def _bridges() -> list[str]:

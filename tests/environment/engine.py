@@ -134,19 +134,31 @@ def start(places: Places) -> Engine:
                 cwd="/",
                 env={**os.environ, "PATH": path},
             )
-        deadline = time.monotonic() + READY_WITHIN
-        while (version := probe(f"unix://{places.socket}")) is None:
-            if child.poll() is not None or time.monotonic() > deadline:
-                _remember(places, pidfile)
-                stop(places)
-                raise UnavailableError(
-                    f"our Docker engine did not start\n{tail(log)}\nWhole log: {log}\n"
-                    "It needs a Linux host where root may mount and make networks; "
-                    "or start an engine yourself and set DOCKER_HOST"
-                )
-            time.sleep(0.05)
+        try:
+            version = _await(places, child, log)
+        except BaseException:
+            _remember(places, pidfile)
+            stop(places)
+            if child.poll() is None:
+                child.terminate()
+            bridge.restore(places.state / "firewall.json")
+            raise
         _remember(places, pidfile)
     return Engine(url=f"unix://{places.socket}", version=version, ours=True)
+
+
+def _await(places: Places, child: subprocess.Popen[bytes], log: Path) -> str:
+    """The version of our engine as soon as it answers."""
+    deadline = time.monotonic() + READY_WITHIN
+    while (version := probe(f"unix://{places.socket}")) is None:
+        if child.poll() is not None or time.monotonic() > deadline:
+            raise UnavailableError(
+                f"our Docker engine did not start\n{tail(log)}\nWhole log: {log}\n"
+                "It needs a Linux host where root may mount and make networks; "
+                "or start an engine yourself and set DOCKER_HOST"
+            )
+        time.sleep(0.05)
+    return version
 
 
 def running(places: Places) -> Identity | None:

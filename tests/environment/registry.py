@@ -63,19 +63,19 @@ def answers(port: int) -> bool:
 
 
 def provide(places: Places) -> tuple[str, bool]:
-    """The address of our registry, and whether it had to be started."""
+    """The address of our registry, and whether it had to be started: at its old port with its old images if it died."""
     remembered = places.state / "registry.port"
-    if processes.recall(places.state / "registry.json"):
-        port = int(remembered.read_text())
-        if answers(port):
-            return f"127.0.0.1:{port}", False
-        stop(places)
+    before = int(remembered.read_text()) if remembered.exists() else USUAL_PORT
+    identity = processes.recall(places.state / "registry.json")
+    if identity and answers(before):
+        return f"127.0.0.1:{before}", False
+    if identity:
+        processes.stop(identity, grace=5)
     packages.install(packages.missing({"docker-registry": "docker-registry"}), places)
     with step("starting a registry"):
-        port = free_port(USUAL_PORT)
-        child = _start(places.root / "registry", port)
+        port = free_port(before)
         remembered.write_text(str(port))
-        processes.remember(places.state / "registry.json", child.pid)
+        _start(places, port)
     return f"127.0.0.1:{port}", True
 
 
@@ -90,8 +90,9 @@ def stop(places: Places) -> bool:
     return identity is not None
 
 
-def _start(folder: Path, port: int) -> subprocess.Popen[bytes]:
+def _start(places: Places, port: int) -> None:
     """Starts a registry that outlives us, and returns once it answers."""
+    folder = places.root / "registry"
     command, log = configure(folder, port, login=False), folder / "registry.log"
     with log.open("wb") as sink:
         child = subprocess.Popen(
@@ -102,6 +103,7 @@ def _start(folder: Path, port: int) -> subprocess.Popen[bytes]:
             env=server_environment(),
             start_new_session=True,
         )
+    processes.remember(places.state / "registry.json", child.pid)
     deadline = time.monotonic() + READY_WITHIN
     while not answers(port):
         if child.poll() is not None or time.monotonic() > deadline:
@@ -109,4 +111,3 @@ def _start(folder: Path, port: int) -> subprocess.Popen[bytes]:
             child.wait()
             raise UnavailableError(f"the registry did not start on 127.0.0.1:{port}\n{tail(log)}")
         time.sleep(0.02)
-    return child
