@@ -29,7 +29,7 @@ def gc(abandon: bool, dry_run: bool, keep_images: str) -> None:
 
     Only what this installation made is touched, never what it deployed, and never a run that is under way.
     """
-        from pipeline.operations.prune import PruneRequest, prunable, prune
+    from pipeline.operations.prune import PruneRequest, prunable, prune
 
     app = application()
     request = PruneRequest(abandon=abandon, keep_images=_age(keep_images))
