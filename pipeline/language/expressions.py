@@ -115,8 +115,8 @@ class _Checker:
             if root == "variables" and first and not first.startswith("?") and first not in self._names.variables:
                 message = f"variable '{first}' is not defined"
                 yield name, message, suggestion(first, self._names.variables) or "define it under 'variables'"
-            if root == "stages" and first and first not in self._names.stages:
+            if root == "stages" and first and not first.startswith("?") and first not in self._names.stages:
                 yield f"stages.{first}", f"stage '{first}' does not exist", suggestion(first, self._names.stages)
-            elif root == "stages" and fact and fact not in _STAGE_FACTS:
+            elif root == "stages" and fact and fact.lstrip("?") not in _STAGE_FACTS:
                 note = suggestion(fact, _STAGE_FACTS) or "a stage has 'conclusion' and 'outputs'"
                 yield name, f"a stage has no '{fact}'", note
