@@ -1,4 +1,4 @@
-"""The process that owns a run: whether it still lives, and how it is asked to stop."""
+"""The process that owns a run: who it is, whether it still lives, and how it is asked to stop."""
 
 from __future__ import annotations
 
@@ -20,6 +20,12 @@ class Life(StrEnum):
     ALIVE = "alive"
     GONE = "gone"
     ELSEWHERE = "elsewhere"
+
+
+def this_process() -> Runner:
+    """The runner that this process is."""
+    pid = os.getpid()
+    return Runner(host=socket.gethostname(), boot=_boot(), pid=pid, started_ticks=_started(pid) or 0)
 
 
 def life_of(runner: Runner | None) -> Life:
