@@ -19,7 +19,7 @@ from pipeline.ports.records import RunFilter
 from pipeline.records import queries
 from pipeline.records import tables as t
 from pipeline.records.rows import noun, plain
-from pipeline.records.stage_records import insert_stage, stages_of
+from pipeline.records.stage_records import insert_stages, stages_of
 
 
 def create_run(connection: sa.Connection, run: Run, plan: Plan) -> int:
@@ -31,8 +31,7 @@ def create_run(connection: sa.Connection, run: Run, plan: Plan) -> int:
     connection.execute(t.runs.insert().values(**values | {"number": number}))
     connection.execute(t.plans.insert().values(run=run.id, body=plan.to_json()))
     planned = tuple(StageRun(name=item.stage.name, kind=item.stage.kind) for item in plan.stages)
-    for position, stage in enumerate(run.stages or planned):
-        insert_stage(connection, run.id, position, stage)
+    insert_stages(connection, run.id, 0, run.stages or planned)
     return number
 
 
@@ -54,7 +53,7 @@ def save_stage(connection: sa.Connection, run: str, stage: StageRun) -> None:
     if position is None:
         raise _unknown(run)
     connection.execute(queries.forget_stage(run, stage.name))
-    insert_stage(connection, run, position, stage)
+    insert_stages(connection, run, position, (stage,))
 
 
 def find_run(connection: sa.Connection, reference: str, repository: str) -> Run:

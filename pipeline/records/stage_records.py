@@ -20,22 +20,27 @@ _Key = tuple[str, int]
 """Stage and attempt number."""
 
 
-def insert_stage(connection: sa.Connection, run: str, position: int, stage: StageRun) -> None:
-    """Store a stage run that is not there."""
-    connection.execute(
-        t.stage_runs.insert().values(
-            run=run,
-            name=stage.name,
-            position=position,
-            kind=stage.kind,
-            state=stage.state,
-            started=stage.started,
-            finished=stage.finished,
+def insert_stages(connection: sa.Connection, run: str, first: int, stages: Sequence[StageRun]) -> None:
+    """Store stage runs that are not there, at the places from `first` on."""
+    if not stages:
+        return
+    rows = [
+        {
+            "run": run,
+            "name": stage.name,
+            "position": first + index,
+            "kind": stage.kind,
+            "state": stage.state,
+            "started": stage.started,
+            "finished": stage.finished,
             **outcome_values(stage.outcome),
-        )
-    )
-    for attempt in stage.attempts:
-        _insert_attempt(connection, run, stage.name, attempt)
+        }
+        for index, stage in enumerate(stages)
+    ]
+    connection.execute(t.stage_runs.insert(), rows)
+    for stage in stages:
+        for attempt in stage.attempts:
+            _insert_attempt(connection, run, stage.name, attempt)
 
 
 def _insert_attempt(connection: sa.Connection, run: str, stage: str, attempt: Attempt) -> None:

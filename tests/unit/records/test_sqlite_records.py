@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import itertools
+import os
 import sqlite3
 import subprocess
 import sys
@@ -13,16 +14,18 @@ from pathlib import Path
 import pytest
 from records_writer import PLAN, RELEASE, promotion, run
 
-from pipeline.errors import DiskFullError, EcluseError, RecordsError
+from pipeline.errors import EcluseError, RecordsError
 from pipeline.model.ledger import verify
 from pipeline.ports.records import RunFilter
 from pipeline.records import SqlRecords, sqlite_url
 from pipeline.records.database import Database
 
+WRITER = Path(__file__).with_name("records_writer.py")
+
 
 def writer(url: str, name: str, times: int) -> subprocess.Popen[str]:
     return subprocess.Popen(
-        [sys.executable, str(Path(__file__).with_name("records_writer.py")), url, name, str(times)],
+        [sys.executable, str(WRITER), url, name, str(times)],
         stdout=subprocess.PIPE,
         text=True,
         encoding="utf-8",
@@ -136,17 +139,42 @@ def test_ledger_entries_are_flushed_and_working_state_is_not(tmp_path: Path) -> 
         assert connection.exec_driver_sql("PRAGMA foreign_keys").scalar() == 1
 
 
-def test_a_full_disk_is_said_and_nothing_is_half_written(tmp_path: Path) -> None:
-    records = SqlRecords(sqlite_url(tmp_path))
-    records.create_run(run("r1", "shop"), PLAN)
-    database = records._database()  # the limit belongs to a connection: the pool gives the same one again
-    with database.reading() as connection:
-        pages = connection.exec_driver_sql("PRAGMA page_count").scalar()
-        connection.exec_driver_sql(f"PRAGMA max_page_count={pages}")
-    with pytest.raises(DiskFullError, match=r"ecluse\.db: no space is left") as caught:
-        records.create_run(run("r2", "x" * 100_000), PLAN)
-    assert "ecluse gc" in caught.value.hint
-    assert SqlRecords(sqlite_url(tmp_path)).create_run(run("r2", "shop"), PLAN) == 2
+FILL_THE_DISK = """
+import sys
+from pathlib import Path
+sys.path.insert(0, sys.argv[2])
+from records_writer import PLAN, run
+from pipeline.errors import DiskFullError
+from pipeline.ports.records import RunFilter
+from pipeline.records import SqlRecords, sqlite_url
+records = SqlRecords(sqlite_url(Path(sys.argv[1])))
+number = records.create_run(run("first", "shop"), PLAN)
+try:
+    while True:
+        number = records.create_run(run(f"run{number}", "shop"), PLAN)
+except DiskFullError as error:
+    print(error.message, "|", error.hint)
+print(len(records.runs(RunFilter(limit=10**6))) == number)
+(Path(sys.argv[1]) / "ballast").unlink()
+print(records.create_run(run("next", "shop"), PLAN) == number + 1)
+"""
+
+
+def test_a_full_disk_is_said_and_nothing_is_lost(tmp_path: Path) -> None:
+    """On a real file system of 1 MiB, mounted where nobody else sees it; space that comes back is used."""
+    own_mounts = ["unshare", "--mount"] if os.getuid() == 0 else ["unshare", "--user", "--map-root-user", "--mount"]
+    script = (
+        'mount -t tmpfs -o size=1m tmpfs "$1" && head -c 400000 /dev/zero > "$1/ballast" && exec "$2" -c "$3" "$1" "$4"'
+    )
+    done = subprocess.run(
+        [*own_mounts, "sh", "-c", script, "sh", str(tmp_path), sys.executable, FILL_THE_DISK, str(WRITER.parent)],
+        capture_output=True,
+        text=True,
+    )
+    assert done.stderr == ""
+    said, kept, resumed = done.stdout.splitlines()
+    assert "ecluse.db: no space is left | free some space (`ecluse gc`" in said
+    assert (kept, resumed) == ("True", "True")
 
 
 def test_a_locked_database_says_who_is_in_the_way(tmp_path: Path) -> None:
