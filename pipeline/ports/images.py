@@ -97,6 +97,9 @@ class Images(Protocol):
         Without credentials the user's docker configuration is asked. The local tag made for it is removed again.
         """
 
+    def registry_digest(self, reference: str, *, credentials: Credentials | None) -> str | None:
+        """The digest that the registry has now for `repository:tag`, or None when it has no such tag."""
+
     def export(self, image: BuiltImage) -> Iterator[bytes]:
         """The image as a `docker save` tar stream."""
 

@@ -1,0 +1,141 @@
+"""Build with BuildKit through a docker command: the context on its standard input, its progress as the log."""
+
+from __future__ import annotations
+
+import os
+import re
+import subprocess
+import tempfile
+import threading
+from collections import deque
+from collections.abc import Iterable, Iterator
+from contextlib import contextmanager, suppress
+from pathlib import Path
+from typing import IO
+
+from pipeline.errors import EngineError
+from pipeline.executors.docker.build_client import BuildClient, build_environment
+from pipeline.executors.docker.build_verdict import verdict
+from pipeline.model.container import Stream
+from pipeline.ports.cancellation import Cancellation
+from pipeline.ports.images import BuildFailure, BuildOutput, BuildSpec
+from pipeline.settings import Settings
+
+_FAILED = re.compile(r"^ > (\[internal\] .+?|\[[^\]]*\] (.+?)):?$", re.MULTILINE)
+_NOISE = re.compile(rb"^#\d+ sha256:[0-9a-f]{64}$")
+TAIL = 200
+"""Lines of progress that are kept to tell why a build failed."""
+
+
+def build_with_buildkit(
+    command: BuildClient,
+    context: Iterable[bytes],
+    spec: BuildSpec,
+    *,
+    settings: Settings,
+    output: BuildOutput,
+    cancel: Cancellation,
+) -> BuildFailure | None:
+    """Build and name the image; None when it is there. Cancelling ends the command, and with it the build.
+
+    Secrets reach the builder as files of a private folder that is gone afterwards. Raises the errors of
+    `Images.build`, and whatever reading the context raises.
+    """
+    with _secret_files(spec) as secrets:
+        try:
+            process = subprocess.Popen(
+                (command.program, *_arguments(spec), *secrets, "-"),
+                env=build_environment(settings),
+                stdin=subprocess.PIPE,
+                stdout=subprocess.DEVNULL,
+                stderr=subprocess.PIPE,
+            )
+        except OSError as error:
+            raise EngineError(
+                f"cannot start {command.program}: {error.strerror}", hint="or write `builder: classic`"
+            ) from error
+        feeder = _Feeder(process, context, cancel)
+        with process, cancel.calling(process.terminate):
+            feeder.start()
+            tail = _follow(process, output)
+            code = process.wait()
+            feeder.join()
+    cancel.check()
+    if feeder.error is not None:
+        raise feeder.error
+    if code == 0:
+        return None
+    words = "\n".join(tail)
+    steps = _FAILED.findall(words)
+    step = (steps[-1][1] or steps[-1][0]) if steps else ""
+    said = words[words.rfind("------\n") + len("------\n") :] if "------\n" in words else words[words.rfind("\n") + 1 :]
+    return verdict(said, step)
+
+
+class _Feeder(threading.Thread):
+    """Writes the context to the command while its progress is read; keeps what went wrong in `error`."""
+
+    def __init__(self, process: subprocess.Popen[bytes], context: Iterable[bytes], cancel: Cancellation) -> None:
+        super().__init__(name="ecluse-build-context", daemon=True)
+        self._process = process
+        self._context = context
+        self._cancel = cancel
+        self.error: Exception | None = None
+
+    def run(self) -> None:
+        """Feed until the end, until cancelled, or until nobody reads any more."""
+        pipe = self._process.stdin
+        assert pipe is not None  # noqa: S101 # it was asked for
+        try:
+            for chunk in self._context:
+                if self._cancel.cancelled:
+                    break
+                pipe.write(chunk)
+            pipe.close()
+        except BrokenPipeError:
+            pass
+        except Exception as error:  # noqa: BLE001 # raised again in the thread that waits
+            self.error = error
+            self._process.terminate()
+        finally:
+            with suppress(OSError):
+                pipe.close()
+
+
+def _follow(process: subprocess.Popen[bytes], output: BuildOutput) -> deque[str]:
+    """Pass the progress on, without the lines that only hold digests; its last lines."""
+    stream: IO[bytes] | None = process.stderr
+    assert stream is not None  # noqa: S101 # it was asked for
+    tail: deque[str] = deque(maxlen=TAIL)
+    for line in stream:
+        if not _NOISE.match(line.rstrip()):
+            output.write(Stream.OUT, line)
+        tail.append(line.decode(errors="replace").rstrip())
+    return tail
+
+
+def _arguments(spec: BuildSpec) -> tuple[str, ...]:
+    words = ["build", "--progress", "plain", "--tag", spec.reference, "--file", spec.dockerfile]
+    if spec.target:
+        words += ["--target", spec.target]
+    for name, value in spec.args.items():
+        inherited = os.environ.get(name) == value  # proxies may hold a password: keep it off the list of processes
+        words += ["--build-arg", name if inherited else f"{name}={value}"]
+    for name, value in spec.labels.items():
+        words += ["--label", f"{name}={value}"]
+    return tuple(words)
+
+
+@contextmanager
+def _secret_files(spec: BuildSpec) -> Iterator[tuple[str, ...]]:
+    memory = Path("/dev/shm")  # noqa: S108 # a private folder is made in it
+    with tempfile.TemporaryDirectory(
+        prefix="ecluse-secrets-", dir=memory if os.access(memory, os.W_OK) else None
+    ) as folder:
+        words: list[str] = []
+        for number, (name, value) in enumerate(spec.secrets.items()):
+            path = Path(folder, str(number))
+            path.touch(mode=0o600)
+            path.write_bytes(value.encode())
+            words += ["--secret", f"id={name},src={path}"]
+        yield tuple(words)
