@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 from functools import cmp_to_key
 
-_PIECES = re.compile(r"(\D*)(\d*)")
+_PIECES = re.compile(r"([^0-9]*)([0-9]*)")
 
 
 def compare(left: str, right: str) -> int:
@@ -23,7 +23,7 @@ def newest(versions: tuple[str, ...]) -> str:
 
 def _split(version: str) -> tuple[int, str, str]:
     epoch, colon, rest = version.strip().partition(":")
-    if not colon or not epoch.isdigit():
+    if not colon or not (epoch.isascii() and epoch.isdigit()):
         epoch, rest = "0", version.strip()
     upstream, _, revision = rest.rpartition("-") if "-" in rest else (rest, "", "0")
     return int(epoch), upstream, revision

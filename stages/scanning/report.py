@@ -45,6 +45,17 @@ class CheckReport:
     rules: Mapping[str, str] = field(default_factory=dict)
 
 
+@dataclass(frozen=True, kw_only=True, slots=True)
+class SourceAnswer:
+    """What a source of advisories knows: `answered` counts the packages that it looked up, found or not."""
+
+    tools: tuple[Tool, ...] = ()
+    findings: tuple[Finding, ...] = ()
+    gaps: tuple[Gap, ...] = ()
+    notes: tuple[str, ...] = ()
+    answered: int = 0
+
+
 def printable(text: object, *, limit: int = 300) -> str:
     """Foreign text for a log line: control characters (escape sequences, line ends) become `?`, long text is cut."""
     cleaned = "".join(letter if letter.isprintable() else "?" for letter in str(text)[: limit + 1])

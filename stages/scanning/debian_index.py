@@ -1,28 +1,17 @@
-"""Debian packages against the index of Debian's security archive: a fix exists that the image does not have."""
+"""The index of Debian's security archive for one release, and its copy on this machine."""
 
 from __future__ import annotations
 
 import json
-from collections.abc import Iterable, Mapping, Sequence
+import os
+import threading
+from collections.abc import Mapping
+from contextlib import suppress
 from dataclasses import dataclass
-from datetime import UTC, datetime, timedelta
+from datetime import UTC, datetime
 from email.utils import parsedate_to_datetime
 from pathlib import Path
 from typing import Any
-
-from pipeline.model.finding import Finding, FindingSeverity
-from stages.scanning.debian_version import compare, newest
-from stages.scanning.inventory import Package
-from stages.scanning.report import printable
-from stages.scanning.request import VULNERABILITIES
-
-TOOL = "debian-security"
-RULE = "debian-security-update"
-FRESH = timedelta(hours=1)
-"""So long an index is used again without asking the archive."""
-
-SEVERITY = FindingSeverity.MEDIUM
-"""The index does not tell how bad a fixed vulnerability is."""
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -60,7 +49,10 @@ def read_index(value: Any, *, fetched: datetime) -> SecurityIndex:
 
 
 def keep_index(folder: Path, index: SecurityIndex) -> None:
-    """Put an index into the cache; readers at the same time see the old or the new one, never a half."""
+    """Put an index into the cache; readers at the same time see the old or the new one, never a half.
+
+    A cache that cannot be written costs the next run a fetch and this one nothing.
+    """
     value = {
         "codename": index.codename,
         "architecture": index.architecture,
@@ -70,9 +62,10 @@ def keep_index(folder: Path, index: SecurityIndex) -> None:
         "versions": {name: list(found) for name, found in index.versions.items()},
     }
     path = _path(folder, index.codename, index.architecture)
-    draft = path.with_suffix(f".{datetime.now(UTC).timestamp():.6f}")
-    draft.write_text(json.dumps(value), encoding="utf-8")
-    draft.replace(path)
+    draft = path.with_suffix(f".{os.getpid()}-{threading.get_ident()}")
+    with suppress(OSError):
+        draft.write_text(json.dumps(value), encoding="utf-8")
+        draft.replace(path)
 
 
 def kept_index(folder: Path, codename: str, architecture: str, *, now: datetime) -> SecurityIndex | None:
@@ -83,30 +76,6 @@ def kept_index(folder: Path, codename: str, architecture: str, *, now: datetime)
     except (OSError, ValueError):
         return None
     return index if now < index.valid_until else None
-
-
-def outdated(packages: Iterable[Package], index: SecurityIndex) -> tuple[Finding, ...]:
-    """A finding for each package of which the archive has a newer version."""
-    return tuple(finding for package in packages for finding in _outdated(package, index.versions))
-
-
-def _outdated(package: Package, versions: Mapping[str, Sequence[str]]) -> Iterable[Finding]:
-    known = versions.get(package.name)
-    if not known or not package.version:
-        return
-    fixed = newest(tuple(known))
-    if compare(package.version, fixed) < 0:
-        yield Finding(
-            check=VULNERABILITIES,
-            tool=TOOL,
-            rule=RULE,
-            severity=SEVERITY,
-            message=f"{package.name} {package.version}: a security fix is available, {printable(fixed)}",
-            package=package.name,
-            version=package.version,
-            fixed_in=printable(fixed),
-            url=f"https://security-tracker.debian.org/tracker/source-package/{package.source or package.name}",
-        )
 
 
 def _time(text: object) -> datetime:
