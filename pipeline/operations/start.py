@@ -49,9 +49,9 @@ def execute(
     settings = app.settings
     executor_name = request.executor or settings.executor
     parallel = request.parallel or settings.parallel
+    executor = app.executor(executor_name)
     run = _new_run(app, decided, executor_name)
     identity = RunIdentity(installation=settings.installation, run=run.id)
-    session = app.executor(executor_name).open(identity, lanes=min(parallel, len(decided.stages)))
     announcer: Announcer
     recorder = Recorder(
         lambda: app.records,
@@ -60,12 +60,17 @@ def execute(
     )
     announcer = Announcer((*observers, recorder))
     delivery = _Delivery(app, run, decided.pipeline_digest)
-    scope = _scope(app, run, decided, session, recorder, delivery, executor_name)
-    deadline = _deadline(decided.timeout or settings.run_timeout, cancel)
-    announcer.run_started(run, decided)
+    session = executor.open(identity, lanes=min(parallel, len(decided.stages)))
     interrupted: BaseException | None = None
     conclusion = Conclusion.CANCELLED
     try:
+        scope = _scope(app, run, decided, session, recorder, delivery, executor_name)
+    except BaseException:
+        session.close()
+        raise
+    deadline = _deadline(decided.timeout or settings.run_timeout, cancel)
+    try:
+        announcer.run_started(run, decided)
         conclusion = Runner(scope, announcer, cancel=cancel, parallel=parallel).run()
     except KeyboardInterrupt as interrupt:
         interrupted = interrupt

@@ -1,0 +1,57 @@
+"""Secrets from several providers: the first that knows a name gives its value."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Protocol
+
+from pipeline.errors import SecretError
+
+SHORTEST = 4
+"""Masking something shorter would black out half a log."""
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Found:
+    """A value and, for messages, where it comes from."""
+
+    value: str = field(repr=False)
+    where: str
+
+
+class Provider(Protocol):
+    """One place where secrets are kept. Errors that may leave: SecretError."""
+
+    def find(self, name: str) -> Found | None:
+        """The secret of that name, or None where it is not kept here."""
+
+
+class ProvidedSecrets:
+    """Implements `pipeline.ports.secrets.Secrets` over providers, asked in order."""
+
+    def __init__(self, providers: Sequence[Provider]) -> None:
+        self._providers = tuple(providers)
+
+    def get(self, name: str) -> str | None:
+        """The value, or None. Raises SecretError for a value that cannot be masked or cannot be read."""
+        for provider in self._providers:
+            found = provider.find(name)
+            if found is None:
+                continue
+            if len(found.value.strip()) < SHORTEST:
+                raise SecretError(
+                    f"secret {name} ({found.where}) is shorter than {SHORTEST} characters",
+                    hint="so short a value cannot be hidden in a log: use a longer one, or a variable if it is not secret",
+                )
+            return found.value
+        return None
+
+
+def provided_secrets(home: Path, environment: Mapping[str, str]) -> ProvidedSecrets:
+    """The providers of a machine: the environment (`ECLUSE_SECRET_<NAME>`) before files (`<home>/secrets/<NAME>`)."""
+    from pipeline.secrets.environment import EnvironmentProvider
+    from pipeline.secrets.files import FileProvider
+
+    return ProvidedSecrets((EnvironmentProvider(environment), FileProvider(home / "secrets")))

@@ -1,0 +1,12 @@
+"""Fixtures of the engine's tests."""
+
+from __future__ import annotations
+
+import sys
+from pathlib import Path
+
+sys.path.insert(0, str(Path(__file__).resolve().parent))
+
+from scripted_run import play
+
+__all__ = ["play"]
