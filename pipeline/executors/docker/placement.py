@@ -154,32 +154,36 @@ class Placement:
     def _find_or_create(
         self, spec: ContainerSpec, network: str, output: Output, cancel: Cancellation
     ) -> Created | Exit:
+        lane = self._lane(spec) if not network else None
+        network = network or (lane.network if lane else NO_NETWORK if spec.network is Network.NONE else OWN_NETWORK)
+        created: Created | Exit | None = None
+        try:
+            created = self._create_or_find(spec, network, lane, output, cancel)
+        finally:
+            if lane is not None and not isinstance(created, Created):
+                self._sandboxes.give_back(lane)
+        return created
+
+    def _create_or_find(
+        self, spec: ContainerSpec, network: str, lane: Lane | None, output: Output, cancel: Cancellation
+    ) -> Created | Exit:
         import docker.errors
 
         name = self._name(spec)
-        lane = self._lane(spec) if not network else None
-        network = network or (lane.network if lane else NO_NETWORK if spec.network is Network.NONE else OWN_NETWORK)
-        try:
-            for _ in range(3):
-                try:
-                    return self._create(spec, name, network, lane)
-                except ImageNotFoundError:
-                    output.note(f"pulling image {spec.image}")
-                    self.pulls.pull(spec.image, cancel)
-                except EngineError as error:
-                    cause = error.__cause__
-                    if not isinstance(cause, docker.errors.APIError) or cause.status_code != NAME_TAKEN:
-                        raise
-                    ended = self._take_over(name, spec, output, cancel)
-                    if ended is not None:
-                        if lane is not None:
-                            self._sandboxes.give_back(lane)
-                        return ended
-            raise EngineError(f"cannot create container {name}: its name stays taken", hint=f"`docker rm -f {name}`")
-        except BaseException:
-            if lane is not None:
-                self._sandboxes.give_back(lane)
-            raise
+        for _ in range(3):
+            try:
+                return self._create(spec, name, network, lane)
+            except ImageNotFoundError:
+                output.note(f"pulling image {spec.image}")
+                self.pulls.pull(spec.image, cancel)
+            except EngineError as error:
+                cause = error.__cause__
+                if not isinstance(cause, docker.errors.APIError) or cause.status_code != NAME_TAKEN:
+                    raise
+                ended = self._take_over(name, spec, output, cancel)
+                if ended is not None:
+                    return ended
+        raise EngineError(f"cannot create container {name}: its name stays taken", hint=f"`docker rm -f {name}`")
 
     def _lane(self, spec: ContainerSpec) -> Lane | None:
         """A sandbox to join. The first stages of a run go without: starting one takes as long as their own network."""

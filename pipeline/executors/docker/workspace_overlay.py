@@ -12,11 +12,10 @@ from typing import IO, TYPE_CHECKING, Any
 from pipeline.dockerapi import translating
 from pipeline.errors import EngineError, NotFoundError
 from pipeline.executors.docker.depot import Depot, create_anchored, reading, volume_mount
-from pipeline.executors.docker.globs import compile_globs
 from pipeline.executors.docker.path_stat import path_mode
 from pipeline.executors.docker.slots import Slots
 from pipeline.executors.docker.tar_modes import change_modes, git_mode, shared_mode
-from pipeline.executors.docker.workspace_files import matching
+from pipeline.executors.docker.workspace_files import matching, roots_of
 from pipeline.model.container import WORKSPACE, View
 from pipeline.model.identity import ROLE_WORKSPACE, RunIdentity
 from pipeline.ports.workspace import WorkspaceFile
@@ -42,7 +41,8 @@ class OverlayWorkspace:
         self._slots = Slots(client, run, depot)
         self._lock = threading.Lock()
         self._volumes: set[str] = set()
-        self._readers: dict[View, tuple[str, str]] = {}
+        self._readers: dict[View, str] = {}
+        self._making: dict[View, threading.Lock] = {}
         self._flattening = threading.RLock()
 
     def mount(self, view: View) -> Mapping[str, Any]:
@@ -68,22 +68,20 @@ class OverlayWorkspace:
 
     def read(self, view: View, patterns: Sequence[str]) -> Iterator[WorkspaceFile]:
         """Files of the merged view, straight from the engine."""
-        globs = compile_globs(patterns)
-        if globs.roots:
-            with self._reader(view) as (container, top):
-                yield from matching(globs, lambda path: self._open(container, top, path))
+        if roots_of(patterns):
+            container = self._reader(view)
+            yield from matching(patterns, lambda path: self._open(container, path))
 
     def archive(self, view: View, path: str) -> Iterator[bytes]:
         """A folder of the merged view, with git's modes."""
         inside = "/".join(part for part in path.split("/") if part not in ("", "."))
-        with self._reader(view) as (container, top):
-            mode = None if ".." in inside.split("/") else self._safe_mode(container, top, inside)
-            if mode is None or not stat.S_ISDIR(mode):
-                raise NotFoundError(
-                    f"the workspace has no folder '{path}'", hint="name a folder that the checkout or a stage has made"
-                )
-            with reading(self._client, container, f"{top}/{inside}/.") as chunks:
-                yield from change_modes(chunks, git_mode)
+        container = self._reader(view)
+        mode = None if ".." in inside.split("/") else self._mode(container, inside)
+        if mode is None or not stat.S_ISDIR(mode):
+            raise NotFoundError(
+                f"the workspace has no folder '{path}'", hint="name a folder that the checkout or a stage has made"
+            )
+        return self._archive(container, inside)
 
     def close(self) -> None:
         """Nothing is kept on this machine."""
@@ -109,23 +107,25 @@ class OverlayWorkspace:
         flat = "flat:" + hashlib.sha256("\n".join(layers).encode()).hexdigest()[:16]
         if not self._slots.known(flat):
             view = View(layer=layers[0], below=layers[1:])
-            with self._reader(view) as (container, top), reading(self._client, container, f"{top}/.") as chunks:
+            with reading(self._client, self._reader(view), f"{WORKSPACE}/.") as chunks:
                 self._depot.put(self._slots.of(flat) + "/u", chunks)
             self._slots.claim(flat)
         return flat
 
-    @contextmanager
-    def _reader(self, view: View) -> Iterator[tuple[str, str]]:
-        """A container never started that sees the view read-only, and where in it."""
-        with self._lock:
-            found = self._readers.get(view)
-        if found is None:
-            found = self._make_reader(view)
-            with self._lock:
-                self._readers[view] = found
-        yield found
+    def _archive(self, container: str, inside: str) -> Iterator[bytes]:
+        with reading(self._client, container, f"{WORKSPACE}/{inside}/.") as chunks:
+            yield from change_modes(chunks, git_mode)
 
-    def _make_reader(self, view: View) -> tuple[str, str]:
+    def _reader(self, view: View) -> str:
+        """A container never started that sees the view read-only."""
+        with self._lock:
+            mine = self._making.setdefault(view, threading.Lock())
+        with mine:
+            if view not in self._readers:
+                self._readers[view] = self._make_reader(view)
+            return self._readers[view]
+
+    def _make_reader(self, view: View) -> str:
         layers = [self._slots.of(layer) for layer in self._fitting(View(layer="", below=(view.layer, *view.below)))]
         if len(layers) == 1:
             layers.append(self._slots.of(""))
@@ -134,7 +134,7 @@ class OverlayWorkspace:
         labels = dict(self._run.labels(ROLE_WORKSPACE))
         self._volume(volume, f"lowerdir={paths},redirect_dir=follow", labels)
         with translating("open the workspace for reading"):
-            container = create_anchored(
+            return create_anchored(
                 self._client,
                 volume,
                 {
@@ -142,23 +142,24 @@ class OverlayWorkspace:
                     "HostConfig": {"NetworkMode": "none", "Mounts": [volume_mount(volume, WORKSPACE)]},
                 },
             )
-        return container, WORKSPACE
 
     @contextmanager
-    def _open(self, container: str, top: str, path: str) -> Iterator[Iterator[bytes]]:
-        if path and self._safe_mode(container, top, path) is None:
+    def _open(self, container: str, path: str) -> Iterator[Iterator[bytes]]:
+        if self._mode(container, path) is None:
             yield iter(())
             return
-        with reading(self._client, container, f"{top}/{path or '.'}") as chunks:
+        with reading(self._client, container, f"{WORKSPACE}/{path or '.'}") as chunks:
             yield chunks
 
-    def _safe_mode(self, container: str, top: str, path: str) -> int | None:
-        """The type and mode at a path that goes through no link; None when there is no such path."""
-        place, mode = top, stat.S_IFDIR
+    def _mode(self, container: str, path: str) -> int | None:
+        """The type and mode at a path none of whose folders is a link; None when there is no such path."""
+        place, mode = WORKSPACE, stat.S_IFDIR
         for part in path.split("/") if path else ():
+            if not stat.S_ISDIR(mode):
+                return None
             place = f"{place}/{part}"
             found = path_mode(self._client, container, place)
-            if found is None or stat.S_ISLNK(found):
+            if found is None:
                 return None
             mode = found
         return mode
