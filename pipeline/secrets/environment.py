@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 
-from pipeline.secrets.provided import Found
+from pipeline.secrets.provider import Found
 
 PREFIX = "ECLUSE_SECRET_"
 

@@ -8,7 +8,7 @@ import stat
 from pathlib import Path
 
 from pipeline.errors import SecretError
-from pipeline.secrets.provided import Found
+from pipeline.secrets.provider import Found
 
 _NAME = re.compile(r"[A-Za-z0-9_][A-Za-z0-9_.-]*")
 _OTHERS = stat.S_IRWXG | stat.S_IRWXO

@@ -3,29 +3,15 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Protocol
 
 from pipeline.errors import SecretError
+from pipeline.secrets.environment import EnvironmentProvider
+from pipeline.secrets.files import FileProvider
+from pipeline.secrets.provider import Provider
 
 SHORTEST = 4
 """Masking something shorter would black out half a log."""
-
-
-@dataclass(frozen=True, kw_only=True, slots=True)
-class Found:
-    """A value and, for messages, where it comes from."""
-
-    value: str = field(repr=False)
-    where: str
-
-
-class Provider(Protocol):
-    """One place where secrets are kept. Errors that may leave: SecretError."""
-
-    def find(self, name: str) -> Found | None:
-        """The secret of that name, or None where it is not kept here."""
 
 
 class ProvidedSecrets:
@@ -43,7 +29,7 @@ class ProvidedSecrets:
             if len(found.value.strip()) < SHORTEST:
                 raise SecretError(
                     f"secret {name} ({found.where}) is shorter than {SHORTEST} characters",
-                    hint="so short a value cannot be hidden in a log: use a longer one, or a variable if it is not secret",
+                    hint="so short a value cannot be hidden in a log: use a longer one, or a plain variable",
                 )
             return found.value
         return None
@@ -51,7 +37,4 @@ class ProvidedSecrets:
 
 def provided_secrets(home: Path, environment: Mapping[str, str]) -> ProvidedSecrets:
     """The providers of a machine: the environment (`ECLUSE_SECRET_<NAME>`) before files (`<home>/secrets/<NAME>`)."""
-    from pipeline.secrets.environment import EnvironmentProvider
-    from pipeline.secrets.files import FileProvider
-
     return ProvidedSecrets((EnvironmentProvider(environment), FileProvider(home / "secrets")))
