@@ -94,9 +94,9 @@ class Application:
     @cached_property
     def secrets(self) -> Secrets:
         """Variables, then files."""
-        from pipeline.secrets.provided import ProvidedSecrets
+        from pipeline.secrets.provided import provided_secrets
 
-        return ProvidedSecrets(self.settings.home, self.environment)
+        return provided_secrets(self.settings.home, self.environment)
 
     def executor(self, name: str) -> Executor:
         """An executor by name."""

@@ -8,7 +8,6 @@ from datetime import UTC, datetime
 from pathlib import Path
 
 import pytest
-from pipeline.secrets.environment import EnvironmentSecrets
 
 from pipeline.diagnostic import Position
 from pipeline.engine.announcer import Announcer
@@ -27,6 +26,7 @@ from pipeline.model.status import Conclusion, StageState
 from pipeline.ports.cancellation import Cancellation
 from pipeline.ports.delivery import Delivery
 from pipeline.ports.images import Images
+from pipeline.secrets.provided import provided_secrets
 from pipeline.settings import Settings
 from pipeline.storage.directory import DirectoryStorage
 from stages.run import KIND as RUN
@@ -151,7 +151,7 @@ def play(tmp_path: Path) -> Play:
             clock=FixedClock(),
             session=session,
             storage=storage,
-            secrets=EnvironmentSecrets({f"ECLUSE_SECRET_{key}": value for key, value in (secrets or {}).items()}),
+            secrets=provided_secrets(tmp_path, {f"ECLUSE_SECRET_{key}": value for key, value in (secrets or {}).items()}),
             kinds={"run": RUN, "test": TEST},
             images=_no_images,
             delivery=_no_delivery,
