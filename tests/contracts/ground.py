@@ -1,0 +1,86 @@
+"""An executor under contract, and an output that a test can await."""
+
+from __future__ import annotations
+
+import secrets
+import threading
+from dataclasses import dataclass, field
+from typing import Any
+
+from pipeline.model.container import ContainerSpec, Exit, Stream, View
+from pipeline.model.identity import RunIdentity
+from pipeline.ports.cancellation import Cancellation
+from pipeline.ports.executor import Executor, Session
+from pipeline.settings import Settings
+
+
+@dataclass(slots=True)
+class Printed:
+    """An Output that keeps what it gets and lets a test await it."""
+
+    chunks: list[tuple[Stream, bytes]] = field(default_factory=list)
+    notes: list[str] = field(default_factory=list)
+    services: dict[str, Printed] = field(default_factory=dict)
+    _changed: threading.Condition = field(default_factory=threading.Condition)
+
+    def write(self, stream: Stream, chunk: bytes) -> None:
+        with self._changed:
+            self.chunks.append((stream, chunk))
+            self._changed.notify_all()
+
+    def note(self, line: str) -> None:
+        self.notes.append(line)
+
+    def service(self, name: str) -> Printed:
+        return self.services.setdefault(name, Printed())
+
+    @property
+    def out(self) -> bytes:
+        return b"".join(chunk for stream, chunk in self.chunks if stream is Stream.OUT)
+
+    @property
+    def err(self) -> bytes:
+        return b"".join(chunk for stream, chunk in self.chunks if stream is Stream.ERR)
+
+    def await_text(self, text: bytes, within: float = 60.0) -> None:
+        """Returns when the text has been printed on stdout."""
+        with self._changed:
+            assert self._changed.wait_for(lambda: text in self.out, within), f"never saw {text!r}: {self.out!r}"
+
+
+@dataclass(kw_only=True, slots=True)
+class Ground:
+    """One executor under test with sessions that are closed at the end."""
+
+    kind: str
+    settings: Settings
+    executor: Executor
+    image: str
+    opened: list[Session] = field(default_factory=list)
+
+    @property
+    def docker(self) -> bool:
+        return self.kind.startswith("docker")
+
+    def identity(self) -> RunIdentity:
+        return RunIdentity(installation=self.settings.installation, run="01" + secrets.token_hex(12))
+
+    def open(self, run: RunIdentity | None = None, *, lanes: int = 2) -> Session:
+        session = self.executor.open(run or self.identity(), lanes=lanes)
+        self.opened.append(session)
+        return session
+
+    def spec(self, *command: str, **more: Any) -> ContainerSpec:
+        """A container that runs this command in a layer of its stage."""
+        defaults: dict[str, Any] = {"stage": "stage", "attempt": 1, "step": "main", "image": self.image}
+        values = {**defaults, **more}
+        values.setdefault("view", View(layer=values["stage"]))
+        return ContainerSpec(command=command, entrypoint=(), **values)
+
+    def shell(self, script: str, **more: Any) -> ContainerSpec:
+        return self.spec("sh", "-c", script, **more)
+
+    def run(self, session: Session, spec: ContainerSpec, *, stdin: bytes = b"") -> tuple[Exit, Printed]:
+        printed = Printed()
+        ended = session.execute(spec, output=printed, cancel=Cancellation(), stdin=stdin)
+        return ended, printed
