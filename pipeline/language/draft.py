@@ -3,17 +3,17 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from typing import Any
 
 from pipeline.diagnostic import Position
 from pipeline.language import build
-from pipeline.language.graph import CHECKOUT, wants_checkout, with_implied_needs, with_source
+from pipeline.language.graph import CHECKOUT, with_source
 from pipeline.language.problems import Problems
 from pipeline.language.schema import DEFAULT_KIND, Grammar, Schema
 from pipeline.language.tree import Entry, MapNode, Path, Scalar, entry_at
 from pipeline.language.values import Reading, check_name, plain_value
-from pipeline.model.definition import Definition, EnvironmentDefinition, StageDefinition
+from pipeline.model.definition import Definition, EnvironmentDefinition, Need, StageDefinition
 from pipeline.model.quantity import seconds
 from pipeline.ports.stage import StageKind
 
@@ -27,6 +27,14 @@ class StageDraft:
     kind: str
     values: dict[str, Any] | None
     schema: Schema | None
+
+    @property
+    def needs(self) -> tuple[Need, ...] | None:
+        """The needs that it writes; None where it writes none."""
+        written = (self.values or {}).get("needs")
+        if written is None:
+            return None
+        return tuple(dict.fromkeys(build.need(item) for item in written if item is not None))
 
     @property
     def own(self) -> frozenset[str]:
@@ -48,6 +56,7 @@ class Draft:
         self.values: dict[str, Any] = plain_value(without_stages, self.schema, (), self.reading)
         entry = root.entries.get("stages")
         self.stages_entry = entry
+        self._schemas: dict[str, Schema] = {}
         written = entry.value.entries if entry and isinstance(entry.value, MapNode) else {}
         names = self.schema["properties"]["stages"]["propertyNames"]
         for name, item in written.items():
@@ -66,6 +75,15 @@ class Draft:
         path: Path = ("stages", name)
         values = plain_value(node, schema or self.grammar.defaults(), path, self.reading)
         return StageDraft(name=name, entry=entry, kind=kind, values=values, schema=schema)
+
+    def stage_schema(self, kind: str) -> Schema:
+        """The schema of a stage of that kind, where what `defaults` gives need not be written."""
+        if kind not in self._schemas:
+            schema = self.grammar.stage(kind)
+            given = frozenset(self.defaults) - frozenset(schema["x-own"])
+            required = [key for key in schema.get("required", ()) if key not in given]
+            self._schemas[kind] = {**schema, "required": required}
+        return self._schemas[kind]
 
     def drop(self, paths: Iterable[Path]) -> None:
         """Take out the stage or environment key, or the key of the file, that each path is in."""
@@ -104,27 +122,53 @@ class Draft:
             if isinstance(values, dict)
         )
 
-    def written_stages(self) -> tuple[StageDefinition, ...]:
-        """The stages in written order with the needs that they write, or that follow from the order."""
-        stages = [self._definition(stage) for stage in self.stages]
-        written = {stage.name for stage in self.stages if stage.values is not None and "needs" in stage.values}
-        if wants_checkout(stages) and CHECKOUT in self.kinds and CHECKOUT not in {stage.name for stage in stages}:
-            stages.insert(0, self._implicit_checkout())
-        known = {stage.name for stage in stages}
-        present = [
-            replace(stage, needs=tuple(need for need in stage.needs if need.stage in known or not need.optional))
-            for stage in stages
-        ]
-        return with_implied_needs(present, frozenset(written))
+    def graph(self) -> dict[str, tuple[Need, ...]]:
+        """Each stage in order with what it needs: as written, or the one just above; the checkout put first."""
+        names = [stage.name for stage in self.stages]
+        if self.has_implicit_checkout:
+            names.insert(0, CHECKOUT)
+        known = frozenset(names)
+        written = {stage.name: stage.needs for stage in self.stages}
+        graph: dict[str, tuple[Need, ...]] = {}
+        above: tuple[Need, ...] = ()
+        for name in names:
+            needs = written.get(name)
+            if needs is None:
+                graph[name] = above
+            else:
+                graph[name] = tuple(need for need in needs if need.stage in known)
+            above = (Need(stage=name),)
+        return graph
 
-    def definition(self, *, digest: str) -> Definition:
-        """The whole; everything that is still in the draft must be right."""
+    @property
+    def has_implicit_checkout(self) -> bool:
+        """Whether a checkout is put first: none is written and somebody wants the source."""
+        return (
+            CHECKOUT in self.kinds
+            and all(stage.kind != CHECKOUT and stage.name != CHECKOUT for stage in self.stages)
+            and any(self._sees_source(stage) for stage in self.stages)
+        )
+
+    def _sees_source(self, stage: StageDraft) -> bool:
+        return bool((stage.values or {}).get("source", self.defaults.get("source", True)))
+
+    def definition(self, graph: Mapping[str, tuple[Need, ...]], *, digest: str) -> Definition:
+        """The whole; everything that is still in the draft must be right, and the graph free of circles.
+
+        Stages that see the source need the checkout, at whatever distance; those that do not reach it get an edge.
+        """
         timeout = self.values.get("timeout")
+        checkout = next((stage.name for stage in self.stages if stage.kind == CHECKOUT), CHECKOUT)
+        blind = {stage.name for stage in self.stages if not self._sees_source(stage) or stage.kind == CHECKOUT}
+        needs = with_source(graph, checkout=checkout, blind=frozenset(blind)) if checkout in graph else graph
+        stages = [self._definition(stage, needs[stage.name]) for stage in self.stages]
+        if self.has_implicit_checkout:
+            stages.insert(0, StageDefinition(name=CHECKOUT, kind=CHECKOUT, position=self.position(("stages",))))
         return Definition(
             name=self.values.get("name", ""),
             file=self.problems.source.file,
             digest=digest,
-            stages=with_source(self.written_stages()),
+            stages=tuple(stages),
             environments=self.environments(),
             variables=dict(self.variables),
             fail_fast=self.values.get("fail_fast", False),
@@ -136,21 +180,16 @@ class Draft:
         entry = entry_at(self.root, path)
         return self.problems.source.position(entry.key.span if entry else self.root.span)
 
-    def _definition(self, stage: StageDraft) -> StageDefinition:
-        values = stage.values or {}
+    def _definition(self, stage: StageDraft, needs: tuple[Need, ...]) -> StageDefinition:
         common = frozenset(stage.schema["properties"]) - stage.own if stage.schema else frozenset()
-        needs = tuple(dict.fromkeys(build.need(item) for item in values.get("needs", ()) if item is not None))
         return build.stage_definition(
             stage.name,
-            build.with_defaults(values, self.defaults, common),
+            build.with_defaults(stage.values or {}, self.defaults, common),
             kind=stage.kind,
             needs=needs,
             own=stage.own,
             position=self.problems.source.position(stage.entry.key.span),
         )
-
-    def _implicit_checkout(self) -> StageDefinition:
-        return StageDefinition(name=CHECKOUT, kind=CHECKOUT, position=self.position(("stages",)))
 
 
 def _drop_from_stage(values: dict[str, Any] | None, path: Path) -> None:

@@ -7,12 +7,11 @@ from pipeline.language.cautions import check_deployments, check_images, check_se
 from pipeline.language.draft import Draft, StageDraft
 from pipeline.language.expressions import Names, check_expressions
 from pipeline.language.formats import check_formats
-from pipeline.language.graph import CHECKOUT, graph_of, ordered
+from pipeline.language.graph import CHECKOUT, Graph, graph_of, ordered
 from pipeline.language.problems import suggestion
 from pipeline.language.semantics import check_cycles, check_reachable, check_references, environment_graph
 from pipeline.language.tree import ListNode, MapNode, Path, Scalar, span_at
 from pipeline.language.validation import TYPES, Validation
-from pipeline.model.definition import StageDefinition
 from pipeline.ports.expressions import Expressions
 
 
@@ -39,9 +38,7 @@ def examine(draft: Draft, expressions: Expressions) -> None:
 
 def _stage_names(draft: Draft) -> tuple[str, ...]:
     names = [stage.name for stage in draft.stages]
-    if all(stage.kind != CHECKOUT for stage in draft.stages) and CHECKOUT not in names and CHECKOUT in draft.kinds:
-        names.insert(0, CHECKOUT)
-    return tuple(names)
+    return (CHECKOUT, *names) if draft.has_implicit_checkout else tuple(names)
 
 
 def _structure(draft: Draft) -> set[Path]:
@@ -78,8 +75,7 @@ def _stage(draft: Draft, stage: StageDraft, validation: Validation) -> None:
         )
         validation.bad.add((*path, "kind"))
         return
-    common = frozenset(stage.schema["properties"]) - stage.own
-    validation.check(stage.values, stage.schema, path, given=frozenset(draft.defaults) & common)
+    validation.check(stage.values, draft.stage_schema(stage.kind), path)
     if stage.name == CHECKOUT and stage.kind != CHECKOUT and all(other.kind != CHECKOUT for other in draft.stages):
         draft.problems.add(
             "reserved-name",
@@ -109,13 +105,13 @@ def _order(draft: Draft, bad: set[Path]) -> None:
         for index, name in enumerate(environment.after)
     }
     check_cycles(environment_graph(environments), edges, draft.problems, noun="environment")
-    stages = draft.written_stages()
-    graph = graph_of(stages)
+    needs = draft.graph()
+    graph = graph_of(needs)
     if ordered(graph)[1]:
-        check_cycles(graph, _edges(draft, stages), draft.problems, noun="stage")
+        check_cycles(graph, _edges(draft, graph), draft.problems, noun="stage")
         return
-    check_reachable(stages, draft.root, draft.problems)
-    definition = draft.definition(digest="")
+    definition = draft.definition(needs, digest="")
+    check_reachable(definition.stages, draft.root, draft.problems)
     broken = {path[1] for path in bad if len(path) > 1 and path[0] == "stages"}
     for stage in definition.stages:
         if stage.kind in draft.kinds and stage.name not in broken:
@@ -124,12 +120,12 @@ def _order(draft: Draft, bad: set[Path]) -> None:
     check_deployments(definition, draft.problems)
 
 
-def _edges(draft: Draft, stages: tuple[StageDefinition, ...]) -> dict[tuple[str, str], Position]:
+def _edges(draft: Draft, graph: Graph) -> dict[tuple[str, str], Position]:
     """Where each edge is written: the item of `needs`, or the stage's name for one that follows from the order."""
     places: dict[tuple[str, str], Position] = {}
-    for stage in stages:
-        for need in stage.needs:
-            places[stage.name, need.stage] = stage.position
+    for name, needs in graph.items():
+        for other in needs:
+            places[name, other] = draft.position(("stages", name))
     for drafted in draft.stages:
         node = drafted.entry.value
         entry = node.entries.get("needs") if isinstance(node, MapNode) else None
@@ -137,9 +133,9 @@ def _edges(draft: Draft, stages: tuple[StageDefinition, ...]) -> dict[tuple[str,
             continue
         items = entry.value.items if isinstance(entry.value, ListNode) else [entry.value]
         for item in items:
-            name = item
+            named = item
             if isinstance(item, MapNode) and "stage" in item.entries:
-                name = item.entries["stage"].value
-            if isinstance(name, Scalar) and (drafted.name, name.text) in places:
-                places[drafted.name, name.text] = draft.problems.source.position(name.span)
+                named = item.entries["stage"].value
+            if isinstance(named, Scalar) and (drafted.name, named.text) in places:
+                places[drafted.name, named.text] = draft.problems.source.position(named.span)
     return places

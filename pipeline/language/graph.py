@@ -2,59 +2,37 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import replace
+from collections.abc import Mapping, Sequence
 
-from pipeline.model.definition import Need, StageDefinition
+from pipeline.model.definition import Need
 
 CHECKOUT = "checkout"
 Graph = Mapping[str, Sequence[str]]
 
 
-def with_implied_needs(stages: Sequence[StageDefinition], written: frozenset[str]) -> tuple[StageDefinition, ...]:
-    """Stages that write no `needs` need the one just above.
+def with_source(
+    needs: Mapping[str, tuple[Need, ...]], *, checkout: str, blind: frozenset[str]
+) -> dict[str, tuple[Need, ...]]:
+    """Needs with an edge to the checkout for each stage that does not reach it, unless it is `blind` to the source.
 
-    `written` names the stages that do write them.
+    The graph must be free of circles. What the checkout itself needs gets no edge.
     """
-    result: list[StageDefinition] = []
-    for stage in stages:
-        implied = stage.name not in written and bool(result)
-        result.append(replace(stage, needs=(Need(stage=result[-1].name),)) if implied else stage)
-    return tuple(result)
-
-
-def wants_checkout(stages: Sequence[StageDefinition]) -> bool:
-    """Whether a checkout has to be put first: none is written and somebody wants the source."""
-    return all(stage.kind != CHECKOUT for stage in stages) and any(stage.source for stage in stages)
-
-
-def with_source(stages: Sequence[StageDefinition]) -> tuple[StageDefinition, ...]:
-    """Stages that see the source need the checkout, at whatever distance; those that do not reach it get an edge.
-
-    The graph must be free of circles and of unknown stages.
-    """
-    checkout = next((stage.name for stage in stages if stage.kind == CHECKOUT), None)
-    if checkout is None:
-        return tuple(stages)
-    graph = graph_of(stages)
+    graph = graph_of(needs)
     before = ancestors(graph, checkout)
-    reached: dict[str, bool] = {}
-    edges: set[str] = set()
-    by_name = {stage.name: stage for stage in stages}
+    reached: set[str] = set()
+    result = dict(needs)
     for name in ordered(graph)[0]:
-        reached[name] = name == checkout or any(reached[other] for other in graph[name])
-        stage = by_name[name]
-        if not reached[name] and stage.source and stage.kind != CHECKOUT and name not in before:
-            reached[name] = True
-            edges.add(name)
-    return tuple(
-        replace(stage, needs=(Need(stage=checkout), *stage.needs)) if stage.name in edges else stage for stage in stages
-    )
+        if name == checkout or any(other in reached for other in graph[name]):
+            reached.add(name)
+        elif name not in blind and name not in before:
+            reached.add(name)
+            result[name] = (Need(stage=checkout), *needs[name])
+    return result
 
 
-def graph_of(stages: Iterable[StageDefinition]) -> dict[str, tuple[str, ...]]:
+def graph_of(needs: Mapping[str, Sequence[Need]]) -> dict[str, tuple[str, ...]]:
     """Each stage with the names that it needs."""
-    return {stage.name: tuple(need.stage for need in stage.needs) for stage in stages}
+    return {name: tuple(need.stage for need in edges) for name, edges in needs.items()}
 
 
 def ordered(graph: Graph) -> tuple[list[str], list[str]]:

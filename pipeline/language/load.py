@@ -43,7 +43,7 @@ def load_definition(
         examine(draft, expressions)
         if problems.errors:
             raise _refused(problems)
-    return draft.definition(digest="sha256:" + hashlib.sha256(text).hexdigest()), problems.all()
+    return draft.definition(draft.graph(), digest="sha256:" + hashlib.sha256(text).hexdigest()), problems.all()
 
 
 def _top(root: Node | None, problems: Problems) -> Node | None:

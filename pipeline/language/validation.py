@@ -10,6 +10,7 @@ from pipeline.language.formats import PATTERNS
 from pipeline.language.places import owner, spell
 from pipeline.language.problems import Problems, listing, suggestion
 from pipeline.language.schema import Schema
+from pipeline.language.shortcut import plainly_valid
 from pipeline.language.tree import Node, Path, Scalar, entry_at, key_span_at, span_at
 from pipeline.language.unsupported import UNSUPPORTED
 from pipeline.language.values import FREE_PREFIX, Choice
@@ -36,14 +37,16 @@ class Validation:
         """Paths whose values must not be used."""
         self._validators: dict[int, Any] = {}
 
-    def check(self, value: Any, schema: Schema, path: Path, *, given: frozenset[str] = frozenset()) -> None:
-        """Report everything that the schema has against a value; keys in `given` count as written."""
+    def check(self, value: Any, schema: Schema, path: Path) -> None:
+        """Report everything that the schema has against a value."""
+        if plainly_valid(value, schema):
+            return
         validator = self._validators.get(id(schema))
         if validator is None:
             validator = self._validators[id(schema)] = _validator(schema)
         for error in validator.iter_errors(value):
             for leaf in _leaves(error):
-                self._report(leaf, (*path, *leaf.absolute_path), frozenset() if leaf.absolute_path else given)
+                self._report(leaf, (*path, *leaf.absolute_path))
 
     def choices(self, choices: Iterable[Choice]) -> None:
         """Report mappings that hold none or several of the keys of which one is wanted."""
@@ -61,12 +64,12 @@ class Validation:
         self._problems.add(code, message, span, note=note)
         self.bad.add(path)
 
-    def _report(self, error: Any, path: Path, given: frozenset[str]) -> None:
+    def _report(self, error: Any, path: Path) -> None:
         if path in self._late:
             return
-        _REPORTS.get(str(error.validator), _other)(self, error, path, given)
+        _REPORTS.get(str(error.validator), _other)(self, error, path)
 
-    def unknown_keys(self, error: Any, path: Path, _given: frozenset[str]) -> None:
+    def unknown_keys(self, error: Any, path: Path) -> None:
         """Keys that a mapping cannot have."""
         known = error.schema.get("properties", {})
         frame = error.schema.get("x-frame", "")
@@ -94,12 +97,10 @@ class Validation:
         entry = entry_at(self._root, (*path[:2], "kind"))
         return entry.value.text if entry and isinstance(entry.value, Scalar) else "run"
 
-    def missing_key(self, error: Any, path: Path, given: frozenset[str]) -> None:
+    def missing_key(self, error: Any, path: Path) -> None:
         """A key that must be written."""
         # jsonschema names one missing key an error, first thing in its message
         name = next(key for key in error.validator_value if key not in error.instance and repr(key) in error.message)
-        if name in given:
-            return
         words, below = owner(path)
         subject = spell(path) if path else "the file"
         if words.startswith("stage ") and not below:
@@ -108,7 +109,7 @@ class Validation:
         span = key_span_at(self._root, path) if path else _first(self._root)
         self._problems.add("missing-key", f"{subject} has no '{name}'", span, note=note)
 
-    def wrong_type(self, error: Any, path: Path, _given: frozenset[str]) -> None:
+    def wrong_type(self, error: Any, path: Path) -> None:
         """A value of another type."""
         wanted = error.validator_value
         names = [wanted] if isinstance(wanted, str) else list(wanted)
@@ -119,25 +120,25 @@ class Validation:
         seen = _seen(error.instance)
         self._add("wrong-type", f"{spell(path)} must be {words}, not {seen}", path)
 
-    def wrong_word(self, error: Any, path: Path, _given: frozenset[str]) -> None:
+    def wrong_word(self, error: Any, path: Path) -> None:
         """A word that is not one of the list."""
         words = [str(item) for item in error.validator_value]
         note = suggestion(str(error.instance), words) or f"one of {', '.join(words)}"
         self._add("wrong-value", f"{spell(path)} cannot be {_quoted(error.instance)}", path, note=note)
 
-    def wrong_constant(self, error: Any, path: Path, _given: frozenset[str]) -> None:
+    def wrong_constant(self, error: Any, path: Path) -> None:
         """Another value than the only one."""
         message = f"{spell(path)} must be {_quoted(error.validator_value)}, not {_quoted(error.instance)}"
         self._add("wrong-value", message, path)
 
-    def wrong_pattern(self, error: Any, path: Path, _given: frozenset[str]) -> None:
+    def wrong_pattern(self, error: Any, path: Path) -> None:
         """A text that does not look as it must."""
         words, note = PATTERNS.get(
             error.schema.get("x-format", ""), ("does not look as it must", error.validator_value)
         )
         self._add("wrong-value", f"'{error.instance}' {words} ({spell(path)})", path, note=note)
 
-    def out_of_bounds(self, error: Any, path: Path, _given: frozenset[str]) -> None:
+    def out_of_bounds(self, error: Any, path: Path) -> None:
         """A number or a count too small or too big."""
         wanted = f"{_BOUNDS[error.validator]} {error.validator_value}"
         if error.validator.endswith(("Items", "Properties", "Length")):
@@ -155,11 +156,11 @@ def _validator(schema: Schema) -> Any:
     return Draft202012Validator(schema)
 
 
-def _other(validation: Validation, error: Any, path: Path, _given: frozenset[str]) -> None:
+def _other(validation: Validation, error: Any, path: Path) -> None:
     validation._add("wrong-value", f"{spell(path)}: {error.message}"[:300], path)
 
 
-def _nothing(_validation: Validation, _error: Any, _path: Path, _given: frozenset[str]) -> None:
+def _nothing(_validation: Validation, _error: Any, _path: Path) -> None:
     """Names of keys are checked where their own place is known (`formats`)."""
 
 
@@ -175,7 +176,7 @@ _BOUNDS: Final = {
     "minLength": "",
     "maxLength": "",
 }
-_REPORTS: Final[Mapping[str, Callable[[Validation, Any, Path, frozenset[str]], None]]] = {
+_REPORTS: Final[Mapping[str, Callable[[Validation, Any, Path], None]]] = {
     "additionalProperties": Validation.unknown_keys,
     "required": Validation.missing_key,
     "type": Validation.wrong_type,
