@@ -5,7 +5,7 @@ from __future__ import annotations
 from pipeline.diagnostic import Position
 from pipeline.language.cautions import check_deployments, check_images, check_secrets
 from pipeline.language.draft import Draft, StageDraft
-from pipeline.language.expressions import Names, check_expressions
+from pipeline.language.expressions import Checker, Names, Reads, check_expressions, check_reads
 from pipeline.language.formats import check_formats
 from pipeline.language.graph import CHECKOUT, Graph, graph_of, ordered
 from pipeline.language.problems import suggestion
@@ -21,7 +21,8 @@ def examine(draft: Draft, expressions: Expressions) -> None:
     bad |= check_formats(draft.reading.formats, draft.problems)
     names = Names(variables=draft.variables, stages=_stage_names(draft))
     conditions = [found for found in draft.reading.formats if found.label == "condition" and found.path not in bad]
-    bad |= check_expressions(draft.reading.expressions, conditions, names, expressions, draft.problems)
+    checker = Checker(names, expressions, draft.problems)
+    bad |= check_expressions(checker, draft.reading.expressions, conditions)
     draft.drop(bad)
     unknown = check_references(
         draft.reading.formats,
@@ -31,7 +32,7 @@ def examine(draft: Draft, expressions: Expressions) -> None:
         draft.problems,
     )
     draft.drop(unknown)
-    _order(draft, bad | unknown)
+    _order(draft, bad | unknown, checker.reads)
     check_secrets(draft.problems)
     check_images([found for found in draft.reading.formats if found.label == "image"], draft.problems)
 
@@ -95,7 +96,7 @@ def _optional_needs(draft: Draft) -> frozenset[Path]:
     return frozenset(found)
 
 
-def _order(draft: Draft, bad: set[Path]) -> None:
+def _order(draft: Draft, bad: set[Path], reads: list[Reads]) -> None:
     environments = draft.environments()
     edges = {
         (environment.name, name): draft.problems.source.position(
@@ -111,6 +112,7 @@ def _order(draft: Draft, bad: set[Path]) -> None:
         check_cycles(graph, _edges(draft, graph), draft.problems, noun="stage")
         return
     definition = draft.definition(needs, digest="")
+    check_reads(reads, graph_of({stage.name: stage.needs for stage in definition.stages}), draft.problems)
     check_reachable(definition.stages, draft.root, draft.problems)
     broken = {path[1] for path in bad if len(path) > 1 and path[0] == "stages"}
     for stage in definition.stages:

@@ -4,9 +4,11 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, replace
+from typing import NamedTuple
 
 from pipeline.diagnostic import Position
 from pipeline.language.build import bare
+from pipeline.language.graph import Graph, ancestors
 from pipeline.language.places import dotted, owner
 from pipeline.language.problems import Problems, suggestion
 from pipeline.language.tree import Path
@@ -26,11 +28,16 @@ class Names:
     stages: tuple[str, ...]
 
 
-def check_expressions(
-    found: Iterable[Found], conditions: Iterable[Found], names: Names, expressions: Expressions, problems: Problems
-) -> set[Path]:
+class Reads(NamedTuple):
+    """An expression of one stage that reads another one."""
+
+    stage: str
+    other: str
+    place: Position
+
+
+def check_expressions(checker: Checker, found: Iterable[Found], conditions: Iterable[Found]) -> set[Path]:
     """Report everything wrong with the expressions of a file; returns the paths whose values must not be used."""
-    checker = _Checker(names, expressions, problems)
     bad: set[Path] = set()
     for item in found:
         if not checker.value(item):
@@ -41,11 +48,25 @@ def check_expressions(
     return bad
 
 
-class _Checker:
+def check_reads(reads: Iterable[Reads], graph: Graph, problems: Problems) -> None:
+    """Report stages that read one that need not be done before them."""
+    known: dict[str, frozenset[str]] = {}
+    for stage, other, place in reads:
+        if stage not in known:
+            known[stage] = ancestors(graph, stage)
+        if other not in known[stage]:
+            message = f"stage '{stage}' reads stage '{other}', which it does not need: it may not be done by then"
+            problems.add("not-needed", message, place, note=f"add '{other}' to its 'needs'")
+
+
+class Checker:
+    """Looks at one expression after the other; `reads` are those that look at other stages."""
+
     def __init__(self, names: Names, expressions: Expressions, problems: Problems) -> None:
         self._names = names
         self._expressions = expressions
         self._problems = problems
+        self.reads: list[Reads] = []
 
     def value(self, found: Found) -> bool:
         """A text with expressions in it."""
@@ -95,7 +116,7 @@ class _Checker:
         if not text:
             self._problems.add("expression", "the expression is empty", place)
             return
-        unknown = list(self._unknown(text))
+        unknown = list(self._unknown(text, found))
         for name, message, note in unknown:
             inside = self._problems.source.within(found.node.span, name, 0)
             self._problems.add("undefined", message, inside if inside.length == len(name) else place, note=note)
@@ -107,7 +128,7 @@ class _Checker:
             shown = shown if len(shown) <= 80 else shown[:77] + "…"
             self._problems.add("expression", f"in the expression '{shown}': {problem}", place)
 
-    def _unknown(self, text: str) -> Iterable[tuple[str, str, str]]:
+    def _unknown(self, text: str, found: Found) -> Iterable[tuple[str, str, str]]:
         """Name, message and note of every variable and stage that does not exist."""
         for name in sorted(self._expressions.names(text)):
             root, _, rest = name.partition(".")
@@ -115,7 +136,10 @@ class _Checker:
             if root == "variables" and first and not first.startswith("?") and first not in self._names.variables:
                 message = f"variable '{first}' is not defined"
                 yield name, message, suggestion(first, self._names.variables) or "define it under 'variables'"
-            if root == "stages" and first and not first.startswith("?") and first not in self._names.stages:
+            if root == "stages" and first in self._names.stages and found.path[0] == "stages":
+                place = self._problems.source.within(found.node.span, f"stages.{first}", 0)
+                self.reads.append(Reads(str(found.path[1]), first, place))
+            elif root == "stages" and first and not first.startswith("?") and first not in self._names.stages:
                 yield f"stages.{first}", f"stage '{first}' does not exist", suggestion(first, self._names.stages)
             elif root == "stages" and fact and fact.lstrip("?") not in _STAGE_FACTS:
                 note = suggestion(fact, _STAGE_FACTS) or "a stage has 'conclusion' and 'outputs'"

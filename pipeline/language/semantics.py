@@ -6,7 +6,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from typing import Final
 
 from pipeline.diagnostic import Position
-from pipeline.language.graph import ancestors, cycles
+from pipeline.language.graph import ancestors, cycles, graph_of
 from pipeline.language.places import owner
 from pipeline.language.problems import Problems, suggestion
 from pipeline.language.tree import Node, Path, span_at
@@ -60,7 +60,7 @@ def check_cycles(
 
 def check_reachable(stages: Sequence[StageDefinition], root: Node, problems: Problems) -> None:
     """Report stages whose conditions exclude each other, whatever happens. The graph must be free of circles."""
-    graph = {stage.name: tuple(need.stage for need in stage.needs) for stage in stages}
+    graph = graph_of({stage.name: stage.needs for stage in stages})
     for stage in stages:
         why = _never(stage, graph)
         if why is not None:
