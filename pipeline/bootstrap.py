@@ -163,6 +163,9 @@ class Kinds(Mapping[str, StageKind]):
             self._loaded[name] = _load(self._references[name])
         return self._loaded[name]
 
+    def __contains__(self, name: object) -> bool:
+        return name in self._references
+
     def __iter__(self) -> Iterator[str]:
         return iter(self._references)
 

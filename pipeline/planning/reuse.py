@@ -6,7 +6,7 @@ from collections.abc import Mapping
 
 from pipeline.model.definition import StageDefinition
 from pipeline.model.value import digest_of, to_value
-from pipeline.ports.stage import Reuse, StageKind
+from pipeline.ports.stage import StageKind
 
 
 def key_inputs(
@@ -14,9 +14,10 @@ def key_inputs(
 ) -> Mapping[str, str] | None:
     """Each input of a stage's key with its own digest, or None where no key can be known before the run.
 
-    None for kinds that are never reused, for stages that need one of them, and while a needed key is unknown.
+    None for kinds with outside effects, for stages that need one of them, and while a needed key is unknown. A kind
+    that is not reused itself but has no effects (checkout) has a key all the same: those that need it count on it.
     """
-    if kind.reuse is Reuse.NEVER or any(key is None for key in needs.values()):
+    if kind.effects or any(key is None for key in needs.values()):
         return None
     return {
         "kind": f"{kind.name}@{kind.version}",

@@ -151,7 +151,7 @@ def play(tmp_path: Path) -> Play:
             clock=FixedClock(),
             session=session,
             storage=storage,
-            secrets=provided_secrets(tmp_path, {f"ECLUSE_SECRET_{key}": value for key, value in (secrets or {}).items()}),
+            secrets=provided_secrets(tmp_path, _as_variables(secrets or {})),
             kinds={"run": RUN, "test": TEST},
             images=_no_images,
             delivery=_no_delivery,
@@ -165,6 +165,10 @@ def play(tmp_path: Path) -> Play:
         return Played(conclusion=runner.run(), runs=runs, watcher=watcher, executor=executor, storage=storage)
 
     return run
+
+
+def _as_variables(secrets: Mapping[str, str]) -> Mapping[str, str]:
+    return {f"ECLUSE_SECRET_{name}": value for name, value in secrets.items()}
 
 
 def _no_images() -> Images:
