@@ -1,1 +1,1 @@
-"""Promotion, verification and the ledger's chain."""
+"""Bringing releases into environments: sealing, promoting, verifying, going back."""

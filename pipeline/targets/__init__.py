@@ -1,1 +1,12 @@
-"""Where releases live."""
+"""Where releases live: each target is one module behind `pipeline.ports.target.Target`."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Final
+
+TARGETS: Final[Mapping[str, str]] = {
+    "docker": "pipeline.targets.docker.target:DockerTarget",
+}
+"""Name to `module:class`; each takes the EnvironmentDefinition, the machine's Settings and `service=` (the pipeline's
+name, which keeps two pipelines with an environment of the same name apart)."""

@@ -1,0 +1,107 @@
+"""The life of a promotion as pure decisions: allowed moves, ledger actions, what should be live."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import replace
+from datetime import datetime
+from typing import Final
+
+from pipeline.model.release import Measurement, Promotion
+from pipeline.model.status import PROMOTION_MOVES, PromotionState
+from pipeline.model.value import Value
+from pipeline.ports.target import Observed
+
+ACTIONS: Final[Mapping[PromotionState, str]] = {
+    PromotionState.PLANNED: "promotion.requested",
+    PromotionState.WAITING: "promotion.waiting",
+    PromotionState.LOCKED: "promotion.locked",
+    PromotionState.ROLLING_OUT: "promotion.rolling_out",
+    PromotionState.VERIFYING: "promotion.verifying",
+    PromotionState.DEPLOYED: "promotion.deployed",
+    PromotionState.ROLLED_BACK: "promotion.rolled_back",
+    PromotionState.PARTIAL: "promotion.partial",
+    PromotionState.REFUSED: "promotion.refused",
+    PromotionState.SUPERSEDED: "promotion.superseded",
+    PromotionState.FAILED: "promotion.failed",
+}
+"""What the ledger calls the step into each state."""
+
+MEASURED: Final = "promotion.measured"
+"""Checks were made and kept; the state stays."""
+
+UNFINISHED: Final = frozenset(
+    {PromotionState.PLANNED, PromotionState.LOCKED, PromotionState.ROLLING_OUT, PromotionState.VERIFYING}
+)
+"""States in which only a living run may leave a promotion; `waiting` waits for people."""
+
+
+def advance(
+    promotion: Promotion, state: PromotionState, *, now: datetime, detail: str = "", gap: float | None = None
+) -> Promotion:
+    """The promotion in its next state; ValueError for a move that PROMOTION_MOVES does not have."""
+    if state not in PROMOTION_MOVES[promotion.state]:
+        raise ValueError(f"promotion {promotion.id} cannot go from {promotion.state} to {state}")
+    return replace(
+        promotion,
+        state=state,
+        detail=detail or promotion.detail,
+        gap=promotion.gap if gap is None else gap,
+        finished=None if PROMOTION_MOVES[state] else now,
+    )
+
+
+def measured(promotion: Promotion, measurements: Sequence[Measurement]) -> Promotion:
+    """The promotion with further measurements."""
+    return replace(promotion, measurements=(*promotion.measurements, *measurements))
+
+
+def expected_release(promotions: Sequence[Promotion]) -> str:
+    """The release id that should be live, from the promotions of one environment, newest first; "" for none.
+
+    A promotion that was rolled back left what it replaced; one that was refused or failed before its end changed
+    nothing that lasts.
+    """
+    for promotion in promotions:
+        match promotion.state:
+            case PromotionState.DEPLOYED | PromotionState.PARTIAL | PromotionState.VERIFYING:
+                return promotion.release
+            case PromotionState.ROLLED_BACK:
+                return promotion.replaces
+            case _:
+                continue
+    return ""
+
+
+def drift(expected: str, observed: Observed) -> tuple[str, ...]:
+    """What runs otherwise than the ledger says, a sentence each; empty when they agree."""
+    live = {item.release for item in observed.serving}
+    if not live:
+        return (f"nothing serves, but the ledger says {_short(expected)} is live",) if expected else ()
+    found = [
+        f"{item.name} serves {_short(item.release)}, but the ledger says "
+        + (f"{_short(expected)} is live" if expected else "that nothing is live")
+        for item in observed.serving
+        if item.release != expected
+    ]
+    found += [f"{item.name} serves but is unhealthy" for item in observed.serving if item.healthy is False]
+    return tuple(found)
+
+
+def picture(observed: Observed) -> Value:
+    """What runs where, for the ledger."""
+    return [
+        {
+            "name": item.name,
+            "image": item.image,
+            "release": item.release,
+            "promotion": item.promotion,
+            "serving": item.serving,
+            "healthy": item.healthy,
+        }
+        for item in observed.instances
+    ]
+
+
+def _short(release: str) -> str:
+    return "release " + release.removeprefix("sha256:")[:12]

@@ -1,0 +1,190 @@
+"""The containers of one environment on one engine: found by label, made with a deterministic name."""
+
+from __future__ import annotations
+
+import io
+import re
+import tarfile
+from collections.abc import Mapping
+from dataclasses import dataclass
+from datetime import datetime
+from typing import TYPE_CHECKING, Any
+
+from pipeline.dockerapi import translating
+from pipeline.model.identity import (
+    LABEL_ENVIRONMENT,
+    LABEL_INSTALLATION,
+    LABEL_PROMOTION,
+    LABEL_RELEASE,
+    LABEL_ROLE,
+    LABEL_SPEC,
+    ROLE_TARGET,
+)
+from pipeline.model.value import digest_of
+from pipeline.ports.target import Rollout
+from pipeline.targets.docker.container_body import container_body
+from pipeline.targets.docker.options import DockerOptions
+
+if TYPE_CHECKING:
+    from docker import APIClient
+
+LABEL_SERVICE = "io.ecluse.service"
+LABEL_REPLACES = "io.ecluse.replaces"
+LABEL_IMAGE = "io.ecluse.image"
+LABEL_REHEARSAL = "io.ecluse.rehearsal"
+SECRETS_FOLDER = "run/secrets"
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Deployed:
+    """A container of the environment as the engine describes it now."""
+
+    id: str
+    name: str
+    image: str
+    release: str
+    promotion: str
+    replaces: str
+    """Promotion id of the container that served when this one was made, or ""."""
+    spec: str
+    rehearsal: bool
+    running: bool
+    restarts: int
+    exit_code: int
+    health: str
+    """`healthy`, `unhealthy`, `starting`, or "" where the image says nothing."""
+    networks: Mapping[str, str]
+    """Network name to IP address."""
+    started: datetime | None
+
+
+class Fleet:
+    """Finds, makes and removes containers of one environment; everything else on the engine is invisible to it."""
+
+    def __init__(
+        self, client: APIClient, *, installation: str, service: str, environment: str, options: DockerOptions
+    ) -> None:
+        self.client = client
+        self.options = options
+        self._filter = {
+            LABEL_INSTALLATION: installation,
+            LABEL_ROLE: ROLE_TARGET,
+            LABEL_ENVIRONMENT: environment,
+            LABEL_SERVICE: service,
+        }
+        parts = (installation[:8], *((service,) if service else ()), environment)
+        self.name = "ecluse-" + "-".join(re.sub(r"[^a-zA-Z0-9_.-]", "_", part) for part in parts)
+        self.environment = environment
+
+    @property
+    def labels(self) -> Mapping[str, str]:
+        """What everything of this environment carries."""
+        return self._filter
+
+    def all(self) -> tuple[Deployed, ...]:
+        """Every container of the environment, oldest first."""
+        wanted = [f"{key}={value}" for key, value in self._filter.items()]
+        with translating(f"list the containers of environment {self.environment}"):
+            found = self.client.containers(all=True, filters={"label": wanted})
+        deployed = (
+            self.look(item["Id"]) for item in sorted(found, key=lambda item: (int(item["Created"]), item["Id"]))
+        )
+        return tuple(item for item in deployed if item)
+
+    def look(self, container: str) -> Deployed | None:
+        """One container, or None when it is gone."""
+        import docker.errors
+
+        with translating(f"inspect container {container[:12]}"):
+            try:
+                return _deployed(self.client.inspect_container(container))
+            except docker.errors.NotFound:
+                return None
+
+    def spec(self, order: Rollout) -> str:
+        """What must be equal for a running container to be taken for the ordered one.
+
+        Values of secrets must not show in a label, so an environment with secrets is always rolled out anew.
+        """
+        return digest_of(
+            {
+                "image": order.image,
+                "configuration": order.configuration,
+                "options": {name: str(getattr(self.options, name)) for name in self.options.__slots__},
+                "secrets": [*sorted(order.secrets), order.promotion] if order.secrets else [],
+            }
+        )
+
+    def create(self, order: Rollout, *, network: str, replaces: str, rehearsal: bool = False) -> str:
+        """Make a container, attached to that network, with its secrets as files; it is not started. Returns its id."""
+        name = f"{self.name}-{order.promotion}" + ("-rehearsal" if rehearsal else "")
+        labels = {
+            **self._filter,
+            LABEL_RELEASE: order.release,
+            LABEL_PROMOTION: order.promotion,
+            LABEL_REPLACES: replaces,
+            LABEL_IMAGE: order.image,
+            LABEL_SPEC: self.spec(order),
+            **({LABEL_REHEARSAL: "1"} if rehearsal else {}),
+        }
+        body = container_body(
+            order, self.options, labels=labels, network=network, alias=self.environment, rehearsal=rehearsal
+        )
+        client: Any = self.client
+        with translating(f"create container {name}"):
+            made: str = client.create_container_from_config(body, name)["Id"]
+            if order.secrets:
+                client.put_archive(made, "/", _secret_files(order.secrets))
+        return made
+
+    def remove(self, container: str, *, grace: float | None = None) -> None:
+        """Stop with a grace period (None: at once) and remove, with its anonymous volumes; gone is fine."""
+        import docker.errors
+
+        with translating(f"remove container {container[:12]}"):
+            try:
+                if grace is not None:
+                    self.client.stop(container, timeout=round(grace))
+                self.client.remove_container(container, force=True, v=True)
+            except docker.errors.NotFound:
+                pass
+
+    def tail(self, container: str, lines: int = 15) -> str:
+        """The last lines of its log."""
+        with translating(f"read the log of container {container[:12]}"):
+            return self.client.logs(container, tail=lines).decode(errors="replace").rstrip()
+
+
+def _secret_files(secrets: Mapping[str, str]) -> bytes:
+    buffer = io.BytesIO()
+    with tarfile.open(fileobj=buffer, mode="w") as archive:
+        folder = tarfile.TarInfo(SECRETS_FOLDER)
+        folder.type, folder.mode = tarfile.DIRTYPE, 0o755
+        archive.addfile(folder)
+        for name, value in sorted(secrets.items()):
+            content = value.encode()
+            entry = tarfile.TarInfo(f"{SECRETS_FOLDER}/{name}")
+            entry.size, entry.mode = len(content), 0o444
+            archive.addfile(entry, io.BytesIO(content))
+    return buffer.getvalue()
+
+
+def _deployed(answer: Mapping[str, Any]) -> Deployed:
+    labels, state = answer["Config"]["Labels"], answer["State"]
+    started = str(state["StartedAt"])
+    return Deployed(
+        id=answer["Id"],
+        name=str(answer["Name"]).removeprefix("/"),
+        image=labels.get(LABEL_IMAGE, answer["Config"]["Image"]),
+        release=labels.get(LABEL_RELEASE, ""),
+        promotion=labels.get(LABEL_PROMOTION, ""),
+        replaces=labels.get(LABEL_REPLACES, ""),
+        spec=labels.get(LABEL_SPEC, ""),
+        rehearsal=LABEL_REHEARSAL in labels,
+        running=bool(state["Running"]) and not state["Restarting"],
+        restarts=int(answer["RestartCount"]),
+        exit_code=int(state["ExitCode"]),
+        health=str((state.get("Health") or {}).get("Status", "")),
+        networks={name: end["IPAddress"] for name, end in answer["NetworkSettings"]["Networks"].items()},
+        started=None if started.startswith("0001") else datetime.fromisoformat(re.sub(r"(\.\d{6})\d*", r"\1", started)),
+    )

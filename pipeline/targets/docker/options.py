@@ -1,0 +1,164 @@
+"""What an environment says about its docker target, parsed once."""
+
+from __future__ import annotations
+
+import re
+import shlex
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from enum import StrEnum
+
+from pipeline.errors import UsageError
+from pipeline.model.definition import EnvironmentDefinition
+from pipeline.model.quantity import seconds, size_in_bytes
+from pipeline.model.value import Options, Value
+
+_PUBLISH = re.compile(
+    r"(?:(?P<ip>\[[0-9a-fA-F:]+\]|[0-9.]+):)?(?P<host>\d{1,5}):(?P<port>\d{1,5})(?:/(?P<proto>tcp|udp))?"
+)
+
+
+class WarmUp(StrEnum):
+    """How a new version starts while the old one holds the ports.
+
+    `ISOLATED`: on a network without a way out, and the same process is handed the ports. `OUTBOUND`: a rehearsal
+    without ports but with a way out first, then the real one, whose start is the gap. `AUTO`: isolated, and a
+    rehearsal when that one does not become healthy.
+    """
+
+    AUTO = "auto"
+    ISOLATED = "isolated"
+    OUTBOUND = "outbound"
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Published:
+    """A port of the host that leads to one of the container."""
+
+    address: str
+    host: int
+    port: int
+    protocol: str = "tcp"
+
+    def __str__(self) -> str:
+        return f"{self.address}:{self.host}"
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Health:
+    """How to know that a container is healthy; `command` is asked inside it, `http` and `tcp` from the runner."""
+
+    command: tuple[str, ...] = ()
+    """As the engine takes it: `CMD` and words, or `CMD-SHELL` and one line."""
+    http: str = ""
+    port: int = 0
+    within: float = 60.0
+    interval: float = 5.0
+    retries: int = 3
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class DockerOptions:
+    """Everything under `target: {docker: …}`. Times in seconds, memory in bytes."""
+
+    host: str = ""
+    publish: tuple[Published, ...] = ()
+    network: str = ""
+    volumes: tuple[str, ...] = ()
+    command: tuple[str, ...] | None = None
+    user: str = ""
+    health: Health | None = None
+    drain: float = 10.0
+    settle: float = 1.0
+    """Without any health check: how long it has to run."""
+    warm_up: WarmUp = WarmUp.AUTO
+    cpu: float | None = None
+    memory: int | None = None
+    pids: int | None = None
+    labels: Mapping[str, str] = field(default_factory=dict)
+
+
+def docker_options(environment: EnvironmentDefinition) -> DockerOptions:
+    """Parse; UsageError names the environment and the key."""
+    options, where = environment.target, f"environment '{environment.name}': target.docker"
+    if int(str(options.get("replicas", 1))) != 1:
+        raise UsageError(
+            f"{where}.replicas: a docker target runs one container, not {options['replicas']}",
+            hint="write `replicas: 1` or leave it out: only one container can hold a published port",
+        )
+    resources = _mapping(options.get("resources"))
+    cpu, memory, pids = resources.get("cpu"), resources.get("memory"), resources.get("pids")
+    try:
+        return DockerOptions(
+            host=str(options.get("host", "")),
+            publish=tuple(_published(text) for text in _texts(options.get("publish"))),
+            network=str(options.get("network", "")),
+            volumes=tuple(_volume(text) for text in _texts(options.get("volumes"))),
+            command=_words(options["command"]) if "command" in options else None,
+            user=str(options.get("user", "")),
+            health=_health(options["health"]) if "health" in options else None,
+            drain=seconds(str(options.get("drain", "10s"))),
+            settle=seconds(str(options.get("settle", "1s"))),
+            warm_up=WarmUp(str(options.get("warm_up", "auto"))),
+            cpu=None if cpu is None else float(str(cpu)),
+            memory=None if memory is None else size_in_bytes(str(memory)),
+            pids=None if pids is None else int(str(pids)),
+            labels={key: str(value) for key, value in _mapping(options.get("labels")).items()},
+        )
+    except ValueError as error:
+        raise UsageError(f"{where}: {error}", hint="correct that value in the pipeline file") from error
+
+
+def _published(text: str) -> Published:
+    match = _PUBLISH.fullmatch(text)
+    if not match or not (0 < int(match["host"]) < 65536 and 0 < int(match["port"]) < 65536):
+        raise ValueError(f"'{text}' is not a published port; wanted: [address:]host port:container port[/udp]")
+    address = (match["ip"] or "0.0.0.0").strip("[]")  # noqa: S104 - what `8080:8080` means to docker
+    return Published(
+        address=address, host=int(match["host"]), port=int(match["port"]), protocol=match["proto"] or "tcp"
+    )
+
+
+def _volume(text: str) -> str:
+    name, _, path = text.partition(":")
+    if not path.startswith("/") or name.startswith(("/", ".", "~")) or not name:
+        raise ValueError(f"'{text}' is not a named volume; wanted: name:/path[:ro]")
+    return text
+
+
+def _health(value: Value) -> Health:
+    if isinstance(value, str):
+        return Health(command=("CMD-SHELL", value))
+    options = _mapping(value)
+    command = options.get("command")
+    port = options.get("tcp", options.get("port", 0))
+    return Health(
+        command=() if command is None else _health_command(command),
+        http=str(options.get("http", "")),
+        port=int(str(port)),
+        within=seconds(str(options.get("within", "60s"))),
+        interval=seconds(str(options.get("interval", "5s"))),
+        retries=int(str(options.get("retries", 3))),
+    )
+
+
+def _health_command(value: Value) -> tuple[str, ...]:
+    return ("CMD-SHELL", value) if isinstance(value, str) else ("CMD", *_texts(value))
+
+
+def _words(value: Value) -> tuple[str, ...]:
+    return tuple(shlex.split(value)) if isinstance(value, str) else _texts(value)
+
+
+def _texts(value: Value) -> tuple[str, ...]:
+    if value is None:
+        return ()
+    if isinstance(value, str):
+        return (value,)
+    if isinstance(value, Mapping) or not hasattr(value, "__iter__"):
+        raise ValueError(f"{value!r} is not a list of texts")
+    return tuple(str(item) for item in value)
+
+
+def _mapping(value: Value) -> Options:
+    return value if isinstance(value, Mapping) else {}

@@ -1,0 +1,309 @@
+"""The docker target: one container serves; the next one starts beside it and is handed its ports."""
+
+from __future__ import annotations
+
+import threading
+from contextlib import suppress
+from dataclasses import replace
+from time import monotonic
+
+from pipeline.dockerapi import address, connect, translating
+from pipeline.errors import TargetError
+from pipeline.model.definition import EnvironmentDefinition
+from pipeline.ports.cancellation import Cancellation
+from pipeline.ports.target import Instance, Observed, Progress, Rollout, RolloutResult
+from pipeline.settings import Settings
+from pipeline.targets.docker.fleet import Deployed, Fleet
+from pipeline.targets.docker.handover import Handover
+from pipeline.targets.docker.health import await_healthy
+from pipeline.targets.docker.networks import OUT, WARM, Networks
+from pipeline.targets.docker.options import WarmUp, docker_options
+from pipeline.targets.docker.ports import refuse_taken_ports
+from pipeline.targets.docker.pulling import pull
+
+OUTPUT_LIMIT = 64 * 1024
+
+
+class DockerTarget:
+    """Implements `pipeline.ports.target.Target` on one Docker Engine. Keeps no state: all is read from the engine."""
+
+    def __init__(self, environment: EnvironmentDefinition, settings: Settings, *, service: str = "") -> None:
+        self._options = docker_options(environment)
+        settings = replace(settings, docker_host=self._options.host) if self._options.host else settings
+        self._environment = environment.name
+        self._fleet = Fleet(
+            connect(settings),
+            installation=settings.installation,
+            service=service,
+            environment=environment.name,
+            options=self._options,
+        )
+        self._networks = Networks(self._fleet)
+        self._handover = Handover(self._fleet, self._networks, engine=address(settings))
+
+    def observe(self) -> Observed:
+        """What the engine runs now, serving or not."""
+        return Observed(instances=tuple(self._instance(item) for item in self._fleet.all() if not item.rehearsal))
+
+    def roll_out(self, order: Rollout, *, progress: Progress, cancel: Cancellation) -> RolloutResult:
+        """Start the new container, await its health, hand the ports over; the old one runs on without them."""
+        fleet = self._fleet.all()
+        mine = _of(fleet, order.promotion)
+        serving = next((item for item in fleet if self._networks.serving(item)), None)
+        if mine and mine == serving:
+            return self._result(True, f"{mine.name} already serves")
+        if serving and self._same(serving, order):
+            return self._result(True, f"{serving.name} already serves this release with this configuration")
+        old = self._before(fleet, mine, serving)
+        refuse_taken_ports(self._fleet)
+        pull(self._fleet.client, order.image, progress=progress, cancel=cancel)
+        for item in fleet:
+            if item != old and (item != mine or not self._resumable(item, order)):
+                progress(f"removing {item.name}, left behind by an earlier promotion")
+                self._fleet.remove(item.id)
+                mine = None if item == mine else mine
+        self._networks.ensure()
+        try:
+            return self._bring_in(order, old, mine, progress=progress, cancel=cancel)
+        finally:
+            self._networks.drop(WARM, OUT)
+
+    def confirm(self, promotion: str, *, progress: Progress) -> Observed:
+        """Remove every container that does not serve; they get their drain time."""
+        fleet = self._fleet.all()
+        if not any(self._networks.serving(item) for item in fleet):
+            raise TargetError(
+                f"environment '{self._environment}': nothing serves, so promotion {promotion} cannot be confirmed",
+                hint="`ecluse history " + self._environment + "` tells what was live; deploy again",
+            )
+        for item in fleet:
+            if not self._networks.serving(item):
+                progress(f"removing {item.name}")
+                self._fleet.remove(item.id, grace=self._options.drain)
+        self._networks.drop(WARM, OUT)
+        return self.observe()
+
+    def roll_back(self, promotion: str, *, progress: Progress) -> RolloutResult:
+        """Give the ports back to what this promotion replaced and remove its container, from any half-way state."""
+        fleet = self._fleet.all()
+        mine = _of(fleet, promotion)
+        if mine is None:
+            return self._result(True, f"nothing of promotion {promotion} runs")
+        for item in fleet:
+            if item.rehearsal:
+                self._fleet.remove(item.id)
+        serving = next((item for item in fleet if self._networks.serving(item)), None)
+        old = _of(fleet, mine.replaces) if mine.replaces else None
+        gap = None
+        if serving and serving != mine:
+            old = serving
+        elif old:
+            progress(f"giving the traffic back to {old.name}")
+            watch = self._handover.watch() if serving else None
+            try:
+                self._networks.take(mine)
+                self._networks.give_back(old)
+                if watch:
+                    watch.await_answer(5.0)
+            finally:
+                gap = watch.stop() if watch else None
+        self._fleet.remove(mine.id)
+        self._networks.drop(WARM, OUT)
+        if old is None:
+            return self._result(False, "there was no earlier version to go back to; the new one was removed")
+        return self._result(True, f"{old.name} serves again", gap)
+
+    def command(self, command: tuple[str, ...], *, timeout: float) -> tuple[int, str]:
+        """Run a command in the serving container; 124 when it did not end in time (it is left to itself then)."""
+        serving = next((item for item in self._fleet.all() if self._networks.serving(item)), None)
+        if serving is None:
+            raise TargetError(
+                f"environment '{self._environment}': no container serves", hint="deploy to it before checking it"
+            )
+        output, ended = bytearray(), threading.Event()
+        with translating(f"run a command in {serving.name}"):
+            made = self._fleet.client.exec_create(serving.id, list(command))["Id"]
+
+        def collect() -> None:
+            with suppress(Exception):  # a broken stream shows as an exit code that is not there
+                for chunk in self._fleet.client.exec_start(made, stream=True):
+                    output.extend(chunk[: OUTPUT_LIMIT - len(output)])
+            ended.set()
+
+        threading.Thread(target=collect, name="target-command", daemon=True).start()
+        if not ended.wait(timeout):
+            return 124, f"no answer within {timeout:g}s"
+        with translating(f"run a command in {serving.name}"):
+            code = self._fleet.client.exec_inspect(made)["ExitCode"]
+        if code is None:
+            raise TargetError(f"{serving.name} ended while a command ran in it", hint="see its log with `docker logs`")
+        return int(code), output.decode(errors="replace")
+
+    def remove(self) -> None:
+        """Remove all containers and networks of the environment; named volumes hold data and stay."""
+        for item in self._fleet.all():
+            self._fleet.remove(item.id)
+        self._networks.drop("", WARM, OUT)
+
+    def _bring_in(
+        self, order: Rollout, old: Deployed | None, mine: Deployed | None, *, progress: Progress, cancel: Cancellation
+    ) -> RolloutResult:
+        options = self._options
+        if old is None:
+            return self._start_serving(order, None, mine, progress=progress, cancel=cancel)
+        if not options.publish:
+            return self._warm_and_swap(order, old, mine, OUT, progress=progress, cancel=cancel)
+        if options.warm_up is not WarmUp.OUTBOUND and not (options.network and options.warm_up is WarmUp.AUTO):
+            result = self._warm_and_swap(order, old, mine, WARM, progress=progress, cancel=cancel)
+            if result.succeeded or options.warm_up is WarmUp.ISOLATED:
+                return result
+            progress(f"{result.reason}; trying once more with a way out of its network")
+            mine = None
+        return self._rehearse_and_restart(order, old, mine, progress=progress, cancel=cancel)
+
+    def _warm_and_swap(
+        self,
+        order: Rollout,
+        old: Deployed,
+        mine: Deployed | None,
+        network: str,
+        *,
+        progress: Progress,
+        cancel: Cancellation,
+    ) -> RolloutResult:
+        """The same process warms up beside the old one and is handed the ports."""
+        if mine is None:
+            made = self._fleet.create(order, network=self._networks.ensure(network), replaces=old.promotion)
+            mine = self._known(made)
+        try:
+            reason = self._healthy(mine, order, progress=progress, cancel=cancel)
+            if reason:
+                return self._refused(mine, reason)
+            progress(f"{mine.name} is healthy; handing over from {old.name}")
+            gap = self._handover.swap(old, self._known(mine.id), progress=progress)
+        except BaseException:
+            self._undo(mine, old, progress)
+            raise
+        if gap is not None:
+            progress(f"handed over; nobody answered for {gap * 1000:.0f} ms")
+        return self._result(True, f"{mine.name} serves", gap)
+
+    def _rehearse_and_restart(
+        self, order: Rollout, old: Deployed, mine: Deployed | None, *, progress: Progress, cancel: Cancellation
+    ) -> RolloutResult:
+        """A rehearsal without ports proves that it becomes healthy; then the real one starts with the ports."""
+        if mine:
+            self._fleet.remove(mine.id)
+        rehearsal = self._known(
+            self._fleet.create(order, network=self._networks.ensure(), replaces=old.promotion, rehearsal=True)
+        )
+        try:
+            reason = self._healthy(rehearsal, order, progress=progress, cancel=cancel)
+            if reason:
+                return self._refused(rehearsal, reason)
+        finally:
+            self._fleet.remove(rehearsal.id)
+        progress(f"the rehearsal was healthy; handing over from {old.name}")
+        return self._start_serving(order, old, None, progress=progress, cancel=cancel)
+
+    def _start_serving(
+        self, order: Rollout, old: Deployed | None, mine: Deployed | None, *, progress: Progress, cancel: Cancellation
+    ) -> RolloutResult:
+        """Start a container that has the ports from its first moment; `old` loses them just before."""
+        watch = self._handover.watch() if old else None
+        new = mine or self._known(
+            self._fleet.create(order, network=self._networks.live, replaces=old.promotion if old else "")
+        )
+        gap = None
+        try:
+            if old:
+                self._networks.take(old)
+            if self._options.network:
+                self._networks.give(new)
+            reason = self._healthy(new, order, progress=progress, cancel=cancel)
+            if watch and not reason:
+                watch.await_answer(5.0)
+            gap = watch.stop() if watch else None
+            watch = None
+        except BaseException:
+            self._undo(new, old, progress)
+            raise
+        finally:
+            if watch:
+                watch.stop()
+        if reason:
+            refused = self._refused(new, reason)
+            if old:
+                self._networks.give_back(old)
+            return RolloutResult(succeeded=False, reason=refused.reason, observed=self.observe(), gap=gap)
+        if gap is not None:
+            progress(f"handed over; nobody answered for {gap * 1000:.0f} ms")
+        return self._result(True, f"{new.name} serves", gap)
+
+    def _healthy(self, item: Deployed, order: Rollout, *, progress: Progress, cancel: Cancellation) -> str:
+        if not item.running:
+            progress(f"starting {item.name}")
+            with translating(f"start {item.name}"):
+                self._fleet.client.start(item.id)
+        return await_healthy(
+            self._fleet, item.id, timeout=order.timeout, progress=progress, cancel=cancel, now=monotonic
+        )
+
+    def _refused(self, item: Deployed, reason: str) -> RolloutResult:
+        """Remove a container that is not fit to serve; the result carries the end of its log."""
+        tail = self._fleet.tail(item.id)
+        self._fleet.remove(item.id)
+        words = f"{item.name}: {reason}" + (f"\nthe end of its log:\n{tail}" if tail else "")
+        return self._result(False, words)
+
+    def _undo(self, new: Deployed, old: Deployed | None, progress: Progress) -> None:
+        """After an error or a cancel half-way: the new one goes, the old one serves."""
+        self._fleet.remove(new.id)
+        if old and not self._networks.serving(self._known(old.id)):
+            progress(f"giving the traffic back to {old.name}")
+            self._networks.give_back(old)
+
+    def _before(self, fleet: tuple[Deployed, ...], mine: Deployed | None, serving: Deployed | None) -> Deployed | None:
+        """Which container the new one replaces. A runner that was killed in the gap leaves nobody serving: the one
+        that was to be replaced then counts, else the newest that runs."""
+        if serving:
+            return serving
+        others = [item for item in fleet if item != mine and not item.rehearsal and item.running]
+        wanted = {item.replaces for item in fleet if item.replaces}
+        return next((item for item in others if item.promotion in wanted), others[-1] if others else None)
+
+    def _same(self, item: Deployed, order: Rollout) -> bool:
+        return item.spec == self._fleet.spec(order) and item.health in ("", "healthy") and item.running
+
+    def _resumable(self, item: Deployed, order: Rollout) -> bool:
+        return item.spec == self._fleet.spec(order) and item.running and not item.rehearsal
+
+    def _known(self, container: str) -> Deployed:
+        item = self._fleet.look(container)
+        if item is None:
+            raise TargetError(
+                f"environment '{self._environment}': container {container[:12]} was removed by somebody else",
+                hint="deploy again",
+            )
+        return item
+
+    def _result(self, succeeded: bool, reason: str, gap: float | None = None) -> RolloutResult:
+        return RolloutResult(succeeded=succeeded, reason=reason, observed=self.observe(), gap=gap)
+
+    def _instance(self, item: Deployed) -> Instance:
+        serving = self._networks.serving(item)
+        inside = tuple(ip for ip in item.networks.values() if ip)
+        return Instance(
+            name=item.name,
+            image=item.image,
+            release=item.release,
+            promotion=item.promotion,
+            serving=serving,
+            healthy={"healthy": True, "unhealthy": False, "starting": False}.get(item.health),
+            started=item.started,
+            addresses=(self._handover.reach() or inside) if serving else (),
+        )
+
+
+def _of(fleet: tuple[Deployed, ...], promotion: str) -> Deployed | None:
+    return next((item for item in fleet if item.promotion == promotion and not item.rehearsal), None)
