@@ -8,6 +8,9 @@ MAKEFLAGS += --no-print-directory --no-builtin-rules
 
 environment := ./tests/environment/environment.sh
 run := $(environment) run --
+# make test TESTS=tests/unit ARGS='-x -k name' runs less.
+TESTS ?= $(wildcard tests/unit tests/contracts tests/e2e)
+ARGS ?=
 
 help: ## what there is
 	@awk -F ':.*## ' '/^[a-z]+:.*## / { printf "make %-7s %s\n", $$1, $$2 }' Makefile
@@ -22,7 +25,7 @@ demo: ## from a commit to a verified deployment, with the example application; s
 
 test: ## all tests, in an environment that is taken down again if it was not there before
 	@python=$$($(environment) python)
-	exec $(run) "$$python" -m pytest $(wildcard tests/unit tests/contracts tests/e2e) $(ARGS)
+	exec $(run) "$$python" -m pytest $(TESTS) $(ARGS)
 
 check: ## formatting, lint, types, floors
 	@$(environment) python >/dev/null
