@@ -89,13 +89,14 @@ def _test(classname: str, name: str, message: str, file: str, number: int) -> li
 
 
 def _last_words(stage: StageProgress) -> list[Line]:
-    texts = [one_line(row.decode("utf-8", "replace")) for row in stage.tail]
+    """What the command that failed printed last; where it printed nothing, what came before it."""
+    texts = [text for row in stage.tail if (text := one_line(row.decode("utf-8", "replace")))]
     header = f"$ {one_line(stage.command)}" if stage.command else ""
     starts = [index for index, text in enumerate(texts) if header and text == header]
-    rows = texts[starts[-1] + 1 :] if starts else texts
-    shown = [text for text in rows if text][-_LINES:]
-    lines = [line(("  │ ", "dim"), (header, "accent"))] if header else []
-    return lines + [line(("  │ ", "dim"), text) for text in shown]
+    rows = texts[-_LINES:]
+    if starts and starts[-1] < len(texts) - 1:
+        rows = [header, *texts[starts[-1] + 1 :][-_LINES:]]
+    return [line(("  │ ", "dim"), (text, "accent" if text.startswith("$ ") else "")) for text in rows]
 
 
 def _next(run: Run, *, went_wrong: bool) -> list[Line]:
