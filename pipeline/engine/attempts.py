@@ -105,13 +105,13 @@ class StageWork:
         timer = threading.Timer(seconds, lambda: cancel.cancel(f"timeout {spell_duration(seconds)}", timed_out=True))
         timer.daemon = True
         timer.start()
-        self._move(self._scope.runs.get(stage.name), StageState.RUNNING)
         context = AttemptContext(
             self._scope,
             stage,
             attempt=number,
             log=log,
             cancel=cancel,
+            running=lambda: self._running_now(stage.name),
             collecting=lambda: self._move(self._scope.runs.get(stage.name), StageState.COLLECTING),
         )
         try:
@@ -127,6 +127,7 @@ class StageWork:
                 masker=self._scope.masker,
                 follower=lambda block: self._announcer.stage_output(self._scope.run_id, name, number, block),
                 limit=self._scope.settings.log_limit,
+                starting=lambda: self._running_now(name),
             )
         except OSError as error:
             raise EcluseError(
@@ -161,6 +162,11 @@ class StageWork:
     def _masked(self, outcome: Outcome) -> Outcome:
         mask = self._scope.masker.text
         return replace(outcome, reason=mask(outcome.reason), hint=mask(outcome.hint))
+
+    def _running_now(self, name: str) -> None:
+        stage = self._scope.runs.get(name)
+        if stage.state is StageState.PREPARING:
+            self._move(stage, StageState.RUNNING)
 
     def _move(self, stage: StageRun, state: StageState) -> None:
         moved = self._scope.runs.put(replace(stage, state=state))

@@ -40,6 +40,7 @@ class AttemptContext:
         attempt: int,
         log: AttemptLog,
         cancel: Cancellation,
+        running: Callable[[], None],
         collecting: Callable[[], None],
     ) -> None:
         self._scope = scope
@@ -47,6 +48,7 @@ class AttemptContext:
         self._attempt = attempt
         self._log = log
         self._cancel = cancel
+        self._running = running
         self._collecting = collecting
 
     @property
@@ -90,10 +92,12 @@ class AttemptContext:
 
     @property
     def images(self) -> Images:
+        self._running()
         return self._scope.images()
 
     @property
     def delivery(self) -> Delivery:
+        self._running()
         return self._scope.delivery()
 
     def environment(self, name: str) -> EnvironmentDefinition:
@@ -141,6 +145,7 @@ class AttemptContext:
         return self._scope.session.execute(own, output=self._log, cancel=self._cancel, stdin=stdin)
 
     def fill_workspace(self, archive: IO[bytes] | Iterable[bytes]) -> None:
+        self._running()
         self._scope.session.workspace.fill(self._view().layer, archive)
         self._scope.layers.written(self._stage.name, self._attempt)
 

@@ -18,7 +18,8 @@ Broken = Callable[[EcluseError], None]
 
 
 class Recorder:
-    """An Observer with a thread of its own, so that opening the database happens while the first container starts.
+    """An Observer with a thread of its own, which opens the database when the first stage is running: while the
+    engine starts its container, this process has nothing better to do.
 
     `number` waits until the records gave the run its number. The first error is told to `broken` at once and raised
     again by `close`, which returns when everything is written.
@@ -31,12 +32,14 @@ class Recorder:
         self._work: queue.SimpleQueue[Callable[[Records], None] | None] = queue.SimpleQueue()
         self._number = 0
         self._known = threading.Event()
+        self._begin = threading.Event()
         self._error: EcluseError | None = None
         self._thread = threading.Thread(target=self._write, name="recorder", daemon=True)
         self._thread.start()
 
     def number(self) -> int:
         """The run's number; raises what kept the records from giving one."""
+        self._begin.set()
         self._known.wait()
         if self._error is not None and self._number == 0:
             raise self._error
@@ -44,6 +47,7 @@ class Recorder:
 
     def close(self) -> None:
         """Wait until all is written; raises the first error."""
+        self._begin.set()
         self._work.put(None)
         self._thread.join()
         if self._error is not None:
@@ -65,6 +69,7 @@ class Recorder:
     def stage_moved(self, run: str, stage: StageRun, state: StageState) -> None:
         """Store that a stage runs; the states between are for the eye."""
         if state is StageState.RUNNING:
+            self._begin.set()
             self._work.put(lambda records: records.save_stage(run, stage))
 
     def stage_output(self, run: str, stage: str, attempt: int, text: bytes) -> None:
@@ -77,6 +82,7 @@ class Recorder:
 
     def stage_finished(self, run: str, stage: StageRun, outcome: Outcome) -> None:
         """Store the stage with its attempts and products."""
+        self._begin.set()
         self._work.put(lambda records: records.save_stage(run, stage))
 
     def run_finished(self, run: Run) -> None:
@@ -89,6 +95,7 @@ class Recorder:
 
     def _write(self) -> None:
         records: Records | None = None
+        self._begin.wait()
         while (job := self._work.get()) is not None:
             if self._error is not None:
                 continue

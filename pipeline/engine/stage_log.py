@@ -38,6 +38,7 @@ class AttemptLog:
         follower: Follower,
         limit: int,
         now: Callable[[], datetime] = lambda: datetime.now(UTC),
+        starting: Callable[[], None] = lambda: None,
     ) -> None:
         path.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
         self.path = path
@@ -49,6 +50,7 @@ class AttemptLog:
         self._room = limit
         self._limit = limit
         self._now = now
+        self._starting = starting
         self._lock = threading.Lock()
         self._cutters = {stream: LineCutter(masker) for stream in Stream}
         self._services: dict[str, ServiceOutput] = {}
@@ -60,6 +62,10 @@ class AttemptLog:
             block = self._cutters[stream].feed(chunk)
             if block:
                 self._append(block)
+
+    def starting(self) -> None:
+        """A container of this attempt is about to be started."""
+        self._starting()
 
     def note(self, line: str) -> None:
         """A line of Écluse's own; a line break in it becomes a second note."""
@@ -140,6 +146,9 @@ class ServiceOutput:
     def write(self, stream: Stream, chunk: bytes) -> None:
         """Raw output, cut anywhere."""
         self._give(self._cutters[stream].feed(chunk))
+
+    def starting(self) -> None:
+        """Services start before their stage."""
 
     def note(self, line: str) -> None:
         """A line of Écluse's own about the service."""

@@ -210,6 +210,7 @@ class ScriptedSession:
         name = self._run.name(spec.stage, str(spec.attempt), spec.step)
         container = self._engine.start(name, self._run, spec, stdin)
         script = container.script
+        output.starting()
         for stream, chunk in script.output:
             output.write(stream, chunk)
         if container.exit is not None:

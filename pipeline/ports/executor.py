@@ -18,6 +18,9 @@ class Output(Protocol):
     def write(self, stream: Stream, chunk: bytes) -> None:
         """A chunk as it came, cut anywhere; must be quick and never raises."""
 
+    def starting(self) -> None:
+        """The container is created and is about to be started; the caller now waits for the engine."""
+
     def note(self, line: str) -> None:
         """A line of Écluse's own about this container (image pulled, service ready), without a line end."""
 

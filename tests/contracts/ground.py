@@ -28,6 +28,9 @@ class Printed:
             self.chunks.append((stream, chunk))
             self._changed.notify_all()
 
+    def starting(self) -> None:
+        """Nothing to note."""
+
     def note(self, line: str) -> None:
         self.notes.append(line)
 

@@ -36,6 +36,7 @@ def run_created(
     attachment = Attachment(client, container)
     try:
         began = time.monotonic()
+        output.starting()
         with translating("start the container"):
             client.start(container)
         stopper = Stopper(client, container, grace=grace)

@@ -29,6 +29,9 @@ class Collected:
     def write(self, stream: Stream, chunk: bytes) -> None:
         self.chunks.append((stream, chunk))
 
+    def starting(self) -> None:
+        """Nothing to note."""
+
     def note(self, line: str) -> None:
         self.chunks.append((Stream.ERR, line.encode()))
 
