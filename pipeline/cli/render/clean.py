@@ -10,7 +10,7 @@ _CONTROL = re.compile(
     r"|\x9b[0-?]*[ -/]*[@-~]"  # CSI as one character
     r"|\x1b[ -/]*[0-~]?"  # any other escape
     r"|\r+(?=\n)"
-    r"|\r"
+    r"|(\r)"
     r"|[\x00-\x08\x0b\x0c\x0e-\x1f\x7f-\x9f\u200e\u200f\u202a-\u202e\u2066-\u2069]"  # controls, bidi overrides
 )
 _ESCAPES = re.compile(
@@ -56,7 +56,7 @@ def for_file(block: bytes) -> bytes:
 
 def _allowed(match: re.Match[str]) -> str:
     found = match.group()
-    if found == "\r":
+    if match.group(4):
         return "\n"
     if match.group(3) == "m" and not match.group(2) and _COLOUR.match(match.group(1)):
         return found
