@@ -12,6 +12,7 @@ from pipeline.dockerapi import translating
 if TYPE_CHECKING:
     from docker import APIClient
 
+GONE, FAULT = 404, 500
 GO_FOLDER, GO_LINK = 1 << 31, 1 << 27
 GO_OTHERS = 1 << 26 | 1 << 25 | 1 << 24 | 1 << 21 | 1 << 19
 
@@ -21,7 +22,7 @@ def path_mode(client: APIClient, container: str, path: str) -> int | None:
     sdk: Any = client
     with translating(f"look at {path}"):
         answer = sdk.head(sdk._url("/containers/{0}/archive", container), params={"path": path}, timeout=sdk.timeout)
-        if answer.status_code == 404:
+        if answer.status_code == GONE or (answer.status_code == FAULT and _leads_nowhere(sdk, container, path)):
             return None
         sdk._raise_for_status(answer)
     mode = int(json.loads(base64.b64decode(answer.headers["X-Docker-Container-Path-Stat"]))["mode"])
@@ -33,3 +34,10 @@ def path_mode(client: APIClient, container: str, path: str) -> int | None:
     elif mode & GO_OTHERS:
         kind = stat.S_IFIFO
     return kind | mode & 0o777
+
+
+def _leads_nowhere(sdk: Any, container: str, path: str) -> bool:
+    """Whether the engine stumbles over a link that leads to itself; only the body of a GET tells."""
+    url = sdk._url("/containers/{0}/archive", container)
+    with sdk._get(url, params={"path": path}, stream=True) as answer:
+        return answer.status_code == FAULT and "too many" in answer.text

@@ -15,7 +15,7 @@ from pipeline.ports.workspace import WorkspaceFile
 
 Opener = Callable[[str], AbstractContextManager[Iterator[bytes]]]
 """Opens the tar stream of a path that goes through no link: entries are named from its last part on, the root's from
-`.` on; empty where there is no such path."""
+`.` on; without entries where there is no such path."""
 MOST_LINKS = 8
 
 

@@ -11,7 +11,7 @@ from typing import IO, TYPE_CHECKING, Any
 
 from pipeline.dockerapi import translating
 from pipeline.errors import EngineError, NotFoundError
-from pipeline.executors.docker.depot import Depot, create_anchored, reading, volume_mount
+from pipeline.executors.docker.depot import END, Depot, create_anchored, reading, volume_mount
 from pipeline.executors.docker.path_stat import path_mode
 from pipeline.executors.docker.slots import Slots
 from pipeline.executors.docker.tar_modes import change_modes, git_mode, shared_mode
@@ -146,7 +146,7 @@ class OverlayWorkspace:
     @contextmanager
     def _open(self, container: str, path: str) -> Iterator[Iterator[bytes]]:
         if self._mode(container, path) is None:
-            yield iter(())
+            yield iter((END,))
             return
         with reading(self._client, container, f"{WORKSPACE}/{path or '.'}") as chunks:
             yield chunks
