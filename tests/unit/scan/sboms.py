@@ -14,9 +14,10 @@ def deb(name: str, version: str, *, arch: str = "amd64", distro: str = "debian-1
     return {"type": "library", "name": name, "version": version, "purl": purl}
 
 
-def package(ecosystem: str, name: str, version: str) -> dict[str, Any]:
+def package(ecosystem: str, name: str, version: str, *, path: str = "") -> dict[str, Any]:
     """A component of another ecosystem."""
-    return {"type": "library", "name": name, "version": version, "purl": f"pkg:{ecosystem}/{quote(name)}@{version}"}
+    found = {"type": "library", "name": name, "version": version, "purl": f"pkg:{ecosystem}/{quote(name)}@{version}"}
+    return {**found, "properties": [{"name": "syft:location:0:path", "value": path}]} if path else found
 
 
 def system(name: str = "debian", version: str = "12", codename: str = "bookworm") -> dict[str, Any]:

@@ -75,3 +75,28 @@ def test_the_same_image_gives_the_same_bytes() -> None:
     assert first == second
     assert json.loads(first)["serialNumber"] != json.loads(other)["serialNumber"]
     assert json.loads(first)["serialNumber"].startswith("urn:uuid:")
+
+
+DIST = "/usr/lib/python3/dist-packages/setuptools-66.1.1.egg-info/PKG-INFO"
+
+
+@pytest.mark.parametrize(
+    ("version", "path", "system_component", "debian_version", "theirs"),
+    [
+        pytest.param("66.1.1", DIST, system(), "66.1.1-1+deb12u2", True, id="installed by dpkg"),
+        pytest.param("66.1.1", DIST, system(), "1:66.1.1+dfsg-1", True, id="repacked, with an epoch"),
+        pytest.param("66.1.1", DIST.replace("/usr/lib", "/usr/local/lib"), system(), "66.1.1-1", False, id="by pip"),
+        pytest.param("70.0.0", DIST, system(), "66.1.1-1", False, id="another version was put over it"),
+        pytest.param("66.1.1", DIST, system("ubuntu", "24.04", "noble"), "66.1.1-1", False, id="nobody answers for it"),
+    ],
+)
+def test_python_packages_of_debian_are_left_to_debian(
+    version: str, path: str, system_component: dict[str, object], debian_version: str, theirs: bool
+) -> None:
+    document = sbom(
+        system_component,
+        deb("python3-setuptools", debian_version, arch="all"),
+        package("pypi", "setuptools", version, path=path),
+    )
+    inventory = inventory_of(read_sbom(document))
+    assert (len(inventory.debian_python), len(inventory.python)) == ((1, 0) if theirs else (0, 1))
