@@ -40,6 +40,7 @@ class Handover:
             return None
         watch = GapWatch(first, host=self._host(first.address))
         watch.start()
+        watch.await_answer(0.5)
         return watch
 
     def swap(self, old: Deployed | None, new: Deployed, *, progress: Progress) -> float | None:

@@ -62,6 +62,17 @@ def await_healthy(
         cancel.wait(PAUSE)
 
 
+def is_healthy(fleet: Fleet, item: Deployed) -> bool | None:
+    """What its health check says; asked here and now where the engine has not come round to it. None without one."""
+    match item.health:
+        case "":
+            return None
+        case "starting":
+            return _own_check(fleet, item)[0] is Answer.HEALTHY
+        case status:
+            return status == "healthy"
+
+
 def _ended(item: Deployed) -> str:
     if item.running and item.restarts == 0:
         return ""

@@ -15,7 +15,7 @@ from pipeline.ports.target import Instance, Observed, Progress, Rollout, Rollout
 from pipeline.settings import Settings
 from pipeline.targets.docker.fleet import Deployed, Fleet
 from pipeline.targets.docker.handover import Handover
-from pipeline.targets.docker.health import await_healthy
+from pipeline.targets.docker.health import await_healthy, is_healthy
 from pipeline.targets.docker.networks import OUT, WARM, Networks
 from pipeline.targets.docker.options import WarmUp, docker_options
 from pipeline.targets.docker.ports import refuse_taken_ports
@@ -157,7 +157,8 @@ class DockerTarget:
             result = self._warm_and_swap(order, old, mine, WARM, progress=progress, cancel=cancel)
             if result.succeeded or options.warm_up is WarmUp.ISOLATED:
                 return result
-            progress(f"{result.reason}; trying once more with a way out of its network")
+            first = result.reason.partition("\n")[0]
+            progress(f"{first}; trying once more with a way out of its network")
             mine = None
         return self._rehearse_and_restart(order, old, mine, progress=progress, cancel=cancel)
 
@@ -299,7 +300,7 @@ class DockerTarget:
             release=item.release,
             promotion=item.promotion,
             serving=serving,
-            healthy={"healthy": True, "unhealthy": False, "starting": False}.get(item.health),
+            healthy=is_healthy(self._fleet, item) if serving else None,
             started=item.started,
             addresses=(self._handover.reach() or inside) if serving else (),
         )

@@ -1,0 +1,89 @@
+"""From answers to consequences: supervision is told, the promotion goes on or back, the stage has its outcome."""
+
+from __future__ import annotations
+
+from pipeline.errors import MonitoringError
+from pipeline.model.definition import EnvironmentDefinition
+from pipeline.model.outcome import Effect, Outcome, errored, failed, succeeded
+from pipeline.model.release import Promotion
+from pipeline.model.status import PromotionState
+from pipeline.model.value import Value
+from pipeline.ports.stage import StageContext
+from pipeline.settings import certificate_bundle
+from stages.checks.check import Check, Verdict, parse_check
+from stages.checks.probe import Probe
+from stages.checks.verification import Schedule, Verification, verify
+
+
+def parse_checks(items: Value) -> tuple[Check, ...]:
+    """The checks of a stage or an environment, one or a list; ValueError for a wrong one."""
+    listed = items if isinstance(items, list | tuple) else (items,)
+    return tuple(parse_check(item) for item in listed)
+
+
+def verify_environment(
+    context: StageContext, environment: EnvironmentDefinition, checks: tuple[Check, ...], schedule: Schedule
+) -> Verification:
+    """Ask the environment, with the answers in the stage's log."""
+    bundle = certificate_bundle(context.settings)
+    probe = Probe(environment, context.delivery.target(environment), certificates=str(bundle or ""))
+    return verify(checks, schedule, ask=probe.ask, say=context.log.note, clock=context.clock, cancel=context.cancel)
+
+
+def conclude(
+    context: StageContext, environment: EnvironmentDefinition, verification: Verification, *, final: bool
+) -> tuple[Outcome, Promotion | None]:
+    """Tell delivery and then supervision; a sink that fails is said in the log and changes nothing."""
+    passed = verification.verdict is Verdict.PASS
+    if passed:
+        promotion = context.delivery.verified(
+            environment, verification.measurements, final=final, progress=context.log.note
+        )
+    else:
+        promotion = context.delivery.refuted(
+            environment, verification.measurements, reason=verification.sentence, progress=context.log.note
+        )
+    tell_supervision(context, environment, verification, release=promotion.release if promotion else "")
+    return _outcome(verification, promotion), promotion
+
+
+def tell_supervision(
+    context: StageContext, environment: EnvironmentDefinition, verification: Verification, *, release: str
+) -> None:
+    """Each result to every sink of the environment."""
+    if not environment.supervision:
+        return
+    results = verification.results(
+        environment=environment.name, service=context.pipeline, release=release, run=context.run_id
+    )
+    try:
+        sinks = context.sinks(environment)
+    except MonitoringError as error:
+        context.log.note(f"supervision was not told: {error.message}")
+        return
+    for sink in sinks:
+        try:
+            sink.publish(results)
+        except MonitoringError as error:
+            context.log.note(f"{sink.name} was not told: {error.message}" + (f" ({error.hint})" if error.hint else ""))
+        else:
+            context.log.note(f"{sink.name} was told {len(results)} results")
+
+
+def _outcome(verification: Verification, promotion: Promotion | None) -> Outcome:
+    if verification.verdict is Verdict.PASS:
+        return succeeded(verification.sentence)
+    rolled_back = promotion is not None and promotion.state is PromotionState.ROLLED_BACK
+    after = ""
+    if promotion is not None:
+        after = {
+            PromotionState.ROLLED_BACK: "; the old version serves again",
+            PromotionState.FAILED: "; there was nothing to go back to",
+            PromotionState.PARTIAL: "; the new version was kept",
+            PromotionState.DEPLOYED: "; live all the same, as on_failure says",
+        }.get(promotion.state, "")
+    reason = verification.sentence + after
+    effect = Effect.ROLLED_BACK if rolled_back else Effect.NONE
+    if verification.verdict is Verdict.ERROR and not rolled_back:
+        return errored(reason)
+    return failed(reason, effect=effect)
