@@ -81,10 +81,11 @@ def check_images(images: Iterable[Found], problems: Problems) -> None:
 def check_deployments(definition: Definition, problems: Problems) -> None:
     """Hint at deployments that neither a smoke stage nor the environment's own verification checks."""
     smoked = {stage.options.get("environment") for stage in definition.stages if stage.kind == "smoke"}
+    known = {item.name for item in definition.environments}
     verified = {item.name for item in definition.environments if item.verification}
     for stage in definition.stages:
         environment = stage.options.get("environment")
-        if stage.kind == "deploy" and environment not in smoked and environment not in verified:
+        if stage.kind == "deploy" and environment in known and environment not in smoked | verified:
             problems.add(
                 "deploy-without-smoke",
                 f"nothing checks what stage '{stage.name}' deploys",

@@ -6,6 +6,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from unicodedata import combining, east_asian_width
 
 from pipeline.diagnostic import Diagnostic, Position, Severity
+from pipeline.language.problems import printable
 
 _MAX_LINE = 160
 
@@ -51,6 +52,7 @@ def _excerpt(position: Position, lines: Mapping[str, Sequence[str]], note: str, 
     length = max(1, min(position.length, len(line) - start))
     if is_secret:
         line = line[: start + 4] + "*" * max(length - 4, 0) + line[start + length :]
+    line = "".join(letter if letter == "\t" else printable(letter) or " " for letter in line)
     if len(line) > _MAX_LINE:
         cut = max(0, start - 40)
         line = line[cut : cut + _MAX_LINE - 1] + "…"

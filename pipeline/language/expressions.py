@@ -126,7 +126,8 @@ class Checker:
         if problem is not None:
             shown = " ".join(text.split())
             shown = shown if len(shown) <= 80 else shown[:77] + "…"
-            self._problems.add("expression", f"in the expression '{shown}': {problem}", place)
+            words, _, note = problem.partition("; ")
+            self._problems.add("expression", f"in the expression '{shown}': {words}", place, note=note)
 
     def _unknown(self, text: str, found: Found) -> Iterable[tuple[str, str, str]]:
         """Name, message and note of every variable and stage that does not exist."""

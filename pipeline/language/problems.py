@@ -3,10 +3,16 @@
 from __future__ import annotations
 
 import difflib
+import re
 from collections.abc import Iterable
+from dataclasses import replace
+from typing import Final
 
 from pipeline.diagnostic import Diagnostic, Position, Severity
 from pipeline.language.tree import Source, Span
+
+_UNPRINTABLE: Final = re.compile("[\x00-\x1f\x7f-\x9f\u200e\u200f\u202a-\u202e\u2066-\u2069]")
+"""Control characters, and those that turn the direction of writing."""
 
 
 class Problems:
@@ -33,7 +39,8 @@ class Problems:
         )
 
     def keep(self, diagnostic: Diagnostic) -> None:
-        """Keep one that somebody else (a stage kind) wrote."""
+        """Keep one that somebody else (a stage kind) wrote; control characters of the file do not reach a terminal."""
+        diagnostic = replace(diagnostic, message=printable(diagnostic.message), note=printable(diagnostic.note))
         self._found.setdefault((diagnostic.message, diagnostic.position), diagnostic)
 
     def warn(self, code: str, message: str, place: Span | Position, *, note: str = "") -> None:
@@ -48,6 +55,11 @@ class Problems:
     def all(self) -> tuple[Diagnostic, ...]:
         """All of them, by line and column."""
         return tuple(sorted(self._found.values(), key=lambda item: (item.position.line, item.position.column)))
+
+
+def printable(text: str) -> str:
+    """A text in one line, without characters that a terminal would obey."""
+    return _UNPRINTABLE.sub("\ufffd", " ".join(text.splitlines()))
 
 
 def suggestion(word: str, known: Iterable[str]) -> str:

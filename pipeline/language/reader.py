@@ -109,7 +109,15 @@ def _syntax(error: Exception, problems: Problems) -> None:
         message = _WORDS["found a tab character where an indentation space is expected"]
         problems.add("tab", message, Span(line, column, offset, line, column + 1, offset + 1))
         return
-    problems.add("syntax", message, Span(line, column, offset, line, column + 1, offset + 1), note="")
+    opened = getattr(error, "context_mark", None)
+    related: tuple[tuple[str, Position], ...] = ()
+    if opened and (opened.line, opened.column) != (line, column):
+        start = Span(opened.line, opened.column, opened.index, opened.line, opened.column + 1, opened.index + 1)
+        related = (("what is not ended starts here", problems.source.position(start)),)
+    note = "put a text with ': ' in it in quotes" if message == "a ':' cannot stand here" else ""
+    problems.add(
+        "syntax", message, Span(line, column, offset, line, column + 1, offset + 1), note=note, related=related
+    )
 
 
 class _Reader:

@@ -65,8 +65,8 @@ class Validation:
         self.bad.add(path)
 
     def _report(self, error: Any, path: Path) -> None:
-        if path in self._late:
-            return
+        if path in self._late or "propertyNames" in error.absolute_schema_path:
+            return  # names of keys are checked where their own place is known (`formats`)
         _REPORTS.get(str(error.validator), _other)(self, error, path)
 
     def unknown_keys(self, error: Any, path: Path) -> None:
@@ -108,6 +108,8 @@ class Validation:
         note = "write it here or under 'defaults'" if name == "image" and not below else ""
         span = key_span_at(self._root, path) if path else _first(self._root)
         self._problems.add("missing-key", f"{subject} has no '{name}'", span, note=note)
+        if below:
+            self.bad.add(path)
 
     def wrong_type(self, error: Any, path: Path) -> None:
         """A value of another type."""
@@ -160,10 +162,6 @@ def _other(validation: Validation, error: Any, path: Path) -> None:
     validation._add("wrong-value", f"{spell(path)}: {error.message}"[:300], path)
 
 
-def _nothing(_validation: Validation, _error: Any, _path: Path) -> None:
-    """Names of keys are checked where their own place is known (`formats`)."""
-
-
 _BOUNDS: Final = {
     "minimum": "at least",
     "maximum": "at most",
@@ -183,14 +181,13 @@ _REPORTS: Final[Mapping[str, Callable[[Validation, Any, Path], None]]] = {
     "enum": Validation.wrong_word,
     "const": Validation.wrong_constant,
     "pattern": Validation.wrong_pattern,
-    "propertyNames": _nothing,
     **dict.fromkeys(_BOUNDS, Validation.out_of_bounds),
 }
 
 
 def _leaves(error: Any) -> Sequence[Any]:
     """The errors below `anyOf` and `oneOf` that say most: those of the branch that got furthest."""
-    if error.validator == "propertyNames" or not error.context:
+    if not error.context:
         return (error,)
     branches: dict[Any, list[Any]] = {}
     for below in error.context:

@@ -100,7 +100,8 @@ def _scalar(node: Scalar, schema: Schema, path: Path, reading: Reading, *, may_h
         value = node.text
     if OPEN in node.text:
         value = node.text
-        reading.expressions.append(Found(path, node, "yes" if may_hold else "never"))
+        if schema.get("x-format") != "condition":
+            reading.expressions.append(Found(path, node, "yes" if may_hold else "never"))
         if may_hold and not takes_text and node.text.startswith(OPEN) and node.text.endswith(CLOSE):
             reading.late.add(path)
     if isinstance(value, str) and takes_text and "x-format" in schema:
