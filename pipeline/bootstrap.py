@@ -118,8 +118,8 @@ class Application:
 
         return DockerImages(self.settings)
 
-    def target(self, environment: EnvironmentDefinition) -> Target:
-        """An environment's target."""
+    def target(self, environment: EnvironmentDefinition, *, service: str) -> Target:
+        """An environment's target; `service` is the pipeline's name."""
         from pipeline.targets import TARGETS
 
         if environment.target_kind not in TARGETS:
@@ -127,14 +127,14 @@ class Application:
                 f"environment '{environment.name}': there is no target '{environment.target_kind}'",
                 hint="known: " + ", ".join(TARGETS),
             )
-        target: Target = _load(TARGETS[environment.target_kind])(environment, self.settings)
+        target: Target = _load(TARGETS[environment.target_kind])(environment, self.settings, service=service)
         return target
 
     def sinks(self, environment: EnvironmentDefinition) -> tuple[Sink, ...]:
         """An environment's supervision servers."""
         from pipeline.monitoring import build_sinks
 
-        return build_sinks(environment.supervision)
+        return build_sinks(environment.supervision, secrets=self.secrets)
 
     def delivery(self, run: Run, pipeline_digest: str) -> Delivery:
         """Promotions on behalf of a run."""
@@ -144,7 +144,7 @@ class Application:
             run=run,
             pipeline_digest=pipeline_digest,
             records=lambda: self.records,
-            target=self.target,
+            target=lambda environment: self.target(environment, service=run.pipeline),
             secrets=self.secrets,
             settings=self.settings,
             clock=self.clock,
