@@ -67,7 +67,7 @@ def stage_page(
         verdict = "decided during the run" if holds is None else "yes" if holds else "no"
         lines.append(
             line(("  when ", "dim"), f"{condition.get('key')}: wants {condition.get('wanted')}, ")
-            + line(one_line(f"saw {condition.get('seen')}: "), (verdict, "bold"))
+            + line(one_line(f"saw {condition.get('seen')}:") + " ", (verdict, "bold"))
         )
     lines += [line("  ") + detail for detail in _details(stage, releases, promotions, limit=None)]
     if stage.attempts:

@@ -154,7 +154,7 @@ SHOP = (
 )
 
 
-def tests_failed() -> Products:
+def products_of_failed_tests() -> Products:
     """What a test stage made whose second test failed."""
     return Products(
         tests=TestReport(
@@ -188,7 +188,7 @@ def failing_run(observer: Observer, stopwatch: Stopwatch) -> None:
     story.output("unit", b"collected 2 items\n.F\n1 failed, 1 passed\n")
     stopwatch.seconds += 12
     story.finish("lint", errored("image ruff:9 not found", hint="check the name, or log in to its registry"))
-    story.finish("unit", failed("1 test failed"), tests_failed())
+    story.finish("unit", failed("1 test failed"), products_of_failed_tests())
     story.never_began("image", Outcome(conclusion=Conclusion.BLOCKED, reason="needs unit: failed"))
     story.start("docs")
     story.output("docs", header("make docs"))
