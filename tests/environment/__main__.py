@@ -137,9 +137,7 @@ def _run(command: list[str]) -> int:
     mark = secrets.token_hex(6)
     with session.held() as facts:
         url = facts.engine.url
-        # Nobody else uses an engine that was started for us: there, everything that is left is ours.
-        scope = None if "engine" in facts.started else mark
-        before = leftovers.objects(url, scope)
+        before = leftovers.objects(url, None)
         variables = {**os.environ, **facts.variables(), leftovers.MARK: mark}
         # A background job of a shell ignores SIGINT, and its children with it: ours shall not.
         signal.signal(signal.SIGINT, signal.default_int_handler)
@@ -156,7 +154,11 @@ def _run(command: list[str]) -> int:
         signal.signal(signal.SIGINT, signal.SIG_IGN)
         signal.signal(signal.SIGTERM, hand_on)
         code = child.wait()
-        left = {name: kind for name, kind in leftovers.objects(url, scope).items() if name not in before}
+        # On an engine that was started for us, everything new is ours, as long as nobody else has come to use it.
+        left = leftovers.objects(url, None)
+        if "engine" not in facts.started or session.shared(find(), os.getpid()):
+            left = leftovers.objects(url, mark)
+        left = {name: kind for name, kind in left.items() if name not in before}
         for name, kind in left.items():
             print(f"environment: left behind on the engine: {kind} {name}", file=sys.stderr)
         leftovers.remove(url, left)

@@ -96,6 +96,11 @@ def users(places: Places) -> list[int]:
     return sorted(identity.pid for identity in found if identity)
 
 
+def shared(places: Places, user: int) -> bool:
+    """Whether somebody beside this process uses the environment, or an earlier `up` keeps it."""
+    return (places.state / "keep").exists() or users(places) != [user]
+
+
 @contextmanager
 def held(user: int | None = None) -> Iterator[Facts]:
     """The environment for as long as the body runs; ends what it started unless somebody else uses it by then."""
