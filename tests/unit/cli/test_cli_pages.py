@@ -7,7 +7,7 @@ from dataclasses import replace
 from datetime import timedelta
 
 import pytest
-from recorded import BEGIN, SHOP, ended, plan_of, run_of, products_of_failed_tests
+from recorded import BEGIN, SHOP, ended, plan_of, products_of_failed_tests, run_of
 
 from pipeline.cli.render.lines import Line, plain
 from pipeline.cli.render.plan import graph_lines, plan_lines
