@@ -126,20 +126,20 @@ def passive_checks(
 def _check(host: str, service: str, results: tuple[CheckResult, ...]) -> PassiveCheck:
     level = next(level for level in _WORST_FIRST if any(item.level == level for item in results))
     told = [item for item in results if item.level == level]
-    text = "; ".join(f"{item.check}: {item.message}" for item in told)
+    text = ", ".join(f"{item.check}: {item.message}" for item in told)
     release = f" (release {told[0].release.removeprefix('sha256:')[:12]})" if told[0].release else ""
     perfdata = " ".join(f"'{_label(item.check)}'={item.seconds:.6f}s" for item in results)
     return PassiveCheck(
         host=host,
-        service=_line(service).replace(";", ","),
+        service=_line(service),
         state=STATES[level],
         output=f"{level.upper()}: {_line(text)}{release}|{perfdata}",
     )
 
 
 def _line(text: str) -> str:
-    """One line without `|`, which would begin performance data."""
-    return " ".join(text.replace("|", "/").split())
+    """One line without `|`, which would begin performance data, and `;`, which Nagios turns into a colon."""
+    return " ".join(text.replace("|", "/").replace(";", ",").split())
 
 
 def _label(text: str) -> str:
