@@ -61,6 +61,7 @@ def run_found(client: APIClient, container: str, *, output: Output, cancel: Canc
     """Take over a container that runs or has ended: its output from the beginning, then its exit."""
     stopper = Stopper(client, container, grace=grace)
     began = time.monotonic()
+    output.starting()
     with cancel.calling(stopper.begin):
         try:
             follow(client, container, output.write)

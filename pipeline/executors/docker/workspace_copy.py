@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+import itertools
 import shutil
 import tarfile
 import threading
@@ -14,7 +15,7 @@ from typing import IO, TYPE_CHECKING, Any
 
 from pipeline.dockerapi import translating
 from pipeline.errors import NotFoundError, StorageError
-from pipeline.executors.docker.depot import reading, volume_mount
+from pipeline.executors.docker.depot import create_anchored, reading, volume_mount
 from pipeline.executors.docker.layer_files import (
     Layer,
     LayerFile,
@@ -66,21 +67,22 @@ class CopyWorkspace:
         """Copy the view in, unless an earlier container of the same stage has its volume filled."""
         if view in self._entered:
             return
-        files = self._merged((view.layer, *view.below))
+        inside = WORKSPACE.lstrip("/")
+        files = {f"{inside}/{path}": file for path, file in self._merged((view.layer, *view.below)).items()}
+        content = itertools.chain((folder_header(inside, inherited=True),), tar_of(files, git_modes=False))
+        labels = dict(self._run.labels(ROLE_WORKSPACE))
+        host = {"NetworkMode": "none", "Mounts": [dict(self.mount(view))]}
         sdk: Any = self._client
-
-        def content() -> Iterator[bytes]:
-            yield folder_header("./", inherited=True)
-            yield from tar_of(files, git_modes=False)
-
-        with translating("copy the workspace into a container"):
+        with translating("copy the workspace into a volume"):
+            # not into the stage's own container, whose root may be read-only
+            filler = create_anchored(
+                self._client, self._run.name("fill", container[:12]), {"Labels": labels, "HostConfig": host}
+            )
             answer = sdk._put(
-                sdk._url("/containers/{0}/archive", container),
-                params={"path": WORKSPACE},
-                data=content(),
-                timeout=None,
+                sdk._url("/containers/{0}/archive", filler), params={"path": "/"}, data=content, timeout=None
             )
             sdk._raise_for_status(answer)
+            self._client.remove_container(filler, force=True)
         self._entered.add(view)
 
     def leave(self, view: View, container: str) -> None:

@@ -1,0 +1,481 @@
+"""What the Docker executor promises beyond the common contract: limits, services, other users, crashes."""
+
+from __future__ import annotations
+
+import io
+import json
+import signal
+import subprocess
+import sys
+import time
+from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import docker
+import pytest
+from contracts.ground import Ground, Printed
+
+from pipeline.errors import EngineError, EngineUnreachableError, ImageNotFoundError, ServiceNotReadyError
+from pipeline.executors.docker.executor import DockerExecutor
+from pipeline.executors.docker.session import DockerSession
+from pipeline.model.container import ContainerSpec, Network, View
+from pipeline.model.definition import Readiness, Resources, ServiceDefinition
+from pipeline.model.identity import (
+    LABEL_INSTALLATION,
+    LABEL_ROLE,
+    LABEL_RUN,
+    LABEL_STAGE,
+    ROLE_SANDBOX,
+    ROLE_TARGET,
+    RunIdentity,
+)
+from pipeline.ports.cancellation import Cancellation
+from pipeline.settings import CERTIFICATE_VARIABLES, CERTIFICATES_PATH, Settings
+
+ROOT = Path(__file__).resolve().parents[2]
+RUNNER = """
+import sys
+from pathlib import Path
+from pipeline.executors.docker.executor import DockerExecutor
+from pipeline.model.container import ContainerSpec, View
+from pipeline.model.identity import RunIdentity
+from pipeline.ports.cancellation import Cancellation
+from pipeline.settings import Settings
+
+class Out:
+    def write(self, stream, chunk):
+        sys.stdout.buffer.write(chunk)
+        sys.stdout.flush()
+    def starting(self): pass
+    def note(self, line): pass
+    def service(self, name): return self
+
+home, host, workspace, run, image, script = sys.argv[1:]
+settings = Settings(home=Path(home), docker_host=host, workspace=workspace)
+session = DockerExecutor(settings).open(RunIdentity(installation=settings.installation, run=run), lanes=2)
+session.execute(ContainerSpec(stage="before", attempt=1, step="main", image=image, entrypoint=(), command=("true",),
+                              view=View(layer="before")), output=Out(), cancel=Cancellation())
+spec = ContainerSpec(stage="stage", attempt=1, step="main", image=image, entrypoint=(), command=("sh", "-c", script),
+                     view=View(layer="stage", below=("before",)))
+session.execute(spec, output=Out(), cancel=Cancellation())
+"""
+"""A runner of its own, to be killed."""
+
+
+@pytest.fixture
+def client(engine: str) -> Iterator[docker.APIClient]:
+    made = docker.APIClient(base_url=engine, version="auto")
+    yield made
+    made.close()
+
+
+def of_run(client: docker.APIClient, run: RunIdentity, **labels: str) -> list[dict[str, Any]]:
+    wanted = [f"{LABEL_RUN}={run.run}", *(f"io.ecluse.{key}={value}" for key, value in labels.items())]
+    found: list[dict[str, Any]] = client.containers(all=True, filters={"label": wanted})
+    return found
+
+
+# --- other users ------------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("workspace", ["overlay", "copy"])
+def test_users_and_root_write_into_each_others_folders(docker_ground: Ground, tar: Any, workspace: str) -> None:
+    ground = replace(docker_ground, opened=docker_ground.opened)
+    ground.executor = DockerExecutor(replace(ground.settings, workspace=workspace))
+    session = ground.open()
+    session.workspace.fill("source", io.BytesIO(tar({"d": None, "d/f": b"1\n", "run.sh": b"#!/bin/sh\necho ran\n"})))
+    below: tuple[str, ...] = ("source",)
+    for name, user in (("a", "1000:1000"), ("b", None), ("c", "1001")):
+        script = f"./run.sh; echo {name} >> d/f; echo {name} > d/{name}; mkdir -p n/m; echo {name} >> n/m/log; id -u"
+        spec = ground.shell(script, stage=name, user=user, view=View(layer=name, below=below))
+        ended, printed = ground.run(session, spec)
+        assert (ended.code, printed.err) == (0, b"")
+        assert printed.out == b"ran\n%s\n" % (user or "0").partition(":")[0].encode()
+        below = (name, *below)
+    seen = {
+        item.path: item.content.read() for item in session.workspace.read(View(layer="z", below=below), ["d/f", "n/**"])
+    }
+    assert seen == {"d/f": b"1\na\nb\nc\n", "n/m/log": b"a\nb\nc\n"}
+
+
+# --- limits and rights ------------------------------------------------------------------------------------------------
+
+
+def test_out_of_memory_is_told_from_a_failure(docker_ground: Ground) -> None:
+    session = docker_ground.open()
+    spec = docker_ground.spec("tail", "/dev/zero", resources=Resources(memory=32 * 2**20))
+    ended, _ = docker_ground.run(session, spec)
+    assert ended.out_of_memory
+    assert ended.code != 0
+
+
+def test_processes_are_bounded(docker_ground: Ground) -> None:
+    script = "for i in 1 2 3 4 5 6 7 8 9 10 11 12 13 14 15 16 17 18 19 20; do sleep 5 & done; echo all"
+    spec = docker_ground.shell(script, resources=Resources(pids=10))
+    ended, printed = docker_ground.run(docker_ground.open(), spec)
+    assert ended.code != 0
+    assert b"fork" in printed.err
+
+
+def test_limits_of_the_machine_hold_where_a_stage_names_none(docker_ground: Ground, client: docker.APIClient) -> None:
+    settings = replace(docker_ground.settings, cpu=1.5, memory=64 * 2**20, pids=77)
+    docker_ground.executor = DockerExecutor(settings)
+    host = _while_running(docker_ground, client, docker_ground.shell("echo up; exec sleep 600"))["HostConfig"]
+    assert (host["NanoCpus"], host["Memory"], host["MemorySwap"]) == (1_500_000_000, 64 * 2**20, 64 * 2**20)
+    assert (host["PidsLimit"], host["Init"], host["Privileged"]) == (77, True, False)
+    assert sorted(host["CapDrop"]) == ["MKNOD", "NET_RAW"]
+    assert host["SecurityOpt"] == ["no-new-privileges"]
+    assert host["LogConfig"]["Type"] == "json-file"
+
+
+def test_secrets_on_stdin_show_nowhere_on_the_engine(docker_ground: Ground, client: docker.APIClient) -> None:
+    spec = docker_ground.shell("cat > /dev/null; echo up; exec sleep 600")
+    assert "geheim-4711" not in json.dumps(_while_running(docker_ground, client, spec, stdin=b"geheim-4711\n"))
+
+
+def test_hardened_means_read_only_and_no_rights(docker_ground: Ground) -> None:
+    script = (
+        "touch /root/x && echo wrote; touch /tmp/ok own && echo fine; grep -E 'CapEff|NoNewPrivs' /proc/self/status"
+    )
+    _, printed = docker_ground.run(docker_ground.open(), docker_ground.shell(script, hardened=True))
+    assert printed.out.split() == [b"fine", b"CapEff:", b"0000000000000000", b"NoNewPrivs:", b"1"]
+
+
+def test_an_init_reaps_and_forwards(docker_ground: Ground) -> None:
+    _, printed = docker_ground.run(docker_ground.open(), docker_ground.shell("cat /proc/1/comm"))
+    assert printed.out == b"docker-init\n"
+
+
+def test_network_none_reaches_nothing(docker_ground: Ground) -> None:
+    spec = docker_ground.shell("ls /sys/class/net", network=Network.NONE)
+    assert b"eth0" not in docker_ground.run(docker_ground.open(), spec)[1].out
+
+
+# --- certificates and proxy -------------------------------------------------------------------------------------------
+
+
+def test_certificates_and_proxy_reach_a_stage(docker_ground: Ground, tmp_path: Path) -> None:
+    bundle = tmp_path / "bundle.pem"
+    bundle.write_text("-----BEGIN CERTIFICATE-----\nAAAA\n-----END CERTIFICATE-----\n")
+    settings = replace(docker_ground.settings, certificates=str(bundle), proxy={"HTTPS_PROXY": "http://proxy:3128"})
+    docker_ground.executor = DockerExecutor(settings)
+    names = "|".join(CERTIFICATE_VARIABLES)
+    script = f"cat {CERTIFICATES_PATH}; env | grep -E 'PROXY|{names}' | sort; echo x > {CERTIFICATES_PATH}"
+    _, printed = docker_ground.run(docker_ground.open(), docker_ground.shell(script, user="1000"))
+    lines = printed.out.decode().splitlines()
+    assert lines[:3] == bundle.read_text().splitlines()
+    wanted = ["HTTPS_PROXY=http://proxy:3128", *(f"{name}={CERTIFICATES_PATH}" for name in CERTIFICATE_VARIABLES)]
+    assert lines[3:] == sorted(wanted)
+    assert b"can't create" in printed.err
+
+
+def test_a_stages_own_variable_wins_over_the_machines(docker_ground: Ground) -> None:
+    docker_ground.executor = DockerExecutor(replace(docker_ground.settings, proxy={"HTTP_PROXY": "http://machine"}))
+    spec = docker_ground.shell("echo $HTTP_PROXY", environment={"HTTP_PROXY": "http://own"})
+    assert docker_ground.run(docker_ground.open(), spec)[1].out == b"http://own\n"
+
+
+# --- what is not there ------------------------------------------------------------------------------------------------
+
+
+def test_a_missing_image_is_named(docker_ground: Ground) -> None:
+    spec = docker_ground.spec("true", stage="a", image="127.0.0.1:9/nobody/nothing:1")
+    with pytest.raises((ImageNotFoundError, EngineError)) as caught:
+        docker_ground.run(docker_ground.open(), spec)
+    assert "127.0.0.1:9/nobody/nothing:1" in caught.value.message
+
+
+def test_an_image_that_its_registry_does_not_know(docker_ground: Ground, registry: str) -> None:
+    name = f"{registry}/contract/absent:1"
+    with pytest.raises(ImageNotFoundError) as caught:
+        docker_ground.run(docker_ground.open(), docker_ground.spec("true", image=name))
+    assert name in caught.value.message
+    assert "docker login" in caught.value.hint
+
+
+def test_a_missing_image_is_pulled_and_said(docker_ground: Ground, registry: str, client: docker.APIClient) -> None:
+    name = f"{registry}/contract/pulled"
+    client.tag(docker_ground.image, name, "1")
+    try:
+        for _ in client.push(name, tag="1", stream=True, decode=True):
+            pass
+        client.remove_image(f"{name}:1")
+        ended, printed = docker_ground.run(docker_ground.open(), docker_ground.spec("true", image=f"{name}:1"))
+        assert (ended.code, printed.notes) == (0, [f"pulling image {name}:1"])
+    finally:
+        client.remove_image(f"{name}:1", force=True)
+
+
+def test_a_missing_program_is_a_failure_that_says_so(docker_ground: Ground) -> None:
+    ended, printed = docker_ground.run(docker_ground.open(), docker_ground.spec("/no-such-program"))
+    assert ended.code == 127
+    assert b"/no-such-program" in printed.err
+
+
+def test_an_engine_that_is_not_there_is_said_with_a_remedy(docker_ground: Ground, tmp_path: Path) -> None:
+    settings = replace(docker_ground.settings, docker_host=f"unix://{tmp_path}/none.sock")
+    session = DockerExecutor(settings).open(docker_ground.identity(), lanes=1)
+    with pytest.raises(EngineUnreachableError) as caught:
+        docker_ground.run(session, docker_ground.shell("true"))
+    assert "none.sock" in caught.value.message
+    assert "DOCKER_HOST" in caught.value.hint
+    session.close()
+
+
+# --- services ---------------------------------------------------------------------------------------------------------
+
+
+def _service(ground: Ground, script: str, **more: Any) -> ServiceDefinition:
+    return ServiceDefinition(name="db", image=ground.image, command=("sh", "-c", script), **more)
+
+
+def test_a_service_is_reached_by_name_once_ready(docker_ground: Ground, client: docker.APIClient) -> None:
+    script = "echo starting; sleep 0.3; mkdir /w; echo $GREETING > /w/index.html; exec httpd -f -p 8080 -h /w"
+    ready = Readiness(command="wget -q -O - http://127.0.0.1:8080/", within=30)
+    service = _service(docker_ground, script, env={"GREETING": "moin"}, ready=ready)
+    spec = docker_ground.shell("wget -q -O - http://db:8080/", services=(service,))
+    run = docker_ground.identity()
+    ended, printed = docker_ground.run(docker_ground.open(run), spec)
+    assert (ended.code, printed.out) == (0, b"moin\n")
+    assert printed.services["db"].out == b"starting\n"
+    assert any("'db' ready" in note for note in printed.notes)
+    assert of_run(client, run, role="service") == []
+
+
+def test_a_service_that_ends_is_said_at_once(docker_ground: Ground) -> None:
+    service = _service(docker_ground, "echo no password given; exit 3", ready=Readiness(command="false", within=60))
+    began = time.monotonic()
+    with pytest.raises(ServiceNotReadyError, match=r"'db'.*exit 3.*(?s:.*)no password given"):
+        docker_ground.run(docker_ground.open(), docker_ground.shell("true", services=(service,)))
+    assert time.monotonic() - began < 30
+
+
+def test_a_service_that_is_never_ready_is_said_in_time(docker_ground: Ground) -> None:
+    ready = Readiness(command="echo still warming up; exit 1", within=0.5)
+    service = _service(docker_ground, "exec sleep 600", ready=ready)
+    session = docker_ground.open()
+    with pytest.raises(ServiceNotReadyError, match=r"not ready within 0\.5 s.*still warming up"):
+        docker_ground.run(session, docker_ground.shell("true", services=(service,)))
+    session.close()
+    assert docker_ground.executor.leftovers(docker_ground.settings.installation) == ()
+
+
+# --- sandboxes --------------------------------------------------------------------------------------------------------
+
+
+def test_a_chain_joins_one_sandbox_and_survives_its_death(docker_ground: Ground, client: docker.APIClient) -> None:
+    run = docker_ground.identity()
+    session = docker_ground.open(run)
+    docker_ground.run(session, docker_ground.shell("true", stage="s0"))
+    docker_ground.run(session, docker_ground.shell("true", stage="s1"))
+    sandbox = of_run(client, run, role=ROLE_SANDBOX)
+    assert len(sandbox) == 1
+    client.kill(sandbox[0]["Id"])
+    ended, printed = docker_ground.run(session, docker_ground.shell("ls /sys/class/net; exit 4", stage="s2"))
+    assert ended.code == 4
+    assert b"eth0" in printed.out
+
+
+def test_a_port_is_free_again_for_the_next_stage(docker_ground: Ground) -> None:
+    session = docker_ground.open()
+    for number in range(4):
+        script = "echo hi | nc -l -p 7777 > /dev/null & sleep 0.1; nc 127.0.0.1 7777 < /dev/null; wait"
+        ended, printed = docker_ground.run(session, docker_ground.shell(script, stage=f"s{number}"))
+        assert (ended.code, printed.err) == (0, b"")
+
+
+# --- deep chains ------------------------------------------------------------------------------------------------------
+
+
+def test_a_chain_deeper_than_a_mount_takes(docker_ground: Ground, tar: Any) -> None:
+    session = docker_ground.open()
+    session.workspace.fill("source", io.BytesIO(tar({"f": b"start\n", "gone": b"x"})))
+    layers: list[str] = ["source"]
+    for number in range(130):
+        layers.insert(0, f"l{number}")
+        session.workspace.fill(f"l{number}", io.BytesIO(tar({f"own{number}": b"%d\n" % number, "f": b"%d\n" % number})))
+    view = View(layer="end", below=tuple(layers))
+    ended, printed = docker_ground.run(
+        session, docker_ground.shell("rm gone; ls | wc -l; cat f own0 own129", view=view)
+    )
+    assert (ended.code, printed.out) == (0, b"131\n129\n0\n129\n")
+
+
+# --- a runner that was killed -----------------------------------------------------------------------------------------
+
+
+@pytest.fixture
+def killed_runner(docker_ground: Ground) -> Iterator[Callable[[str], RunIdentity]]:
+    """Starts a runner of its own with this script as second stage, kills it with -9 at its first output."""
+    processes: list[subprocess.Popen[bytes]] = []
+
+    def run(script: str) -> RunIdentity:
+        identity, settings = docker_ground.identity(), docker_ground.settings
+        arguments = [str(settings.home), settings.docker_host, settings.workspace, identity.run, docker_ground.image]
+        process = subprocess.Popen(
+            [sys.executable, "-c", RUNNER, *arguments, script],
+            cwd=ROOT,
+            stdout=subprocess.PIPE,
+            stdin=subprocess.DEVNULL,
+        )
+        processes.append(process)
+        assert process.stdout is not None
+        assert process.stdout.readline() == b"line 1\n"
+        process.send_signal(signal.SIGKILL)
+        process.wait()
+        return identity
+
+    yield run
+    for process in processes:
+        process.kill()
+        process.wait()
+        if process.stdout:
+            process.stdout.close()
+
+
+SPEAKS_ON = "echo line 1; echo x > made; sleep 1; echo line 2; printf 'line 3 without end'; exit 6"
+
+
+def _same(ground: Ground, script: str) -> ContainerSpec:
+    return ground.shell(script, view=View(layer="stage", below=("before",)))
+
+
+def test_a_running_stage_is_attached_to_and_heard_from_its_beginning(
+    docker_ground: Ground, killed_runner: Callable[[str], RunIdentity], client: docker.APIClient
+) -> None:
+    run = killed_runner(SPEAKS_ON)
+    before = of_run(client, run, stage="stage")
+    session = docker_ground.open(run)
+    ended, printed = docker_ground.run(session, _same(docker_ground, SPEAKS_ON))
+    assert (ended.code, printed.out) == (6, b"line 1\nline 2\nline 3 without end")
+    assert [item["State"] for item in before] == ["running"]
+    view = View(layer="stage", below=("before",))
+    assert [item.path for item in session.workspace.read(view, ["*"])] == ["made"]
+    following = docker_ground.shell(
+        "cat made; exit 9", stage="after", view=View(layer="after", below=("stage", "before"))
+    )
+    assert docker_ground.run(session, following)[0].code == 9
+    session.close()
+    assert docker_ground.executor.leftovers(docker_ground.settings.installation) == ()
+
+
+def test_the_result_of_a_stage_that_ended_meanwhile_is_taken(
+    docker_ground: Ground, killed_runner: Callable[[str], RunIdentity], client: docker.APIClient
+) -> None:
+    run = killed_runner(SPEAKS_ON)
+    for item in of_run(client, run, stage="stage"):
+        client.wait(item["Id"])
+    ended, printed = docker_ground.run(docker_ground.open(run), _same(docker_ground, SPEAKS_ON))
+    assert (ended.code, printed.out) == (6, b"line 1\nline 2\nline 3 without end")
+    assert printed.notes == ["found ended, result taken"]
+
+
+def test_a_stage_of_another_specification_is_replaced(
+    docker_ground: Ground, killed_runner: Callable[[str], RunIdentity]
+) -> None:
+    run = killed_runner("echo line 1; exec sleep 600")
+    ended, printed = docker_ground.run(docker_ground.open(run), _same(docker_ground, "echo other; exit 8"))
+    assert (ended.code, printed.out, printed.notes) == (8, b"other\n", [])
+
+
+def test_a_found_stage_can_be_cancelled(docker_ground: Ground, killed_runner: Callable[[str], RunIdentity]) -> None:
+    script = "trap 'echo tidied; exit 5' TERM; echo line 1; while :; do sleep 0.05; done"
+    session = docker_ground.open(killed_runner(script))
+    printed, cancel = Printed(), Cancellation()
+    with ThreadPoolExecutor(1) as pool:
+        running = pool.submit(session.execute, _same(docker_ground, script), output=printed, cancel=cancel)
+        printed.await_text(b"line 1")
+        cancel.cancel("a person")
+        ended = running.result()
+    assert (ended.code, ended.cancelled, printed.out) == (5, True, b"line 1\ntidied\n")
+
+
+def test_an_exit_from_before_a_restart_of_the_host_is_not_believed(
+    docker_ground: Ground, client: docker.APIClient
+) -> None:
+    run = docker_ground.identity()
+    spec = docker_ground.shell("exit 0")
+    name = run.name(spec.stage, str(spec.attempt), spec.step)
+    labels = {
+        **run.labels("stage"),
+        LABEL_STAGE: spec.stage,
+        "io.ecluse.spec": spec.digest,
+        "io.ecluse.boot": "earlier",
+    }
+    made = client.create_container(docker_ground.image, ["true"], name=name, labels=labels)["Id"]
+    client.start(made)
+    client.wait(made)
+    session = docker_ground.open(run)
+    with pytest.raises(EngineError, match="host restarted"):
+        docker_ground.run(session, spec)
+    assert docker_ground.run(session, spec)[0].code == 0
+
+
+def test_what_a_killed_runner_left_is_found_and_removed(
+    docker_ground: Ground, killed_runner: Callable[[str], RunIdentity]
+) -> None:
+    run = killed_runner("echo line 1; exec sleep 600")
+    found = docker_ground.executor.leftovers(docker_ground.settings.installation)
+    assert {item.kind for item in found} == {"container", "network", "volume"}
+    assert {item.run for item in found} == {run.run}
+    docker_ground.executor.remove(found)
+    assert docker_ground.executor.leftovers(docker_ground.settings.installation) == ()
+
+
+# --- others on the same engine ----------------------------------------------------------------------------------------
+
+
+def test_what_is_not_ours_or_serves_is_never_touched(docker_ground: Ground, client: docker.APIClient) -> None:
+    run = docker_ground.identity()
+    other = {**run.labels("stage"), LABEL_INSTALLATION: docker_ground.settings.installation[::-1]}
+    serving = {**run.labels(ROLE_TARGET), LABEL_ROLE: ROLE_TARGET}
+    made = [
+        client.create_container(docker_ground.image, ["true"], labels=labels)["Id"]
+        for labels in (other, serving, {"plain": "yes"})
+    ]
+    try:
+        assert docker_ground.executor.leftovers(docker_ground.settings.installation) == ()
+        session: DockerSession | Any = docker_ground.open(run)
+        docker_ground.run(session, docker_ground.shell("true"))
+        session.close()
+        docker_ground.executor.remove(docker_ground.executor.leftovers(docker_ground.settings.installation))
+        assert [client.inspect_container(item)["Id"] for item in made] == made
+    finally:
+        for item in made:
+            client.remove_container(item, force=True)
+
+
+def test_sessions_of_two_runs_live_beside_each_other(docker_ground: Ground) -> None:
+    one, two = docker_ground.open(), docker_ground.open()
+    with ThreadPoolExecutor(2) as pool:
+        spec = docker_ground.shell("echo $$ > own; ls")
+        outs = [pool.submit(docker_ground.run, session, spec) for session in (one, two)]
+        assert [item.result()[1].out for item in outs] == [b"own\n", b"own\n"]
+    one.close()
+    assert docker_ground.run(two, docker_ground.shell("cat own >&2; exit 3", step="two"))[0].code == 3
+
+
+def _while_running(
+    ground: Ground, client: docker.APIClient, spec: ContainerSpec, *, stdin: bytes = b""
+) -> dict[str, Any]:
+    """What the engine says of a stage while it runs; the stage prints `up` and waits."""
+    run, printed, cancel = ground.identity(), Printed(), Cancellation()
+    session = ground.open(run)
+    with ThreadPoolExecutor(1) as pool:
+        running = pool.submit(session.execute, spec, output=printed, cancel=cancel, stdin=stdin)
+        printed.await_text(b"up")
+        found: dict[str, Any] = client.inspect_container(run.name(spec.stage, str(spec.attempt), spec.step))
+        cancel.cancel("seen")
+        running.result()
+    return found
+
+
+def test_settings_that_name_no_workspace_are_refused(docker_ground: Ground) -> None:
+    settings: Settings = replace(docker_ground.settings, workspace="magic")
+    session = DockerExecutor(settings).open(docker_ground.identity(), lanes=1)
+    with pytest.raises(Exception, match="workspace"):
+        docker_ground.run(session, docker_ground.shell("true"))
+    session.close()
