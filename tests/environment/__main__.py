@@ -8,6 +8,7 @@ import shutil
 import signal
 import subprocess
 import sys
+from contextlib import suppress
 from types import FrameType
 
 from . import engine, images, leftovers, processes, registry, session, virtualenv
@@ -136,8 +137,7 @@ def _run(command: list[str]) -> int:
         raise UnavailableError("run: which command?")
     mark = secrets.token_hex(6)
     with session.held() as facts:
-        url = facts.engine.url
-        before = leftovers.objects(url, None)
+        before = leftovers.objects(facts.engine.url, None)
         variables = {**os.environ, **facts.variables(), leftovers.MARK: mark}
         # A background job of a shell ignores SIGINT, and its children with it: ours shall not.
         signal.signal(signal.SIGINT, signal.default_int_handler)
@@ -154,19 +154,27 @@ def _run(command: list[str]) -> int:
         signal.signal(signal.SIGINT, signal.SIG_IGN)
         signal.signal(signal.SIGTERM, hand_on)
         code = child.wait()
-        # On an engine that was started for us, everything new is ours, as long as nobody else has come to use it.
-        left = leftovers.objects(url, None)
-        if "engine" not in facts.started or session.shared(find(), os.getpid()):
-            left = leftovers.objects(url, mark)
-        left = {name: kind for name, kind in left.items() if name not in before}
-        for name, kind in left.items():
-            print(f"environment: left behind on the engine: {kind} {name}", file=sys.stderr)
-        leftovers.remove(url, left)
-        alive = leftovers.processes(mark)
-        for pid, words in alive.items():
-            print(f"environment: left behind: process {pid} {words}", file=sys.stderr)
+        clean = _sweep(facts, mark, before)
+    return (128 - code if code < 0 else code) or int(not clean)
+
+
+def _sweep(facts: session.Facts, mark: str, before: dict[str, str]) -> bool:
+    """Names and removes what a run has left on the engine and as processes; whether that was nothing."""
+    url = facts.engine.url
+    # On an engine that was started for us, everything new is ours, as long as nobody else has come to use it.
+    left = leftovers.objects(url, None)
+    if "engine" not in facts.started or session.shared(find(), os.getpid()):
+        left = leftovers.objects(url, mark)
+    left = {name: kind for name, kind in left.items() if name not in before}
+    for name, kind in left.items():
+        print(f"environment: left behind on the engine: {kind} {name}", file=sys.stderr)
+    leftovers.remove(url, left)
+    alive = leftovers.processes(mark)
+    for pid, words in alive.items():
+        print(f"environment: left behind: process {pid} {words}", file=sys.stderr)
+        with suppress(ProcessLookupError):
             os.kill(pid, signal.SIGKILL)
-    return (128 - code if code < 0 else code) or int(bool(left or alive))
+    return not left and not alive
 
 
 def _purge() -> int:
