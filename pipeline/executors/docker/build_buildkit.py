@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import re
+import signal
 import subprocess
 import tempfile
 import threading
@@ -36,7 +37,7 @@ def build_with_buildkit(
     output: BuildOutput,
     cancel: Cancellation,
 ) -> BuildFailure | None:
-    """Build and name the image; None when it is there. Cancelling ends the command, and with it the build.
+    """Build and name the image; None when it is there. Cancelling kills the command, and with it the build.
 
     Secrets reach the builder as files of a private folder that is gone afterwards. Raises the errors of
     `Images.build`, and whatever reading the context raises.
@@ -49,13 +50,14 @@ def build_with_buildkit(
                 stdin=subprocess.PIPE,
                 stdout=subprocess.DEVNULL,
                 stderr=subprocess.PIPE,
+                start_new_session=True,
             )
         except OSError as error:
             raise EngineError(
                 f"cannot start {command.program}: {error.strerror}", hint="or write `builder: classic`"
             ) from error
         feeder = _Feeder(process, context, cancel)
-        with process, cancel.calling(process.terminate):
+        with process, cancel.calling(lambda: _end(process)):
             feeder.start()
             tail = _follow(process, output)
             code = process.wait()
@@ -96,10 +98,16 @@ class _Feeder(threading.Thread):
             pass
         except Exception as error:  # noqa: BLE001 # raised again in the thread that waits
             self.error = error
-            self._process.terminate()
+            _end(self._process)
         finally:
             with suppress(OSError):
                 pipe.close()
+
+
+def _end(process: subprocess.Popen[bytes]) -> None:
+    """Kill the command and its plugins: the engine ends a build whose client is gone, hardly one that is asked to."""
+    with suppress(ProcessLookupError):
+        os.killpg(process.pid, signal.SIGKILL)
 
 
 def _follow(process: subprocess.Popen[bytes], output: BuildOutput) -> deque[str]:
