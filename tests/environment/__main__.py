@@ -169,6 +169,7 @@ def _sweep(facts: session.Facts, mark: str, before: dict[str, str]) -> bool:
     for name, kind in left.items():
         print(f"environment: left behind on the engine: {kind} {name}", file=sys.stderr)
     leftovers.remove(url, left)
+    leftovers.remove_images(url, mark)
     alive = leftovers.processes(mark)
     for pid, words in alive.items():
         print(f"environment: left behind: process {pid} {words}", file=sys.stderr)

@@ -48,6 +48,19 @@ def remove(url: str, left: dict[str, str]) -> None:
             subprocess.run(["docker", *words, name], env={**os.environ, "DOCKER_HOST": url}, capture_output=True)
 
 
+def remove_images(url: str, mark: str) -> None:
+    """Removes the images that a session's installations have built, so that the engine's store does not grow."""
+    ids = set(_docker(url, "images", "--all", "--quiet", "--no-trunc", "--filter", f"label={LABEL}").split())
+    if not ids:
+        return
+    form = f'{{{{.Id}}}} {{{{index .Config.Labels "{LABEL}"}}}}'
+    pairs = (line.split() for line in _docker(url, "image", "inspect", "--format", form, *sorted(ids)).splitlines())
+    ours = [pair[0] for pair in pairs if len(pair) == 2 and pair[1].endswith(mark)]
+    if ours:
+        command = ["docker", "image", "rm", "--force", *ours]
+        subprocess.run(command, env={**os.environ, "DOCKER_HOST": url}, capture_output=True)
+
+
 def processes(mark: str, *, within: float = 3.0) -> dict[int, str]:
     """Processes of a session other than this one that still run after `within` seconds: pid → command line."""
     deadline = time.monotonic() + within
