@@ -176,7 +176,8 @@ def test_certificates_and_proxies_of_the_host_reach_a_step_without_a_trace(
             home=tmp_home, docker_host=engine, certificates=str(bundle), proxy={"HTTPS_PROXY": "http://proxy.example:1"}
         )
     )
-    step = "RUN --mount=type=secret,id=certificates,target=/certs.crt cat /certs.crt; echo proxy=$HTTPS_PROXY"
+    mount = "--mount=type=secret,id=certificates,target=/certs.crt"
+    step = f"RUN {mount} cat /certs.crt; echo proxy=$HTTPS_PROXY; : {uuid4().hex}"
     output = Written()
     spec = BuildSpec(reference=reference, builder="buildkit")
     built = adapter.build(
