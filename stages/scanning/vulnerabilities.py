@@ -17,7 +17,13 @@ from stages.scanning.python_advisories import python_answer
 from stages.scanning.report import CheckReport, Gap, Tool, counted
 from stages.scanning.request import VULNERABILITIES
 
-_LABELS = {"deb": "Debian package", "pypi": "Python package", "golang": "Go module", "apk": "Alpine package"}
+_LABELS = {
+    "deb": "Debian package",
+    "pypi": "Python package",
+    "golang": "Go module",
+    "apk": "Alpine package",
+    "generic": "program without a package",
+}
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)

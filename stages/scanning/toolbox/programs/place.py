@@ -44,6 +44,7 @@ def environment() -> Mapping[str, str]:
         "XDG_CACHE_HOME": str(SCRATCH),
         "TMPDIR": str(SCRATCH),
         "SYFT_CHECK_FOR_APP_UPDATE": "false",
+        "SYFT_FILE_METADATA_SELECTION": "none",
         "LC_ALL": "C.UTF-8",
     }
 
