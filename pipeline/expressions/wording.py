@@ -37,6 +37,8 @@ def problem_in_words(message: str, text: str, *, values: Iterable[str], function
         return "it ends too early"
     if missing := _MISSING.search(words):
         return f"a {missing['token']} is missing"
+    if (quote := _TOKEN.search(words)) and quote["token"][:1] in ("'", '"'):
+        return f"the quote at character {int(found['column'])} is never closed"
     if token := (_TOKEN.search(words) or _EXTRANEOUS.search(words)):
         return f"{_shown(token['token'])} cannot stand at character {int(found['column'])}"
     return words.split(" expecting {")[0]

@@ -9,7 +9,7 @@ from typing import Final
 
 from pipeline.diagnostic import Severity
 from pipeline.language.problems import Problems
-from pipeline.language.tree import Span
+from pipeline.language.tree import LINE_BREAK, Span
 from pipeline.language.values import Found
 from pipeline.model.definition import Definition
 from pipeline.model.quantity import image_parts
@@ -43,7 +43,7 @@ def check_secrets(problems: Problems) -> None:
     text = problems.source.text
     if not _MARKS.search(text):
         return
-    starts = [0, *(match.end() for match in re.finditer("\r\n|[\r\n\x85\u2028\u2029]", text))]
+    starts = [0, *(match.end() for match in LINE_BREAK.finditer(text))]
     for kind, pattern in TOKENS.items():
         for match in re.finditer(pattern, text):
             line = bisect_right(starts, match.start()) - 1

@@ -7,6 +7,7 @@ from unicodedata import combining, east_asian_width
 
 from pipeline.diagnostic import Diagnostic, Position, Severity
 from pipeline.language.problems import printable
+from pipeline.language.tree import split_lines
 
 _MAX_LINE = 160
 
@@ -52,7 +53,7 @@ def _excerpt(position: Position, lines: Mapping[str, Sequence[str]], note: str, 
     length = max(1, min(position.length, len(line) - start))
     if is_secret:
         line = line[: start + 4] + "*" * max(length - 4, 0) + line[start + length :]
-    line = "".join(letter if letter == "\t" else printable(letter) or " " for letter in line)
+    line = "\t".join(printable(piece) for piece in line.split("\t"))
     if len(line) > _MAX_LINE:
         cut = max(0, start - 40)
         line = line[cut : cut + _MAX_LINE - 1] + "…"
@@ -72,4 +73,5 @@ def _width(letter: str) -> int:
 
 
 def _lines(text: bytes) -> list[str]:
-    return text.decode("utf-8-sig", "replace").splitlines()
+    lines = split_lines(text.decode("utf-8-sig", "replace"))
+    return lines if lines[-1] else lines[:-1]

@@ -73,7 +73,7 @@ class Draft:
         kind = written.value.text if written and isinstance(written.value, Scalar) else DEFAULT_KIND
         schema = self.grammar.stage(kind) if kind in self.kinds else None
         path: Path = ("stages", name)
-        values = plain_value(node, schema or self.grammar.defaults(), path, self.reading)
+        values = plain_value(node, schema or self.grammar.any_stage(), path, self.reading)
         return StageDraft(name=name, entry=entry, kind=kind, values=values, schema=schema)
 
     def stage_schema(self, kind: str) -> Schema:

@@ -75,6 +75,7 @@ def _stage(draft: Draft, stage: StageDraft, validation: Validation) -> None:
             note=suggestion(stage.kind, draft.kinds) or f"one of {', '.join(sorted(draft.kinds))}",
         )
         validation.bad.add((*path, "kind"))
+        validation.check(stage.values, draft.grammar.any_stage(), path)
         return
     validation.check(stage.values, draft.stage_schema(stage.kind), path)
     if stage.name == CHECKOUT and stage.kind != CHECKOUT and all(other.kind != CHECKOUT for other in draft.stages):

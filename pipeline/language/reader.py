@@ -10,7 +10,7 @@ from yaml.cyaml import CParser  # type: ignore[attr-defined]
 
 from pipeline.diagnostic import Position
 from pipeline.language.problems import Problems
-from pipeline.language.tree import Entry, ListNode, MapNode, Node, Scalar, Source, Span
+from pipeline.language.tree import Entry, ListNode, MapNode, Node, Scalar, Source, Span, split_lines
 
 MAX_BYTES: Final = 10 * 1024 * 1024
 """The most that a file may hold, and the most that it may expand to through its aliases."""
@@ -19,7 +19,6 @@ _NODE_COST: Final = 16
 _TAG: Final = "tag:yaml.org,2002:"
 _CORE_TAGS: Final = frozenset({"str", "int", "float", "bool", "null", "map", "seq", "merge"})
 _UNPRINTABLE: Final = re.compile("[^\t\n\r\x20-\x7e\x85\xa0-\ud7ff\ue000-\ufffd\U00010000-\U0010ffff]")
-_BREAK: Final = re.compile("\r\n|[\r\n\x85\u2028\u2029]")
 _WORDS: Final = {
     "found character that cannot start any token": "this character cannot start a value",
     "mapping values are not allowed in this context": "a ':' cannot stand here",
@@ -91,11 +90,11 @@ def _decode(text: bytes, file: str) -> tuple[str, Source, tuple[str, Position, s
     if bad is None and (found := _UNPRINTABLE.search(decoded)):
         place = _place(decoded[: found.start()], file)
         bad = ("a control character cannot stand in a file", place, f"U+{ord(found.group()):04X}")
-    return decoded, Source(file=file, text=decoded, lines=tuple(_BREAK.split(decoded))), bad
+    return decoded, Source(file=file, text=decoded, lines=tuple(split_lines(decoded))), bad
 
 
 def _place(before: str, file: str) -> Position:
-    lines = _BREAK.split(before)
+    lines = split_lines(before)
     return Position(file=file, line=len(lines), column=len(lines[-1]) + 1)
 
 

@@ -24,6 +24,7 @@ class Grammar:
         self._document = schemas.load("pipeline")
         self._definitions: Schema = self._document["$defs"]
         self._stages: dict[str, Schema] = {}
+        self._inlined: dict[str, Schema] = {}
         self.common: Schema = self._inline(self._definitions["stage"])["properties"]
 
     def file(self) -> Schema:
@@ -43,6 +44,10 @@ class Grammar:
             "additionalProperties": False,
             "x-frame": "stage",
         }
+
+    def any_stage(self) -> Schema:
+        """A stage of which only the common keys are known, because its kind does not exist."""
+        return {"type": "object", "properties": self.common, "x-frame": "stage"}
 
     def stage(self, kind: str) -> Schema:
         """A stage of that kind; KeyError when there is no such kind."""
@@ -75,7 +80,12 @@ class Grammar:
             return schema
         reference = schema.get("$ref")
         if isinstance(reference, str) and reference.startswith("#/$defs/"):
-            target = self._inline(self._definitions[reference.removeprefix("#/$defs/")])
+            name = reference.removeprefix("#/$defs/")
+            if name not in self._inlined:
+                self._inlined[name] = self._inline(self._definitions[name])
+            target = self._inlined[name]
+            if len(schema) == 1:
+                return target
             return {**target, **{key: self._inline(value) for key, value in schema.items() if key != "$ref"}}
         return {key: self._inline(value) for key, value in schema.items()}
 

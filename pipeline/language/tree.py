@@ -2,14 +2,24 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import NamedTuple, TypeAlias
+from typing import Final, NamedTuple, TypeAlias
 
 from pipeline.diagnostic import Position
 
 Path: TypeAlias = tuple[str | int, ...]
 """Keys and indexes from the top of the file to a value."""
+
+
+LINE_BREAK: Final = re.compile("\r\n|[\r\n\x85\u2028\u2029]")
+"""What YAML 1.1's scanner counts as the end of a line."""
+
+
+def split_lines(text: str) -> list[str]:
+    """The lines of a text as positions count them, without their ends."""
+    return LINE_BREAK.split(text)
 
 
 class Span(NamedTuple):

@@ -14,6 +14,7 @@ from pipeline.model.template import CLOSE, OPEN
 FREE_PREFIX: Final = "x-"
 _JSON_TYPES: Final = {bool: "boolean", int: "integer", float: "number", type(None): "null", str: "string"}
 _LIST_FORMS: Final = frozenset({"texts", "list"})
+_LATE_TYPES: Final = frozenset({"boolean", "integer", "number"})
 _ALL: Final[Schema] = {}
 
 
@@ -102,7 +103,13 @@ def _scalar(node: Scalar, schema: Schema, path: Path, reading: Reading, *, may_h
         value = node.text
         if schema.get("x-format") != "condition":
             reading.expressions.append(Found(path, node, "yes" if may_hold else "never"))
-        if may_hold and not takes_text and node.text.startswith(OPEN) and node.text.endswith(CLOSE):
+        if (
+            may_hold
+            and not takes_text
+            and _LATE_TYPES.intersection(wanted)
+            and node.text.startswith(OPEN)
+            and node.text.endswith(CLOSE)
+        ):
             reading.late.add(path)
     if isinstance(value, str) and takes_text and "x-format" in schema:
         reading.formats.append(Found(path, node, schema["x-format"]))

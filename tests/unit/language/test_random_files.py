@@ -31,7 +31,7 @@ TEXTS = st.one_of(
 VALUES = st.recursive(
     TEXTS,
     lambda below: st.one_of(st.lists(below, max_size=4), st.dictionaries(TEXTS, below, max_size=5)),
-    max_leaves=25,
+    max_leaves=12,
 )
 
 
@@ -76,7 +76,7 @@ def test_pieces(pieces: list[str]) -> None:
 
 
 @given(st.dictionaries(st.sampled_from(WORDS), VALUES, max_size=6), st.dictionaries(TEXTS, VALUES, max_size=5))
-@settings(max_examples=250, deadline=None)
+@settings(max_examples=80, deadline=None)
 def test_structures(stage: dict[str, object], file: dict[str, object]) -> None:
     outcome(written({"version": 1, "name": "x", **file, "stages": {"a": stage, "b": {"image": "a:1"}}}).encode())
 
