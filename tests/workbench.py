@@ -130,7 +130,9 @@ class Workbench:
             masker=self.masker,
         )
         log = AttemptLog(home / "runs" / f"{own.name}.log", masker=self.masker, follower=self._follow, limit=10 << 20)
-        self.context = AttemptContext(scope, own, attempt=1, log=log, cancel=self.cancel, collecting=lambda: None)
+        self.context = AttemptContext(
+            scope, own, attempt=1, log=log, cancel=self.cancel, running=lambda: None, collecting=lambda: None
+        )
         self._own = own
 
     @property
