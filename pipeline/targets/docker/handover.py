@@ -4,8 +4,6 @@ from __future__ import annotations
 
 from urllib.parse import urlsplit
 
-from pipeline.errors import EcluseError
-from pipeline.ports.target import Progress
 from pipeline.targets.docker.fleet import Deployed, Fleet
 from pipeline.targets.docker.gap import GapWatch
 from pipeline.targets.docker.networks import Networks
@@ -43,36 +41,27 @@ class Handover:
         watch.await_answer(0.5)
         return watch
 
-    def swap(self, old: Deployed | None, new: Deployed, *, progress: Progress) -> float | None:
+    def swap(self, old: Deployed, new: Deployed) -> float | None:
         """Take the ports from `old` and give them to `new`; the gap in seconds, where it can be measured.
 
         Without published ports the new one joins before the old one leaves: no gap. When `new` cannot have the
-        ports, `old` gets them back and the error leaves.
+        ports, the error leaves half-way: the caller removes `new` and gives the ports back.
         """
         if not self._fleet.options.publish:
             self._networks.give(new)
-            if old:
-                self._networks.take(old)
+            self._networks.take(old)
             self._networks.leave_warm(self._fleet.look(new.id) or new)
             return 0.0
         watch = self.watch()
         try:
-            if old:
-                self._networks.take(old)
-            try:
-                self._networks.give(new)
-            except EcluseError:
-                if old:
-                    progress(f"{new.name} cannot have the ports: {old.name} gets them back")
-                    self._networks.take(new)
-                    self._networks.give_back(old)
-                raise
+            self._networks.take(old)
+            self._networks.give(new)
             if watch:
                 watch.await_answer(ANSWER_WITHIN)
         finally:
             gap = watch.stop() if watch else None
         self._networks.leave_warm(self._fleet.look(new.id) or new)
-        return gap if old else None
+        return gap
 
     def _host(self, address: str) -> str:
         return host_of(self._engine) if address in ("0.0.0.0", "::") else address  # noqa: S104 - a comparison

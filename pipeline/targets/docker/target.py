@@ -181,7 +181,7 @@ class DockerTarget:
             if reason:
                 return self._refused(mine, reason)
             progress(f"{mine.name} is healthy; handing over from {old.name}")
-            gap = self._handover.swap(old, self._known(mine.id), progress=progress)
+            gap = self._handover.swap(old, self._known(mine.id))
         except BaseException:
             self._undo(mine, old, progress)
             raise

@@ -1,0 +1,67 @@
+"""Environments on a real engine for the contract of targets: a tiny web service that says its version."""
+
+from __future__ import annotations
+
+import http.client
+import subprocess
+from collections.abc import Mapping
+from pathlib import Path
+
+from environment.servers import free_port
+
+from pipeline.diagnostic import Position
+from pipeline.model.definition import EnvironmentDefinition
+from pipeline.model.value import Value
+from pipeline.ports.target import Rollout
+from pipeline.settings import Settings
+from pipeline.targets.docker.target import DockerTarget
+
+GOOD = 'mkdir -p /w; echo "$VERSION" >/w/index.html; exec httpd -f -p 8080 -h /w'
+
+
+def environment(target: Mapping[str, Value], *, name: str = "dev") -> EnvironmentDefinition:
+    return EnvironmentDefinition(name=name, position=Position(file="pipeline.yml", line=1, column=1), target=target)
+
+
+def order(promotion: str, image: str, *, timeout: float = 30) -> Rollout:
+    return Rollout(
+        environment="dev",
+        release=f"sha256:{promotion}",
+        promotion=promotion,
+        image=image,
+        configuration={"VERSION": promotion},
+        timeout=timeout,
+    )
+
+
+class Engine:
+    """Docker environments of one installation on the real engine; all of them are removed at the end."""
+
+    def __init__(self, url: str, home: Path, image: str) -> None:
+        self.settings = Settings(home=home, docker_host=url)
+        self.image = image
+        self.port = free_port()
+        self.made: list[DockerTarget] = []
+
+    def target(self, *, name: str = "dev", service: str = "shop", script: str = GOOD, **options: Value) -> DockerTarget:
+        publish: Value = [f"127.0.0.1:{self.port}:8080"]
+        given: dict[str, Value] = {"publish": publish, "command": ["sh", "-c", script], "drain": "1s", **options}
+        made = DockerTarget(environment(given, name=name), self.settings, service=service)
+        self.made.append(made)
+        return made
+
+    def page(self) -> str:
+        """What the published port answers, or why it does not."""
+        connection = http.client.HTTPConnection("127.0.0.1", self.port, timeout=5)
+        try:
+            connection.request("GET", "/")
+            return connection.getresponse().read().decode().strip()
+        except OSError as error:
+            return type(error).__name__
+        finally:
+            connection.close()
+
+    def docker(self, *words: str) -> str:
+        url = self.settings.docker_host
+        done = subprocess.run(["docker", "-H", url, *words], capture_output=True, text=True, check=True)
+        return done.stdout.strip()
