@@ -22,7 +22,7 @@ _LABELS = {
     "pypi": "Python package",
     "golang": "Go module",
     "apk": "Alpine package",
-    "generic": "program without a package",
+    "generic": "stand-alone program",
 }
 
 
