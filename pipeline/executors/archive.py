@@ -50,6 +50,11 @@ def member(name: str, *, mode: int, size: int = 0, kind: bytes = tarfile.REGTYPE
     return info
 
 
+def git_mode(mode: int) -> int:
+    """The mode that git would keep for a file: executable or not."""
+    return 0o755 if mode & 0o111 else 0o644
+
+
 def tar_stream(members: Iterable[tuple[tarfile.TarInfo, IO[bytes] | None]]) -> Iterator[bytes]:
     """The bytes of a PAX archive; each content is read to its header's size and closed."""
     total = 0

@@ -10,7 +10,8 @@ from dataclasses import dataclass, field
 from typing import IO
 
 from pipeline.errors import NotFoundError, StorageError
-from pipeline.executors.archive import inside, member, readable, tar_stream
+from pipeline.executors.archive import git_mode, inside, member, readable, tar_stream
+from pipeline.executors.links import followed
 from pipeline.model.container import View
 from pipeline.model.globs import matcher
 from pipeline.ports.workspace import WorkspaceFile
@@ -98,11 +99,10 @@ class MemoryWorkspace:
         matches = matcher(patterns)
         merged = self._merged(view)
         for path in merged:
-            entry = _followed(merged, path) if matches(path) else None
-            if entry is not None:
-                yield WorkspaceFile(
-                    path=path, mode=entry.mode, size=len(entry.content), content=io.BytesIO(entry.content)
-                )
+            entry = followed(merged, path) if matches(path) else None
+            if entry is not None and not entry.folder:
+                content = io.BytesIO(entry.content)
+                yield WorkspaceFile(path=path, mode=git_mode(entry.mode), size=len(entry.content), content=content)
 
     def archive(self, view: View, path: str) -> Iterator[bytes]:
         """A tar stream of a folder. Raises NotFoundError when there is no such folder."""
@@ -143,28 +143,6 @@ def _put(merged: dict[str, Entry], path: str, entry: Entry) -> None:
     merged[path] = entry
 
 
-def _followed(merged: Mapping[str, Entry], path: str) -> Entry | None:
-    """The regular file at a path, through symlinks that stay inside; None for anything else."""
-    for _ in range(40):  # as the kernel: ELOOP
-        entry = merged.get(path)
-        if entry is None or entry.folder:
-            return None
-        if not entry.link:
-            return entry
-        if entry.link.startswith("/"):
-            return None
-        parts = path.split("/")[:-1]
-        for part in entry.link.split("/"):
-            if part == ".." and not parts:
-                return None
-            if part == "..":
-                parts.pop()
-            elif part not in ("", "."):
-                parts.append(part)
-        path = "/".join(parts)
-    return None
-
-
 def _entry(members: tarfile.TarFile, info: tarfile.TarInfo) -> Entry:
     if info.isdir():
         return Entry(info.mode, folder=True)
@@ -178,7 +156,7 @@ def _entry(members: tarfile.TarFile, info: tarfile.TarInfo) -> Entry:
 
 def _header(name: str, entry: Entry) -> tarfile.TarInfo:
     if entry.folder:
-        return member(name, mode=entry.mode, kind=tarfile.DIRTYPE)
+        return member(name, mode=0o755, kind=tarfile.DIRTYPE)
     if entry.link:
         return member(name, mode=0o777, kind=tarfile.SYMTYPE, link=entry.link)
-    return member(name, mode=entry.mode, size=len(entry.content))
+    return member(name, mode=git_mode(entry.mode), size=len(entry.content))

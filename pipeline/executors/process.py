@@ -1,0 +1,290 @@
+"""The executor without an engine: a stage's commands run on this host, in a copy of the workspace; for trusted use.
+
+What a container would have of its image comes from the host, and nothing keeps a stage from the rest of the machine.
+A process cannot be attached to again: what a killed runner left running is ended before its step runs anew.
+"""
+
+from __future__ import annotations
+
+import fcntl
+import os
+import platform
+import secrets
+import shutil
+import threading
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager, suppress
+from itertools import count
+from os.path import normpath
+from pathlib import Path
+
+from pipeline.errors import EngineError, UsageError
+from pipeline.executors.process_command import Started, run_command
+from pipeline.executors.process_host import end_all, marked
+from pipeline.executors.process_workspace import DirectoryWorkspace, failures
+from pipeline.model.container import WORKSPACE, ContainerSpec, Exit, Network
+from pipeline.model.identity import RunIdentity
+from pipeline.ports.cancellation import Cancellation
+from pipeline.ports.executor import ExecutorInfo, Leftover, Output, Session
+from pipeline.settings import CERTIFICATE_VARIABLES, Settings, certificate_bundle, stage_environment
+
+TERMINATED = 143
+"""128 + SIGTERM: the code of a command that was cancelled before it started."""
+_KEPT_VARIABLES = ("PATH", "LANG", "LC_ALL", "TZ")
+_GIT_TRUSTS_ALL = {"GIT_CONFIG_COUNT": "1", "GIT_CONFIG_KEY_0": "safe.directory", "GIT_CONFIG_VALUE_0": "*"}
+
+
+class ProcessExecutor:
+    """Implements `pipeline.ports.executor.Executor`; runs live in folders under `home/work`."""
+
+    def __init__(self, settings: Settings) -> None:
+        self._settings = settings
+        self._root = settings.home / "work"
+
+    @property
+    def name(self) -> str:
+        """`process`."""
+        return "process"
+
+    def probe(self) -> ExecutorInfo:
+        """This host is always there."""
+        details = {"host": platform.node(), "machine": platform.machine(), "user": str(os.getuid())}
+        return ExecutorInfo(name="process", version=platform.release(), workspace="directory", details=details)
+
+    def open(self, run: RunIdentity, *, lanes: int) -> Session:
+        """A session; its folder is made with the first use."""
+        del lanes
+        return ProcessSession(self._settings, run, self._root / run.run)
+
+    def leftovers(self, installation: str) -> tuple[Leftover, ...]:
+        """Folders of runs that no living process holds."""
+        if installation != self._settings.installation or not self._root.is_dir():
+            return ()
+        return tuple(
+            Leftover(kind="folder", name=str(folder), run=folder.name)
+            for folder in sorted(self._root.iterdir())
+            if folder.is_dir() and not _held(folder)
+        )
+
+    def remove(self, leftovers: tuple[Leftover, ...]) -> None:
+        """End what still runs of these runs, and remove their folders. Raises EngineError naming what stayed."""
+        stayed = []
+        for leftover in leftovers:
+            folder = Path(leftover.name)
+            if leftover.kind != "folder" or folder.parent != self._root:
+                continue
+            if not _clear(folder, leftover.run):
+                stayed.append(leftover.name)
+        if stayed:
+            raise EngineError(f"could not remove {', '.join(stayed)}", hint="remove the folder by hand")
+
+
+class ProcessSession:
+    """Implements `pipeline.ports.executor.Session` for one run."""
+
+    def __init__(self, settings: Settings, run: RunIdentity, folder: Path) -> None:
+        self._settings = settings
+        self._run = run
+        self._folder = folder
+        self._workspace = DirectoryWorkspace(folder)
+        self._lock = threading.Lock()
+        self._holding: int | None = None
+        self._said: set[str] = set()
+
+    @property
+    def workspace(self) -> DirectoryWorkspace:
+        """The run's layers."""
+        self._hold()
+        return self._workspace
+
+    def prepare(self, spec: ContainerSpec) -> None:
+        """Nothing takes long enough to be done ahead."""
+
+    def execute(self, spec: ContainerSpec, *, output: Output, cancel: Cancellation, stdin: bytes = b"") -> Exit:
+        """Run the command in a copy of the view, then keep what it changed as the view's layer.
+
+        Raises UsageError for what needs an engine: services, and an image's own command.
+        """
+        arguments = _arguments(spec)
+        if cancel.cancelled:
+            return Exit(code=TERMINATED, cancelled=True)
+        self._hold()
+        self._tell(spec, output)
+        with self._place() as place:
+            files = place / "workspace"
+            copied = self._workspace.copy_out(spec.view, files) if spec.view else None
+            ended = run_command(
+                Started(
+                    arguments=_limited(arguments, spec.resources.memory or self._settings.memory),
+                    folder=_working_folder(spec, files),
+                    environment=self._environment(spec, place),
+                    mark=f"{self._run.run}.{spec.stage}.{spec.attempt}.{spec.step}",
+                    cpu=spec.resources.cpu or self._settings.cpu,
+                    grace=spec.grace,
+                ),
+                output=output,
+                cancel=cancel,
+                stdin=stdin,
+            )
+            if spec.view and copied:
+                self._workspace.take_in(spec.view, files, copied)
+        return ended
+
+    def close(self) -> None:
+        """End what still runs, and remove the run's folder. Raises EngineError if it stays."""
+        with self._lock:
+            if self._holding is None and not self._folder.exists():
+                return
+            gone = _clear(self._folder, self._run.run)
+            if self._holding is not None:
+                os.close(self._holding)
+                self._holding = None
+        if not gone:
+            raise EngineError(f"could not remove {self._folder}", hint="remove the folder by hand")
+
+    def _hold(self) -> None:
+        """Make the run's folder, and hold it so that nobody takes it for a dead run's.
+
+        What a killed runner of this run left running or half done is cleared first; its layers stay.
+        """
+        with self._lock, failures("make the work folder"):
+            if self._holding is not None:
+                return
+            self._folder.mkdir(parents=True, exist_ok=True, mode=0o700)
+            holding = os.open(self._folder / "held", os.O_CREAT | os.O_RDWR | os.O_CLOEXEC, 0o600)
+            try:
+                fcntl.flock(holding, fcntl.LOCK_EX | fcntl.LOCK_NB)
+                earlier = [item for item in self._folder.iterdir() if item.name not in ("held", "layers")]
+                if earlier:
+                    end_all(lambda: marked(f"{self._run.run}."))
+                for item in earlier:
+                    _remove(item)
+            except BlockingIOError:
+                pass  # another session of this run is alive
+            fcntl.flock(holding, fcntl.LOCK_SH)
+            self._holding = holding
+
+    def _tell(self, spec: ContainerSpec, output: Output) -> None:
+        """Say once what this executor does not do."""
+        ignored = {
+            "image": bool(spec.image),
+            "user": bool(spec.user),
+            "network: none": spec.network is Network.NONE,
+            "hardened": spec.hardened,
+            "resources.pids": spec.resources.pids is not None,
+        }
+        with self._lock:
+            new = [name for name, asked in ignored.items() if asked and name not in self._said]
+            self._said.update(new)
+        if new:
+            output.note(f"commands run on this host: {', '.join(new)} ignored")
+
+    @contextmanager
+    def _place(self) -> Iterator[Path]:
+        """A folder to run in; stages that follow each other get the same path, as absolute paths creep into files."""
+        with failures("make the work folder"):
+            place = next(item for number in count(1) if _made(item := self._folder / str(number)))
+            for name in ("workspace", "home", "tmp"):
+                (place / name).mkdir()
+        try:
+            yield place
+        finally:
+            if not _remove(place):  # `close` tries again, and tells
+                place.rename(place.with_name(f"{place.name}.{secrets.token_hex(4)}"))
+
+    def _environment(self, spec: ContainerSpec, place: Path) -> Mapping[str, str]:
+        """Little of the host's, then the machine's, then the stage's own."""
+        kept = {name: os.environ[name] for name in _KEPT_VARIABLES if name in os.environ}
+        bundle = certificate_bundle(self._settings)
+        return {
+            "PATH": os.defpath,
+            "LANG": "C.UTF-8",
+            **kept,
+            "HOME": str(place / "home"),
+            "TMPDIR": str(place / "tmp"),
+            **_GIT_TRUSTS_ALL,
+            **stage_environment(self._settings, os.environ),
+            **(dict.fromkeys(CERTIFICATE_VARIABLES, str(bundle)) if bundle else {}),
+            **spec.environment,
+            "ECLUSE_WORKSPACE": str(place / "workspace"),
+        }
+
+
+def _arguments(spec: ContainerSpec) -> tuple[str, ...]:
+    """What to start. Raises UsageError for what only an engine can do."""
+    if spec.services:
+        raise UsageError(
+            f"stage '{spec.stage}': services need an engine",
+            hint="run with `--executor docker`, or start what the stage needs yourself and name it in its `env`",
+        )
+    arguments = (*(spec.entrypoint or ()), *(spec.command or ()))
+    if not arguments:
+        raise UsageError(
+            f"stage '{spec.stage}': an image's own command needs an engine",
+            hint="run with `--executor docker`, or give the stage `commands`",
+        )
+    return arguments
+
+
+def _working_folder(spec: ContainerSpec, files: Path) -> Path:
+    """The folder to start in: `workdir` within the workspace (made when missing), or elsewhere on this host."""
+    wanted = spec.workdir or WORKSPACE
+    if wanted == WORKSPACE or wanted.startswith(f"{WORKSPACE}/"):
+        wanted = wanted.removeprefix(WORKSPACE).lstrip("/")
+    folder = Path(normpath(files / wanted))
+    if folder.is_relative_to(files):
+        with failures("make the working folder"):
+            folder.mkdir(parents=True, exist_ok=True)
+    elif not folder.is_dir():
+        raise UsageError(
+            f"stage '{spec.stage}': workdir {folder} is no folder of this host", hint="name one within the workspace"
+        )
+    return folder
+
+
+def _limited(arguments: tuple[str, ...], memory: int | None) -> tuple[str, ...]:
+    """The command under a limit of bytes that each of its processes may write to of its own.
+
+    RLIMIT_DATA rather than RLIMIT_AS: address space that is only reserved, as many runtimes do, does not count.
+    """
+    if memory is None:
+        return arguments
+    return ("/bin/sh", "-c", f'ulimit -d {max(1, memory // 1024)} && exec "$@"', arguments[0], *arguments)
+
+
+def _held(folder: Path) -> bool:
+    """Whether a living session holds the run's folder; the kernel lets go for a dead one."""
+    try:
+        with (folder / "held").open("rb+") as file:
+            fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except BlockingIOError:
+        return True
+    except OSError:
+        return False
+    return False
+
+
+def _clear(folder: Path, run: str) -> bool:
+    """End a run's processes and remove its folder; whether both went."""
+    left = end_all(lambda: marked(f"{run}."))
+    return _remove(folder) and not left
+
+
+def _made(folder: Path) -> bool:
+    """Make a folder; False where somebody else has."""
+    try:
+        folder.mkdir()
+    except FileExistsError:
+        return False
+    return True
+
+
+def _remove(folder: Path) -> bool:
+    """Remove a folder, also where a stage has shut one in it; whether it is gone."""
+    shutil.rmtree(folder, ignore_errors=True)
+    if folder.exists():
+        for place, _, _ in os.walk(folder):
+            with suppress(OSError):
+                Path(place).chmod(0o700)
+        shutil.rmtree(folder, ignore_errors=True)
+    return not folder.exists()
