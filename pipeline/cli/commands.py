@@ -22,6 +22,7 @@ COMMANDS: Mapping[str, tuple[str, str]] = {
     "cancel": ("cancel:cancel", "Stop a run that is under way."),
     "releases": ("releases:releases", "List releases, newest first."),
     "history": ("history:history", "Show what was deployed to an environment, by whom, and how it went."),
+    "env": ("environments:env", "Look after environments."),
     "doctor": ("doctor:doctor", "Examine this machine and say what to mend."),
     "gc": ("gc:gc", "Remove what finished or abandoned runs left behind."),
     "completion": ("completion:completion", "Print the completion script of a shell."),

@@ -75,10 +75,11 @@ def _releases(records: Records, promotions: Sequence[Promotion]) -> Mapping[str,
 def _observe(app: Application, name: str, promotion: Promotion) -> tuple[Observed | None, str]:
     """Ask the target as the run of this promotion knew it."""
     try:
-        definition = environment_of(app.records.plan(promotion.run), name) if promotion.run else None
+        plan = app.records.plan(promotion.run) if promotion.run else {}
+        definition = environment_of(plan, name)
         if definition is None:
             return None, "the run that deployed it is not recorded here"
-        return app.target(definition).observe(), ""
+        return app.target(definition, service=str(plan.get("name", ""))).observe(), ""
     except EcluseError as error:
         return None, error.message
 

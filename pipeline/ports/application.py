@@ -62,8 +62,8 @@ class Application(Protocol):
     def images(self) -> Images:
         """The engine's images."""
 
-    def target(self, environment: EnvironmentDefinition) -> Target:
-        """An environment's target."""
+    def target(self, environment: EnvironmentDefinition, *, service: str) -> Target:
+        """An environment's target; `service` is the pipeline's name."""
 
     def sinks(self, environment: EnvironmentDefinition) -> tuple[Sink, ...]:
         """An environment's supervision servers."""

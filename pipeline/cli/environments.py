@@ -1,0 +1,37 @@
+"""`ecluse env`: what concerns one environment as a whole."""
+
+from __future__ import annotations
+
+import getpass
+import sys
+from pathlib import Path
+
+import click
+
+from pipeline.cli.options import application, repository_option
+
+
+@click.group()
+def env() -> None:
+    """Look after environments."""
+
+
+@env.command()
+@click.argument("environment", metavar="ENV")
+@repository_option
+@click.option("--yes", is_flag=True, help="Do not ask.")
+@click.option("--reason", default="no longer needed", show_default=True, help="What the ledger will say.")
+def remove(environment: str, repository: Path, yes: bool, reason: str) -> None:
+    """Take away everything that runs for ENV. Its history stays, with a line that says who did this."""
+    from pipeline.operations.environments import live_promotion, remove_environment
+    from pipeline.operations.place import repository_of
+
+    app = application()
+    promotion = live_promotion(app, repository=repository_of(repository), environment=environment)
+    if not yes:
+        click.confirm(
+            f"Stop and remove what runs in '{environment}' ({promotion.release.removeprefix('sha256:')[:12]})?",
+            abort=True,
+        )
+    remove_environment(app, promotion, actor=getpass.getuser(), reason=reason)
+    sys.stdout.write(f"'{environment}' runs nothing any more; `ecluse history {environment}` keeps what was\n")

@@ -1,0 +1,34 @@
+"""Taking what an environment runs away; the ledger says who did it and why."""
+
+from __future__ import annotations
+
+from pipeline.errors import NotFoundError
+from pipeline.model.release import Promotion
+from pipeline.operations.history import environment_of
+from pipeline.operations.inspect import live_releases
+from pipeline.ports.application import Application
+
+
+def live_promotion(app: Application, *, repository: str, environment: str) -> Promotion:
+    """What the ledger says is in place. NotFoundError when nothing is."""
+    promotions = app.records.promotions(repository=repository, environment=environment, limit=1000)
+    live = live_releases(tuple(promotions)).get(environment)
+    if live is None:
+        raise NotFoundError(
+            f"nothing is deployed to an environment '{environment}' of this repository",
+            hint="`ecluse history ENV` shows what was; a stage of kind deploy brings releases there",
+        )
+    return live
+
+
+def remove_environment(app: Application, promotion: Promotion, *, actor: str, reason: str) -> None:
+    """Remove everything that runs for an environment, then say so in the ledger. TargetError and kin leave."""
+    plan = app.records.plan(promotion.run)
+    definition = environment_of(plan, promotion.environment)
+    if definition is None:
+        raise NotFoundError(
+            f"the run that deployed to '{promotion.environment}' is not recorded here",
+            hint="remove it with the target's own tools",
+        )
+    app.target(definition, service=str(plan.get("name", ""))).remove()
+    app.records.save_promotion(promotion, actor=actor, action="removed", data={"because": reason})
