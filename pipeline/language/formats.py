@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable, Mapping
 from typing import Final
 
@@ -25,10 +26,27 @@ def _image(text: str) -> None:
     image_parts(text)
 
 
+_PORT: Final = re.compile(r"(?:(?:\[[0-9a-fA-F:]+\]|[0-9.]+):)?([0-9]{1,5}):([0-9]{1,5})(?:/(?:tcp|udp))?")
+_VOLUME: Final = re.compile(r"[A-Za-z0-9][A-Za-z0-9_.-]*:/[^:]*(?::(?:ro|rw))?")
+
+
+def _port(text: str) -> None:
+    match = _PORT.fullmatch(text)
+    if not match or not all(0 < int(port) < 65536 for port in match.groups()):
+        raise ValueError(text)
+
+
+def _volume(text: str) -> None:
+    if not _VOLUME.fullmatch(text):
+        raise ValueError(text)
+
+
 FORMATS: Final[Mapping[str, tuple[Callable[[str], None], str, str]]] = {
     "duration": (_duration, "is not a duration", "write it like 500ms, 30s, 20m, 1h30m or 30d"),
     "size": (_size, "is not a size", "write it like 512MiB or 1GiB"),
     "image": (_image, "is not an image reference", "write it like python:3.12-slim or registry.example.org/shop:1.0"),
+    "port": (_port, "is not a published port", "write [address:]host port:container port, such as 8080:80"),
+    "volume": (_volume, "is not a named volume", "write name:/path or name:/path:ro"),
 }
 """Format to its check, what is wrong when it raises ValueError, and what is right."""
 

@@ -111,6 +111,16 @@ def _above(value: Any, wanted: Any, _schema: Schema) -> bool:
     return isinstance(value, bool) or not isinstance(value, int | float) or value > wanted
 
 
+def _long_enough(value: Any, wanted: Any, _schema: Schema) -> bool:
+    return not isinstance(value, str) or len(value) >= wanted
+
+
+def _unique(value: Any, wanted: Any, _schema: Schema) -> bool:
+    if not isinstance(value, list) or wanted is not True:
+        return not isinstance(value, list)
+    return all(isinstance(item, str) for item in value) and len(set(value)) == len(value)
+
+
 def _at_least_items(value: Any, wanted: Any, _schema: Schema) -> bool:
     return not isinstance(value, list) or len(value) >= wanted
 
@@ -137,6 +147,8 @@ _CHECKS: Final[Mapping[str, Callable[[Any, Any, Schema], bool]]] = {
     "minimum": _minimum,
     "maximum": _maximum,
     "exclusiveMinimum": _above,
+    "minLength": _long_enough,
+    "uniqueItems": _unique,
     "minItems": _at_least_items,
     "minProperties": _at_least_keys,
     "maxProperties": _at_most_keys,

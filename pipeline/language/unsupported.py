@@ -7,7 +7,9 @@ from typing import Final
 
 UNSUPPORTED: Final[Mapping[str, frozenset[str]]] = {
     "file": frozenset({"include", "notify", "concurrency", "gates", "inputs"}),
-    "stage": frozenset({"matrix", "exclude", "cache", "outputs", "split", "concurrency", "notify", "hardened"}),
+    "stage": frozenset(
+        {"matrix", "exclude", "cache", "outputs", "split", "concurrency", "notify", "hardened", "waivers"}
+    ),
     "environment": frozenset({"strategy", "gates", "ledger", "concurrency", "notify"}),
     "target": frozenset({"compose", "swarm", "kubernetes"}),
     "need": frozenset({"matrix"}),

@@ -152,6 +152,12 @@ class Validation:
         self._add("wrong-value", f"{spell(path)} must be {wanted}, not {error.instance}", path)
 
 
+def _twice(validation: Validation, error: Any, path: Path) -> None:
+    items = [str(item) for item in error.instance]
+    word = next((item for index, item in enumerate(items) if item in items[:index]), items[0])
+    validation._add("wrong-value", f"{spell(path)} holds {_quoted(word)} twice", path)
+
+
 def _validator(schema: Schema) -> Any:
     from jsonschema import Draft202012Validator
 
@@ -181,6 +187,7 @@ _REPORTS: Final[Mapping[str, Callable[[Validation, Any, Path], None]]] = {
     "enum": Validation.wrong_word,
     "const": Validation.wrong_constant,
     "pattern": Validation.wrong_pattern,
+    "uniqueItems": _twice,
     **dict.fromkeys(_BOUNDS, Validation.out_of_bounds),
 }
 

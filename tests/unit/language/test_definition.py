@@ -70,7 +70,7 @@ stages:
 environments:
   dev:
     after: []
-    target: {docker: {replicas: 2, publish: "8080:8080", network: lan}}
+    target: {docker: {replicas: 1, publish: "8080:8080", network: lan}}
     configuration: {LOG_LEVEL: debug}
     secrets: [DB_PASSWORD]
     verification: {http: /healthz, status: 200, within: 500ms}
@@ -163,7 +163,7 @@ def test_long_and_short_needs(everything: Definition) -> None:
 def test_an_environment(everything: Definition) -> None:
     dev = everything.environment("dev")
     assert dev.target_kind == "docker"
-    assert dev.target == {"replicas": 2, "publish": ["8080:8080"], "network": "lan"}
+    assert dev.target == {"replicas": 1, "publish": ["8080:8080"], "network": "lan"}
     assert dev.configuration == {"LOG_LEVEL": "debug"}
     assert dev.secrets == ("DB_PASSWORD",)
     assert dev.verification == ({"http": "/healthz", "status": 200, "within": "500ms"},)

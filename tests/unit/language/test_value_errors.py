@@ -106,6 +106,62 @@ pipeline.yml:6:26 error: 'sometimes' is not a reason to retry ('retry.on[1]' of 
 """,
             id="bad-retry",
         ),
+        pytest.param(
+            HEAD
+            + """\
+stages: {a: {image: 'a:1'}}
+environments:
+  dev: {target: {docker: {publish: [8080, '1:99999', '127.0.0.1:8080:80']}}}
+""",
+            """\
+pipeline.yml:5:37 error: '8080' is not a published port ('target.docker.publish[1]' of environment 'dev')
+    5 |   dev: {target: {docker: {publish: [8080, '1:99999', '127.0.0.1:8080:80']}}}
+      |                                     ^^^^ write [address:]host port:container port, such as 8080:80
+pipeline.yml:5:43 error: '1:99999' is not a published port ('target.docker.publish[2]' of environment 'dev')
+    5 |   dev: {target: {docker: {publish: [8080, '1:99999', '127.0.0.1:8080:80']}}}
+      |                                           ^^^^^^^^^ write [address:]host port:container port, such as 8080:80
+2 errors. Nothing was run.
+""",
+            id="bad-port",
+        ),
+        pytest.param(
+            HEAD
+            + """\
+stages: {a: {image: 'a:1'}}
+environments: {dev: {target: {docker: {volumes: /etc:/etc}}}}
+""",
+            """\
+pipeline.yml:4:49 error: '/etc:/etc' is not a named volume ('target.docker.volumes[1]' of environment 'dev')
+    4 | environments: {dev: {target: {docker: {volumes: /etc:/etc}}}}
+      |                                                 ^^^^^^^^^ write name:/path or name:/path:ro
+1 error. Nothing was run.
+""",
+            id="bad-volume",
+        ),
+        pytest.param(
+            HEAD
+            + """\
+stages: {a: {image: 'a:1'}}
+environments: {dev: {target: {docker: {replicas: 2}}}}
+""",
+            """\
+pipeline.yml:4:50 error: 'target.docker.replicas' of environment 'dev' must be at most 1, not 2
+    4 | environments: {dev: {target: {docker: {replicas: 2}}}}
+      |                                                  ^
+1 error. Nothing was run.
+""",
+            id="bad-replicas",
+        ),
+        pytest.param(
+            HEAD + "stages: {image: {kind: build}, a: {kind: scan, of: image, checks: [sbom, sbom]}}\n",
+            """\
+pipeline.yml:3:67 error: 'checks' of stage 'a' holds 'sbom' twice
+    3 | stages: {image: {kind: build}, a: {kind: scan, of: image, checks: [sbom, sbom]}}
+      |                                                                   ^^^^^^^^^^^^
+1 error. Nothing was run.
+""",
+            id="bad-list-with-twice-the-same",
+        ),
     ],
 )
 def test_words(text: str | bytes, expected: str) -> None:
