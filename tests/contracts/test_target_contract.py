@@ -199,17 +199,54 @@ def test_the_health_check_of_the_file_decides(docker: Engine, health: Value, scr
         assert target.observe().serving[0].healthy is True
 
 
-def test_a_version_that_needs_a_way_out_is_rehearsed(docker: Engine) -> None:
-    """On its isolated network a container has no default route; this one will not start without."""
+@pytest.fixture
+def tried(docker: Engine, installation: str) -> Iterator[str]:
+    """A volume of the test's own, on which a container leaves that it was started before."""
+    name = f"tried-{installation}"
+    docker.docker("volume", "create", "--label", f"io.ecluse.installation={installation}", name)
+    yield name
+    docker.target().remove()
+    docker.docker("volume", "rm", name)
+
+
+def test_a_version_that_does_not_start_in_isolation_is_rehearsed_with_a_way_out(docker: Engine, tried: str) -> None:
     docker.target().roll_out(order("p1", docker.image), progress=print, cancel=Cancellation())
     said: list[str] = []
-    picky = docker.target(script=f"ip route | grep -q default || exit 4; {GOOD}")
+    script = f"test -e /tried/before || {{ touch /tried/before; exit 4; }}; {GOOD}"
+    picky = docker.target(script=script, volumes=[f"{tried}:/tried"])
     result = picky.roll_out(order("p2", docker.image), progress=said.append, cancel=Cancellation())
     assert result.succeeded, result.reason
     assert any("once more with a way out" in line for line in said)
+    assert result.gap is not None
     assert docker.page() == "p2"
     picky.roll_back("p2", progress=said.append)
     assert docker.page() == "p1"
+
+
+@pytest.fixture
+def database(docker: Engine, installation: str) -> Iterator[str]:
+    """A network of the test's own, on which something called `database` answers."""
+    name, label = f"data-{installation}", ("--label", f"io.ecluse.installation={installation}")
+    docker.docker("network", "create", *label, name)
+    command = ("sh", "-c", GOOD)
+    docker.docker("run", "-d", "--name", f"{name}-db", *label, "--network", name, "--network-alias", "database",
+                  docker.image, *command)  # fmt: skip
+    yield name
+    docker.target().remove()
+    docker.docker("rm", "-f", f"{name}-db")
+    docker.docker("network", "rm", name)
+
+
+def test_a_version_that_needs_a_neighbour_meets_it_on_a_network_of_the_users(docker: Engine, database: str) -> None:
+    target = docker.target(network=database, script=f"wget -q -O /dev/null http://database:8080/ || exit 5; {GOOD}")
+    for promotion in ("p1", "p2"):
+        result = target.roll_out(order(promotion, docker.image), progress=print, cancel=Cancellation())
+        assert result.succeeded, result.reason
+        assert docker.page() == promotion
+    assert target.roll_back("p2", progress=print).succeeded
+    assert docker.page() == "p1"
+    code, _ = target.command(("wget", "-q", "-O", "/dev/null", "http://database:8080/"), timeout=10)
+    assert code == 0
 
 
 def test_the_new_one_has_a_way_out_once_it_serves(docker: Engine) -> None:

@@ -199,6 +199,8 @@ class DockerTarget:
             self._fleet.create(order, network=self._networks.ensure(), replaces=old.promotion, rehearsal=True)
         )
         try:
+            if self._options.network:
+                self._networks.give(rehearsal)
             reason = self._healthy(rehearsal, order, progress=progress, cancel=cancel)
             if reason:
                 return self._refused(rehearsal, reason)
