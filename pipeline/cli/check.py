@@ -25,7 +25,7 @@ def check(repository: Path, file: str, form: str) -> int:
     from pipeline.operations.check import check as examine
     from pipeline.operations.place import root_of
 
-    checked = examine(application(), (root_of(repository) or repository.absolute()) / file, name=file)
+    checked = examine(application(), (root_of(repository) or repository) / file, name=file)
     if form == "json":
         show_json({"file": file, "errors": checked.errors, "diagnostics": to_value(checked.diagnostics)})
     else:

@@ -40,6 +40,10 @@ Exit codes:
   130  cancelled or interrupted"""
 
 
+class ReaderGoneError(Exception):
+    """Whoever read our output has closed it; not an OSError, which click would turn into a failure."""
+
+
 class LazyGroup(click.Group):
     """A group that knows its commands by a table and imports them one by one."""
 
@@ -54,6 +58,13 @@ class LazyGroup(click.Group):
         module, function = COMMANDS[cmd_name][0].split(":")
         command: click.Command = getattr(importlib.import_module(f"pipeline.cli.{module}"), function)
         return command
+
+    def invoke(self, ctx: click.Context) -> object:
+        """As click does it; a reader that has gone is told apart from other troubles."""
+        try:
+            return super().invoke(ctx)
+        except BrokenPipeError as error:
+            raise ReaderGoneError from error
 
     def resolve_command(
         self, ctx: click.Context, args: list[str]

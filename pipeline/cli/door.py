@@ -16,8 +16,6 @@ def main() -> int:
     debug = "--debug" in arguments
     try:
         return _dispatch([word for word in arguments if word != "--debug"])
-    except BrokenPipeError:
-        return _reader_left()
     except BaseException as error:  # noqa: BLE001  # the one place where every error ends
         if debug:
             import traceback
@@ -29,10 +27,13 @@ def main() -> int:
 
 
 def _dispatch(arguments: list[str]) -> int:
-    from pipeline.cli.commands import ecluse
+    from pipeline.cli.commands import ReaderGoneError, ecluse
 
-    status = ecluse.main(arguments, prog_name="ecluse", standalone_mode=False)
-    sys.stdout.flush()
+    try:
+        status = ecluse.main(arguments, prog_name="ecluse", standalone_mode=False)
+        sys.stdout.flush()
+    except (ReaderGoneError, BrokenPipeError):
+        return _reader_left()
     return int(status or 0)
 
 

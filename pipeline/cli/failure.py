@@ -22,7 +22,7 @@ def told(error: BaseException) -> int:
                 _print(_lines(error.message) + _hint(error.hint))
                 return error.exit_code
             _print(diagnostic_lines(error.diagnostics, source_of(error.sources)))
-            _print([line((f"{verdict(error.diagnostics)}. Nothing was run.", "bold")), *_hint(error.hint)])
+            _print([line((f"{verdict(error.diagnostics)}. Nothing was run.", "bold"))])
             return error.exit_code
         case EcluseError():
             _print(_lines(error.message) + _hint(error.hint))

@@ -24,7 +24,7 @@ def init(repository: Path, file: str, force: bool) -> None:
     from pipeline.operations.first_file import SCHEMA_PLACE, write_first
     from pipeline.operations.place import root_of
 
-    root = root_of(repository) or repository.absolute()
+    root = root_of(repository) or repository
     first = write_first(root, file=file, schema=compose(application().kinds), force=force)
     seen = f" from {', '.join(first.seen)}" if first.seen else ", an example, as nothing known lies here"
     show(

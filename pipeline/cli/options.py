@@ -24,6 +24,7 @@ def repository_option(command: Command) -> Command:
         "-C",
         type=click.Path(exists=True, file_okay=False, path_type=Path),
         default=Path(),
+        callback=lambda ctx, parameter, path: path.absolute(),  # noqa: ARG005  # click's signature
         metavar="PATH",
         help="The git repository; by default the one around the working directory.",
     )(command)

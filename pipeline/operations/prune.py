@@ -10,9 +10,9 @@ from pathlib import Path
 from pipeline.errors import NotFoundError, StorageError
 from pipeline.model.outcome import cancelled, errored
 from pipeline.model.run import Run, StageRun
-from pipeline.model.status import Conclusion, RunState, StageState, run_conclusion
+from pipeline.model.status import Conclusion, RunState, StageState
 from pipeline.model.ulid import moment_of
-from pipeline.operations.runner_process import Life, life_of
+from pipeline.operations.runner_process import Life, claimant, life_of
 from pipeline.ports.application import Application
 from pipeline.ports.executor import Executor, Leftover
 from pipeline.ports.records import Records, RunFilter
@@ -55,7 +55,7 @@ def prunable(app: Application, request: PruneRequest, executors: Sequence[str], 
     unfinished = [run for state in (RunState.RUNNING, RunState.QUEUED) for run in _all(records, state)]
     gone = [run for run in unfinished if life_of(run.runner) is Life.GONE]
     closing = [run for run in gone if request.abandon or now - run.created > RESUMABLE]
-    verdict = _Verdict(records, closing, request, now)
+    verdict = _Verdict(app, closing, request, now)
     found: dict[str, tuple[Leftover, ...]] = {}
     for name in executors:
         progress(f"asking {name} for what runs left there")
@@ -88,14 +88,10 @@ def prune(app: Application, found: Prunable, *, progress: Progress) -> None:
 
 
 def close_abandoned(records: Records, run: Run, now: datetime) -> None:
-    """Record that a run is over because nobody runs it: what ran is errored, what waited is cancelled."""
-    stages = tuple(_closed(stage, now) for stage in records.find_run(run.id).stages)
-    for stage in stages:
-        records.save_stage(run.id, stage)
-    conclusion = run_conclusion((stage.conclusion for stage in stages if stage.conclusion), cancelled=False)
-    if conclusion is Conclusion.SUCCEEDED:
-        conclusion = Conclusion.ERRORED
-    records.update_run(run.id, state=RunState.DONE, conclusion=conclusion, finished=now)
+    """Record that a run is over because nobody runs it: it and what ran are errored, what waited is cancelled."""
+    for stage in records.find_run(run.id).stages:
+        records.save_stage(run.id, _closed(stage, now))
+    records.update_run(run.id, state=RunState.DONE, conclusion=Conclusion.ERRORED, finished=now)
 
 
 def _closed(stage: StageRun, now: datetime) -> StageRun:
@@ -111,8 +107,9 @@ def _closed(stage: StageRun, now: datetime) -> StageRun:
 class _Verdict:
     """Which runs are over, asked once each."""
 
-    def __init__(self, records: Records, closing: Sequence[Run], request: PruneRequest, now: datetime) -> None:
-        self._records = records
+    def __init__(self, app: Application, closing: Sequence[Run], request: PruneRequest, now: datetime) -> None:
+        self._records = app.records
+        self._runs = app.settings.home / "runs"
         self._closing = {run.id for run in closing}
         self._request = request
         self._now = now
@@ -146,13 +143,18 @@ class _Verdict:
         return (known.finished or known.created) if known.state is RunState.DONE else None
 
     def _unrecorded(self, run: str) -> datetime | None:
-        """A run that the records do not know began a moment ago, or its records are lost."""
+        """A run that the records do not know began a moment ago, or was killed then, or its records are lost."""
         try:
             begun = moment_of(run)
         except ValueError:
             return None
-        wait = UNRECORDED if self._request.abandon else RESUMABLE
-        return begun if self._now - begun > wait else None
+        runner = claimant(self._runs / run)
+        if runner is not None and life_of(runner) is not Life.GONE:
+            return None
+        wait = RESUMABLE
+        if self._request.abandon:
+            wait = UNRECORDED if runner is None else timedelta()
+        return begun if self._now - begun >= wait else None
 
 
 def _all(records: Records, state: RunState) -> Sequence[Run]:

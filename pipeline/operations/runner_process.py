@@ -2,16 +2,20 @@
 
 from __future__ import annotations
 
+import json
 import os
 import signal
 import socket
+from contextlib import suppress
 from enum import StrEnum
 from pathlib import Path
 
 from pipeline.errors import RefusedError
 from pipeline.model.run import Runner
+from pipeline.model.value import canonical
 
 _BOOT = Path("/proc/sys/kernel/random/boot_id")
+_CLAIM = "runner.json"
 
 
 class Life(StrEnum):
@@ -26,6 +30,33 @@ def this_process() -> Runner:
     """The runner that this process is."""
     pid = os.getpid()
     return Runner(host=socket.gethostname(), boot=_boot(), pid=pid, started_ticks=_started(pid) or 0)
+
+
+def claim(folder: Path, runner: Runner) -> None:
+    """Note in a run's folder who runs it, for the moments before the records know; a full disk is said by others."""
+    with suppress(OSError):
+        folder.mkdir(parents=True, exist_ok=True, mode=0o700)
+        (folder / _CLAIM).write_bytes(canonical(runner))
+
+
+def claimant(folder: Path) -> Runner | None:
+    """Who claimed a run's folder, or None."""
+    try:
+        known = json.loads((folder / _CLAIM).read_bytes())
+        return Runner(
+            host=str(known["host"]),
+            boot=str(known["boot"]),
+            pid=int(known["pid"]),
+            started_ticks=int(known["started_ticks"]),
+        )
+    except (OSError, ValueError, KeyError, TypeError):
+        return None
+
+
+def release(folder: Path) -> None:
+    """Take the claim back when the run has ended."""
+    with suppress(OSError):
+        (folder / _CLAIM).unlink()
 
 
 def life_of(runner: Runner | None) -> Life:

@@ -21,7 +21,7 @@ from pipeline.model.run import Run, StageRun
 from pipeline.model.status import Conclusion, RunState
 from pipeline.model.ulid import ulid
 from pipeline.operations.prepare import StartRequest, planned
-from pipeline.operations.runner_process import this_process
+from pipeline.operations.runner_process import claim, release, this_process
 from pipeline.planning.planner import resolver_of
 from pipeline.ports.application import Application
 from pipeline.ports.cancellation import Cancellation
@@ -51,6 +51,8 @@ def execute(
     parallel = request.parallel or settings.parallel
     executor = app.executor(executor_name)
     run = _new_run(app, decided, executor_name)
+    folder = settings.home / "runs" / run.id
+    claim(folder, this_process())
     identity = RunIdentity(installation=settings.installation, run=run.id)
     announcer: Announcer
     recorder = Recorder(
@@ -86,8 +88,9 @@ def execute(
         stages=scope.runs.all(),
     )
     recorder_problem = _finish(announcer, recorder, finished)
+    release(folder)
     with suppress(OSError):
-        scope.folder.rmdir()
+        folder.rmdir()
     if interrupted is not None:
         raise interrupted
     if recorder_problem or problem:

@@ -16,7 +16,7 @@ from pipeline.model.run import Attempt, Runner, StageRun
 from pipeline.model.status import Conclusion, RunState, StageState
 from pipeline.model.ulid import ulid
 from pipeline.operations.prune import PruneRequest, prunable, prune
-from pipeline.operations.runner_process import this_process
+from pipeline.operations.runner_process import claim, this_process
 
 
 def collect(ground: Ground, *, abandon: bool = False) -> list[str]:
@@ -123,3 +123,20 @@ def test_finding_changes_nothing(tmp_path: Path) -> None:
     assert [item.id for item in found.runs] == [run.id]
     assert ground.records.find_run(run.id).state is RunState.RUNNING
     assert len(ground.executors["scripted"].leftovers(ground.settings.installation)) == 1
+
+
+@pytest.mark.parametrize(
+    ("runner", "goes"),
+    [
+        pytest.param(this_process(), False, id="alive"),
+        pytest.param(gone(), True, id="killed-at-once"),
+        pytest.param(replace(gone(), host="elsewhere"), False, id="on-another-host"),
+    ],
+)
+def test_a_run_that_was_claimed_but_not_recorded_yet(tmp_path: Path, runner: Runner, goes: bool) -> None:
+    ground = Ground(tmp_path)
+    run = ulid(NOW - timedelta(seconds=1), os.urandom(10))
+    claim(tmp_path / "runs" / run, runner)
+    ground.leave_container(run)
+    assert (collect(ground), collect(ground, abandon=True)) == ([], [run] if goes else [])
+    assert (tmp_path / "runs" / run).exists() is not goes
