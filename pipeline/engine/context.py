@@ -22,6 +22,7 @@ from pipeline.model.value import Value
 from pipeline.ports.cancellation import Cancellation
 from pipeline.ports.clock import Clock
 from pipeline.ports.delivery import Delivery
+from pipeline.ports.executor import Output
 from pipeline.ports.images import Images
 from pipeline.ports.monitoring import Sink
 from pipeline.ports.stage import Collected
@@ -137,12 +138,12 @@ class AttemptContext:
             if self._stage.after:
                 self._run_after(exports(secrets) if secrets else b"")
 
-    def execute(self, spec: ContainerSpec, *, stdin: bytes = b"") -> Exit:
+    def execute(self, spec: ContainerSpec, *, stdin: bytes = b"", output: Output | None = None) -> Exit:
         own = replace(spec, stage=self._stage.name, attempt=self._attempt)
         if own.view is not None:
             own = replace(own, view=self._view())
             self._scope.layers.written(self._stage.name, self._attempt)
-        return self._scope.session.execute(own, output=self._log, cancel=self._cancel, stdin=stdin)
+        return self._scope.session.execute(own, output=output or self._log, cancel=self._cancel, stdin=stdin)
 
     def fill_workspace(self, archive: IO[bytes] | Iterable[bytes]) -> None:
         self._running()

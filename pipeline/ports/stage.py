@@ -19,6 +19,7 @@ from pipeline.model.value import Value
 from pipeline.ports.cancellation import Cancellation
 from pipeline.ports.clock import Clock
 from pipeline.ports.delivery import Delivery
+from pipeline.ports.executor import Output
 from pipeline.ports.images import Images
 from pipeline.ports.monitoring import Sink
 from pipeline.ports.workspace import WorkspaceFile
@@ -136,8 +137,9 @@ class StageContext(Protocol):
     def execute_commands(self) -> Exit:
         """Run the stage's `commands` (or the image's own entry point) in its image in the workspace, then `after`."""
 
-    def execute(self, spec: ContainerSpec, *, stdin: bytes = b"") -> Exit:
-        """Run a container of this kind's own making. `spec.stage`, `attempt` and labels are filled in."""
+    def execute(self, spec: ContainerSpec, *, stdin: bytes = b"", output: Output | None = None) -> Exit:
+        """Run a container of this kind's own making. `spec.stage`, `attempt` and labels are filled in, and `view`
+        becomes that of the stage unless it is None. What it prints goes to the log, or to `output`."""
 
     def fill_workspace(self, archive: IO[bytes] | Iterable[bytes]) -> None:
         """Unpack a tar stream as this stage's layer (checkout)."""

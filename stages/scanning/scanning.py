@@ -13,6 +13,7 @@ from pipeline.model.finding import Finding
 from pipeline.model.outcome import Outcome, cancelled, timed_out
 from pipeline.model.run import Artifact, BuiltImage, Products
 from pipeline.ports.stage import StageContext, StageResult
+from stages.scanning.answers import Answers
 from stages.scanning.delivery import FOLDER, layer
 from stages.scanning.inventory import Inventory, inventory_of, read_sbom, stable
 from stages.scanning.lint import dockerfile_report, secrets_report
@@ -21,7 +22,7 @@ from stages.scanning.request import DOCKERFILE, SBOM, SECRETS, VULNERABILITIES, 
 from stages.scanning.sarif import sarif_document
 from stages.scanning.scanners import CACHE, scanners_image, tools
 from stages.scanning.verdict import verdict
-from stages.scanning.vulnerabilities import question, vulnerabilities_report
+from stages.scanning.vulnerabilities import Question, question, vulnerabilities_report
 
 RESULTS = f"{FOLDER}/results"
 LIMIT = 128 * 1024 * 1024
@@ -101,7 +102,7 @@ class Scanning:
             "secrets": SECRETS in self._request.checks,
             "dockerfile": dockerfile,
         }
-        ended = self._execute("inspect", json.dumps(request, sort_keys=True), network=Network.NONE)
+        ended = self._execute("inspect", json.dumps(request, sort_keys=True))
         return self._stopped(ended, "inspect")
 
     def _inventory(
@@ -130,12 +131,11 @@ class Scanning:
         asked = question(inventory, cache, now=now)
         answers: Mapping[str, Mapping[str, Any]] = {}
         if not asked.empty:
-            ended = self._execute("advisories", network=Network.SHARED, stdin=asked.spell())
-            stopped = self._stopped(ended, "advisories")
+            heard = Answers(self._context.log, limit=LIMIT)
+            stopped = self._stopped(self._ask(asked, heard), "advisories")
             if stopped:
                 return stopped
-            left = self._results()
-            answers = {name.removesuffix(".json"): _mapping(left, name) for name in left}
+            answers = heard.read()
         return [*reports, vulnerabilities_report(inventory, answers, cache=cache, now=now, tools=self._tools)]
 
     def _lints(self, results: Mapping[str, bytes], status: Mapping[str, Any], dockerfile: str) -> Iterator[CheckReport]:
@@ -151,7 +151,23 @@ class Scanning:
             else:
                 yield dockerfile_report(content, told, self._tools[tool], path=dockerfile)
 
-    def _execute(self, program: str, *arguments: str, network: Network, stdin: bytes = b"") -> Exit:
+    def _ask(self, asked: Question, heard: Answers) -> Exit:
+        """The one container with a network has no workspace, no rights and a file system that it cannot change."""
+        spec = ContainerSpec(
+            stage=self._context.stage.name,
+            attempt=self._context.attempt,
+            step="advisories",
+            image=self._scanners,
+            command=("advisories",),
+            workdir="/",
+            user="0",
+            resources=self._context.stage.resources,
+            hardened=True,
+        )
+        return self._context.execute(spec, stdin=asked.spell(), output=heard)
+
+    def _execute(self, program: str, *arguments: str) -> Exit:
+        """A container that sees image and source, and reaches nothing."""
         spec = ContainerSpec(
             stage=self._context.stage.name,
             attempt=self._context.attempt,
@@ -161,10 +177,10 @@ class Scanning:
             view=View(layer=self._context.stage.name),
             workdir="/",
             user="0",
-            network=network,
+            network=Network.NONE,
             resources=self._context.stage.resources,
         )
-        return self._context.execute(spec, stdin=stdin)
+        return self._context.execute(spec)
 
     def _stopped(self, ended: Exit, program: str) -> Outcome | None:
         if ended.cancelled:
@@ -190,7 +206,7 @@ class Scanning:
 
     def _tidy(self) -> None:
         """Later stages see this one's layer: leave it empty. What remains after a failure to do so harms nobody."""
-        ended = self._execute("tidy", network=Network.NONE)
+        ended = self._execute("tidy")
         if ended.code:
             self._context.log.note(f"{FOLDER} could not be removed from the workspace (exit {ended.code})")
 

@@ -194,6 +194,7 @@ def test_without_a_network_the_copy_serves_while_it_is_valid(
         "versions": {"jq": ["1.6-2.1+deb12u3"]},
     }
     cache = tmp_home / "cache" / "scanners"
+    cache.mkdir(parents=True)
     keep_index(cache, read_index(index, fetched=then))
     result = bench(home_settings(tmp_home, images.python, proxy=DEAD)).scan(
         image, {"a": b""}, checks=["vulnerabilities"]

