@@ -1,15 +1,14 @@
-"""The anchor: an image of one 129-byte program that does nothing, made by us so that no image need be pulled."""
+"""The anchor: an image of a 129-byte program that does nothing and of the depot's first folders, imported by us."""
 
 from __future__ import annotations
 
 import hashlib
-import io
 import struct
-import tarfile
 from typing import TYPE_CHECKING
 
 from pipeline.dockerapi import translating
 from pipeline.errors import EngineError
+from pipeline.executors.docker.tar_blocks import END, batch, file_blocks
 from pipeline.model.identity import LABEL_ROLE, ROLE_SANDBOX
 
 if TYPE_CHECKING:
@@ -28,7 +27,9 @@ PROGRAMS = {
 }
 """Machine number of the ELF format and code, by the engine's word for its architecture."""
 
-ANCHOR = "ecluse-anchor:" + hashlib.sha256(repr(PROGRAMS).encode()).hexdigest()[:12]
+FURNITURE = "data"
+"""The folder whose content the engine copies into a new volume mounted there."""
+ANCHOR = "ecluse-anchor:" + hashlib.sha256(repr(PROGRAMS).encode() + batch(0, FURNITURE)).hexdigest()[:12]
 """The image's name. It belongs to no run: every installation on an engine uses the same few bytes."""
 PROGRAM = "/anchor"
 
@@ -51,13 +52,7 @@ def import_anchor(client: APIClient) -> None:
 
 
 def _rootfs(architecture: str) -> bytes:
-    program = _elf(*PROGRAMS[architecture])
-    entry = tarfile.TarInfo(PROGRAM.lstrip("/"))
-    entry.size, entry.mode = len(program), 0o755
-    content = io.BytesIO()
-    with tarfile.open(fileobj=content, mode="w") as archive:
-        archive.addfile(entry, io.BytesIO(program))
-    return content.getvalue()
+    return file_blocks(PROGRAM.lstrip("/"), _elf(*PROGRAMS[architecture]), mode=0o755) + batch(0, FURNITURE) + END
 
 
 def _elf(machine: int, code: bytes) -> bytes:

@@ -3,24 +3,23 @@
 from __future__ import annotations
 
 import hashlib
-import tarfile
 import threading
 from collections.abc import Iterable, Iterator
+from concurrent.futures import Future
 from contextlib import contextmanager
 from typing import IO, TYPE_CHECKING, Any
 
 from pipeline.dockerapi import translating
 from pipeline.errors import NotFoundError
-from pipeline.executors.docker.anchor import ANCHOR, PROGRAM, import_anchor
-from pipeline.executors.docker.reaper import GONE
+from pipeline.executors.docker.anchor import ANCHOR, FURNITURE, PROGRAM, import_anchor
+from pipeline.executors.docker.reaper import GONE, Reaper
+from pipeline.executors.docker.tar_blocks import END
 from pipeline.model.identity import ROLE_WORKSPACE, RunIdentity
 
 if TYPE_CHECKING:
     from docker import APIClient
 
-ROOT = "/data"
-END = bytes(1024)
-"""What ends a tar stream."""
+ROOT = f"/{FURNITURE}"
 BLOCK = 1 << 18
 PLAIN = {"Accept-Encoding": "identity"}
 """Else the engine compresses what it sends, which costs more than it saves."""
@@ -58,34 +57,79 @@ def volume_mount(volume: str, target: str) -> dict[str, Any]:
 
 
 class Depot:
-    """Folders of the data volume. Made on first use; may be called from several threads.
+    """Folders of the data volume. The volume is made on first use; may be called from several threads.
 
     Its name is short, because overlay options that hold it many times must fit one page of memory.
     """
 
-    def __init__(self, client: APIClient, run: RunIdentity, *, furniture: bytes) -> None:
-        """`furniture` is a tar stream that is there from the beginning."""
+    def __init__(self, client: APIClient, run: RunIdentity) -> None:
         self._client = client
         self._run = run
-        self._furniture = furniture
-        self._lock = threading.RLock()
-        self._keeper = ""
+        self._lock = threading.Lock()
+        self._keeper: Future[str] | None = None
         self._mountpoint = ""
         self.volume = "ecluse-" + hashlib.sha256(run.name("data").encode()).hexdigest()[:12]
 
     @property
     def mountpoint(self) -> str:
-        """The volume's folder on the engine's host."""
-        self._ensure()
-        return self._mountpoint
+        """The volume's folder on the engine's host. What is to be in it may still be on its way: see `settled`."""
+        with self._lock:
+            if not self._mountpoint:
+                with translating("create the run's data volume"):
+                    made = self._client.create_volume(self.volume, labels=self._labels)
+                self._mountpoint = str(made["Mountpoint"])
+            return self._mountpoint
 
-    def put(self, folder: str, archive: IO[bytes] | Iterable[bytes]) -> None:
+    def furnish(self, blocks: bytes = b"") -> Future[str]:
+        """Begin to make the first folders, and to unpack these tar blocks; must be called before anything is put.
+
+        The folders come with the anchor image: the engine copies them into the new volume, which is five times
+        quicker than unpacking a stream.
+        """
+        _ = self.mountpoint
+        keeper: Future[str] = Future()
+        self._keeper = keeper
+
+        def work() -> None:
+            try:
+                made = self._make_keeper()
+                if blocks:
+                    self._put(made, "", blocks + END)
+                keeper.set_result(made)
+            except BaseException as error:  # noqa: BLE001 (whoever waits gets it)
+                keeper.set_exception(error)
+
+        threading.Thread(target=work, name="furnish", daemon=True).start()
+        return keeper
+
+    def settled(self) -> None:
+        """Wait until the furniture is in its place. Raises what went wrong with it."""
+        if self._keeper is not None:
+            self._keeper.result()
+
+    def close(self, reaper: Reaper) -> None:
+        """Remove the keeper in the background; the volume goes by its label."""
+        keeper = self._keeper
+        if keeper is not None and keeper.exception() is None:
+            reaper.submit("the keeper", lambda: self._client.remove_container(keeper.result(), force=True, v=True))
+
+    def put(self, folder: str, archive: bytes | IO[bytes] | Iterable[bytes]) -> None:
         """Unpack a tar stream into a folder that is there."""
-        self._put(folder, archive)
+        keeper = self._keeper or self.furnish()
+        self._put(keeper.result(), folder, archive)
 
-    def _put(self, folder: str, content: object) -> None:
+    @property
+    def _labels(self) -> dict[str, str]:
+        return dict(self._run.labels(ROLE_WORKSPACE))
+
+    def _make_keeper(self) -> str:
+        mount = {"Type": "volume", "Source": self.volume, "Target": ROOT}
+        host = {"NetworkMode": "none", "Mounts": [mount]}
+        with translating("create the workspace's keeper"):
+            return create_anchored(self._client, self._run.name("depot"), {"Labels": self._labels, "HostConfig": host})
+
+    def _put(self, keeper: str, folder: str, content: object) -> None:
         sdk: Any = self._client
-        keeper = self._ensure()
         with translating("write into the workspace"):
             answer = sdk._put(
                 sdk._url("/containers/{0}/archive", keeper),
@@ -94,25 +138,6 @@ class Depot:
                 timeout=None,
             )
             sdk._raise_for_status(answer)
-
-    def _ensure(self) -> str:
-        with self._lock:
-            if self._keeper:
-                return self._keeper
-            labels = dict(self._run.labels(ROLE_WORKSPACE))
-            with translating("create the run's data volume"):
-                made = self._client.create_volume(self.volume, labels=labels)
-                keeper = create_anchored(
-                    self._client,
-                    self._run.name("depot"),
-                    {
-                        "Labels": labels,
-                        "HostConfig": {"NetworkMode": "none", "Mounts": [volume_mount(self.volume, ROOT)]},
-                    },
-                )
-            self._mountpoint, self._keeper = made["Mountpoint"], keeper
-            self._put("", self._furniture)
-            return keeper
 
 
 @contextmanager
@@ -134,10 +159,3 @@ def reading(client: APIClient, container: str, path: str) -> Iterator[Iterator[b
             yield response.raw.stream(BLOCK)
         finally:
             response.close()
-
-
-def file_blocks(name: str, content: bytes) -> bytes:
-    """Tar blocks of one file that everybody may read."""
-    entry = tarfile.TarInfo(name)
-    entry.size, entry.mode = len(content), 0o644
-    return entry.tobuf(tarfile.USTAR_FORMAT) + content + bytes(-len(content) % 512)

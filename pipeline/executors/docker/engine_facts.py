@@ -10,8 +10,8 @@ from typing import TYPE_CHECKING
 from pipeline.dockerapi import translating
 from pipeline.errors import EngineError, SettingsError
 from pipeline.executors.docker import sweep
-from pipeline.executors.docker.depot import END, Depot
-from pipeline.executors.docker.slots import batch
+from pipeline.executors.docker.depot import Depot
+from pipeline.executors.docker.tar_blocks import END
 from pipeline.executors.docker.workspace_overlay import OverlayWorkspace
 from pipeline.model.container import View
 from pipeline.model.identity import RunIdentity
@@ -53,7 +53,8 @@ def choose_workspace(client: APIClient, settings: Settings) -> str:
 def mounts_overlays(client: APIClient, settings: Settings) -> bool:
     """Try it: a file written into a layer must be seen through a mount of two."""
     trial = RunIdentity(installation=settings.installation, run=f"probe-{secrets.token_hex(4)}")
-    depot = Depot(client, trial, furniture=batch(0) + END)
+    depot = Depot(client, trial)
+    depot.furnish()
     overlay = OverlayWorkspace(client, trial, depot)
     try:
         overlay.fill("lower", iter((END,)))

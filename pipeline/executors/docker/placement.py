@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import threading
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from concurrent.futures import Future
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
@@ -51,13 +51,16 @@ class Placement:
         sandboxes: Sandboxes,
         reaper: Reaper,
         pulls: Pulls,
+        settled: Callable[[], None],
     ) -> None:
+        """`settled` returns when everything that containers mount is in its place."""
         self.around = around
         self.pulls = pulls
         self._client = client
         self._layers = layers
         self._sandboxes = sandboxes
         self._reaper = reaper
+        self._settled = settled
         self._lock = threading.Lock()
         self._prepared: dict[str, Future[Created]] = {}
         self._one_ended = False
@@ -82,6 +85,10 @@ class Placement:
             mine.set_exception(error)
             raise
 
+    def find(self, spec: ContainerSpec, *, output: Output, cancel: Cancellation) -> Exit | None:
+        """The exit of this very container from before this process, attached to if it still runs; None without one."""
+        return self._take_over(self._name(spec), spec, output, cancel)
+
     def execute(
         self, spec: ContainerSpec, *, output: Output, cancel: Cancellation, stdin: bytes, network: str = ""
     ) -> Exit:
@@ -103,6 +110,7 @@ class Placement:
         self, spec: ContainerSpec, created: Created, *, output: Output, cancel: Cancellation, stdin: bytes
     ) -> Exit:
         try:
+            self._settled()
             if spec.view:
                 self._layers.enter(spec.view, created.container)
             try:
@@ -218,6 +226,9 @@ class Placement:
         return None
 
     def _create(self, spec: ContainerSpec, name: str, network: str, lane: Lane | None) -> Created:
+        if self.around.certificates:
+            # the engine looks for what is bound when it creates, for volumes only when it starts
+            self._settled()
         mounts: list[Mapping[str, Any]] = [self._layers.mount(spec.view)] if spec.view else []
         config = stage_config(spec, self.around, network=network, mounts=mounts)
         with translating(f"create a container of {spec.image}"):

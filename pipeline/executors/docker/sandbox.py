@@ -6,11 +6,13 @@ import secrets
 import threading
 from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass, field
+from functools import partial
 from typing import TYPE_CHECKING
 
 from pipeline.dockerapi import translating
 from pipeline.executors.docker.depot import create_anchored
 from pipeline.executors.docker.networks import create_network
+from pipeline.executors.docker.reaper import Reaper
 from pipeline.model.identity import ROLE_SANDBOX, RunIdentity
 
 if TYPE_CHECKING:
@@ -88,12 +90,15 @@ class Sandboxes:
         with translating(f"restart sandbox {lane.name}"):
             self._client.start(lane.name)
 
-    def close(self) -> None:
-        """Wait until nothing is being started any more; what is on the engine goes by its labels."""
+    def close(self, reaper: Reaper) -> None:
+        """Wait until nothing is being started any more, and remove the sandboxes in the background."""
         with self._lock:
-            self._lanes, pool, self._pool = [], self._pool, None
+            lanes, self._lanes = self._lanes, []
+            pool, self._pool = self._pool, None
         if pool is not None:
             pool.shutdown(wait=True, cancel_futures=True)
+        for lane in lanes:
+            reaper.submit(f"sandbox {lane.name}", partial(self._client.remove_container, lane.name, force=True, v=True))
 
     def drop(self, lane: Lane) -> None:
         """Use this sandbox no more: it cannot be started."""

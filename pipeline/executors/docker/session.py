@@ -9,10 +9,10 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from pipeline.dockerapi import address, connect
-from pipeline.errors import EcluseError
+from pipeline.errors import EcluseError, EngineUnreachableError
 from pipeline.executors.docker import sweep
 from pipeline.executors.docker.container_config import Surroundings, variables_of
-from pipeline.executors.docker.depot import END, Depot, file_blocks
+from pipeline.executors.docker.depot import Depot
 from pipeline.executors.docker.engine_facts import boot_of, choose_workspace
 from pipeline.executors.docker.layers import Layers
 from pipeline.executors.docker.placement import Placement
@@ -20,7 +20,7 @@ from pipeline.executors.docker.pulling import Pulls
 from pipeline.executors.docker.reaper import Reaper
 from pipeline.executors.docker.sandbox import Sandboxes
 from pipeline.executors.docker.services import standing
-from pipeline.executors.docker.slots import batch
+from pipeline.executors.docker.tar_blocks import file_blocks
 from pipeline.executors.docker.workspace_overlay import OverlayWorkspace
 from pipeline.model.container import ContainerSpec, Exit, Network
 from pipeline.model.identity import RunIdentity
@@ -45,6 +45,15 @@ class Grounds:
     sandboxes: Sandboxes
     placement: Placement
     reaper: Reaper
+    depot: Depot
+
+    def end(self) -> None:
+        """Wait until nothing is being made or removed any more."""
+        self.depot.close(self.reaper)
+        self.sandboxes.close(self.reaper)
+        self.reaper.drain()
+        self.reaper.stop()
+        self.layers.close()
 
 
 class DockerSession:
@@ -77,7 +86,10 @@ class DockerSession:
         grounds = self._grounds.result()
         placement = grounds.placement
         if spec.services:
-            with standing(grounds.client, placement.around, spec, grounds.placement.pulls, output, cancel) as network:
+            found = placement.find(spec, output=output, cancel=cancel)
+            if found is not None:
+                return found
+            with standing(grounds.client, placement.around, spec, placement.pulls, output, cancel) as network:
                 return placement.execute(spec, output=output, cancel=cancel, stdin=stdin, network=network)
         return placement.execute(spec, output=output, cancel=cancel, stdin=stdin)
 
@@ -88,14 +100,12 @@ class DockerSession:
                 return
             self._closed = True
         self._pool.shutdown(wait=True, cancel_futures=True)
-        if self._grounds.cancelled() or self._grounds.exception() is not None:
+        if self._grounds.cancelled() or isinstance(self._grounds.exception(), EngineUnreachableError):
             return
-        grounds = self._grounds.result()
-        grounds.sandboxes.close()
-        grounds.reaper.drain()
-        grounds.reaper.stop()
-        grounds.layers.close()
-        sweep.remove(grounds.client, sweep.find(grounds.client, self._run.installation, self._run.run))
+        if self._grounds.exception() is None:
+            self._grounds.result().end()
+        client = connect(self._settings)
+        sweep.remove(client, sweep.find(client, self._run.installation, self._run.run))
 
     def _prepare(self, spec: ContainerSpec) -> None:
         try:
@@ -109,14 +119,15 @@ class DockerSession:
         client = connect(settings)
         bundle = certificate_bundle(settings)
         certificates = bundle.read_bytes() if bundle else b""
-        kind = choose_workspace(client, settings)
-        furniture = batch(0) if kind == "overlay" else b""
-        if certificates:
-            furniture += file_blocks(CERTIFICATES, certificates)
-        depot = Depot(client, run, furniture=furniture + END)
+        depot = Depot(client, run)
+        with ThreadPoolExecutor(1) as aside:
+            asked = aside.submit(choose_workspace, client, settings)
+            if certificates or settings.workspace != "copy":
+                _ = depot.mountpoint  # while the engine answers the other question
+            kind = asked.result()
+        if certificates or kind == "overlay":
+            depot.furnish(file_blocks(CERTIFICATES, certificates) if certificates else b"")
         layers = _layers(kind, client, run, depot, settings)
-        if furniture:
-            _ = depot.mountpoint
         around = Surroundings(
             settings=settings,
             run=run,
@@ -124,10 +135,19 @@ class DockerSession:
             variables=variables_of(settings, os.environ, certificates=bool(certificates)),
             certificates=f"{depot.mountpoint}/{CERTIFICATES}" if certificates else "",
         )
-        reaper = Reaper()
-        sandboxes = Sandboxes(client, run, lanes=self._lanes)
-        placement = Placement(client, around, layers=layers, sandboxes=sandboxes, reaper=reaper, pulls=Pulls(client))
-        return Grounds(client=client, layers=layers, sandboxes=sandboxes, placement=placement, reaper=reaper)
+        reaper, sandboxes = Reaper(), Sandboxes(client, run, lanes=self._lanes)
+        placement = Placement(
+            client,
+            around,
+            layers=layers,
+            sandboxes=sandboxes,
+            reaper=reaper,
+            pulls=Pulls(client),
+            settled=depot.settled,
+        )
+        return Grounds(
+            client=client, layers=layers, sandboxes=sandboxes, placement=placement, reaper=reaper, depot=depot
+        )
 
 
 def _layers(kind: str, client: APIClient, run: RunIdentity, depot: Depot, settings: Settings) -> Layers:

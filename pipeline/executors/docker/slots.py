@@ -7,31 +7,15 @@ import threading
 from typing import TYPE_CHECKING
 
 from pipeline.dockerapi import translating
-from pipeline.executors.docker.depot import END, Depot
-from pipeline.executors.docker.posix_acl import folder_header
+from pipeline.executors.docker.depot import Depot
+from pipeline.executors.docker.tar_blocks import BATCH, END, batch, slot_name
 from pipeline.model.identity import LABEL_INSTALLATION, LABEL_RUN, ROLE_WORKSPACE, RunIdentity
 
 if TYPE_CHECKING:
     from docker import APIClient
 
-BATCH = 32
 LABEL_LAYER = "io.ecluse.layer"
 LABEL_SLOT = "io.ecluse.slot"
-
-
-def slot_name(number: int) -> str:
-    """Two letters hold 1,296 layers; mount options have little room."""
-    digits = "0123456789abcdefghijklmnopqrstuvwxyz"
-    return digits[number // 36 % 36] + digits[number % 36] if number < 36 * 36 else f"s{number}"
-
-
-def batch(start: int) -> bytes:
-    """Tar blocks of the next folders: `u` for what a stage writes (open to every user), `w` for the kernel."""
-    blocks = []
-    for number in range(start, start + BATCH):
-        blocks.append(folder_header(f"{slot_name(number)}/u", inherited=True))
-        blocks.append(folder_header(f"{slot_name(number)}/w", inherited=False))
-    return b"".join(blocks)
 
 
 class Slots:

@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Mapping
 from concurrent.futures import ThreadPoolExecutor
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from pipeline.dockerapi import translating
 from pipeline.errors import EcluseError
@@ -16,29 +16,45 @@ if TYPE_CHECKING:
     from docker import APIClient
 
 AT_ONCE = 8
-KINDS = ("container", "network", "volume", "image")
-"""In the order of removal."""
 
 
 def find(client: APIClient, installation: str, run: str = "") -> tuple[Leftover, ...]:
-    """Everything of one run, or of all runs, of this installation; never what belongs to a target."""
+    """Everything of all runs of this installation, or of one run less its images (others may need them by now).
+
+    Never what belongs to a target.
+    """
     wanted = {"label": [f"{LABEL_INSTALLATION}={installation}", f"{LABEL_RUN}={run}" if run else LABEL_RUN]}
-    with translating("list what runs have left"):
-        containers = client.containers(all=True, filters=wanted)
-        networks = client.networks(filters=wanted)
-        volumes = client.volumes(filters=wanted)["Volumes"] or []
-        images = client.images(filters=wanted)
-    found = [
-        *(("container", (item.get("Names") or ["/" + item["Id"]])[0].lstrip("/"), item) for item in containers),
-        *(("network", item["Name"], item) for item in networks),
-        *(("volume", item["Name"], item) for item in volumes),
-        *(("image", (item.get("RepoTags") or [item["Id"]])[0], item) for item in images),
-    ]
+    lists: dict[str, Callable[[], Any]] = {
+        "container": lambda: client.containers(all=True, filters=wanted),
+        "network": lambda: client.networks(filters=wanted),
+        "volume": lambda: client.volumes(filters=wanted)["Volumes"] or [],
+    }
+    if not run:
+        lists["image"] = lambda: client.images(filters=wanted)
+    with translating("list what runs have left"), ThreadPoolExecutor(len(lists), thread_name_prefix="sweep") as pool:
+        found = [
+            (kind, item) for kind, items in zip(lists, pool.map(_call, lists.values()), strict=True) for item in items
+        ]
     return tuple(
-        Leftover(kind=kind, name=name, run=item["Labels"][LABEL_RUN])
-        for kind, name, item in found
+        Leftover(kind=kind, name=_name(kind, item), run=item["Labels"][LABEL_RUN])
+        for kind, item in found
         if item["Labels"].get(LABEL_ROLE) != ROLE_TARGET
     )
+
+
+def _call(listing: Callable[[], Any]) -> Any:
+    return listing()
+
+
+def _name(kind: str, item: Mapping[str, Any]) -> str:
+    """The name by which an object is removed; what has none goes by its id."""
+    match kind:
+        case "container":
+            return str((item.get("Names") or [item["Id"]])[0]).lstrip("/")
+        case "image":
+            return str((item.get("RepoTags") or [item["Id"]])[0])
+        case _:
+            return str(item["Name"])
 
 
 def remove(client: APIClient, leftovers: Iterable[Leftover]) -> None:

@@ -27,7 +27,7 @@ from pipeline.executors.docker.layer_files import (
     spooled,
     tar_of,
 )
-from pipeline.executors.docker.posix_acl import folder_header
+from pipeline.executors.docker.tar_blocks import folder_header
 from pipeline.executors.docker.tar_modes import change_modes, git_mode, shared_mode
 from pipeline.executors.docker.workspace_files import MOST_LINKS, entries, target_of
 from pipeline.model.container import WORKSPACE, View

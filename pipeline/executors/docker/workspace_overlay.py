@@ -11,9 +11,10 @@ from typing import IO, TYPE_CHECKING, Any
 
 from pipeline.dockerapi import translating
 from pipeline.errors import EngineError, NotFoundError
-from pipeline.executors.docker.depot import END, Depot, create_anchored, reading, volume_mount
+from pipeline.executors.docker.depot import Depot, create_anchored, reading, volume_mount
 from pipeline.executors.docker.path_stat import path_mode
 from pipeline.executors.docker.slots import Slots
+from pipeline.executors.docker.tar_blocks import END
 from pipeline.executors.docker.tar_modes import change_modes, git_mode, shared_mode
 from pipeline.executors.docker.workspace_files import matching, roots_of
 from pipeline.model.container import WORKSPACE, View

@@ -1,10 +1,14 @@
-"""Folders that root and every other user may write, and that pass this on to what is made in them."""
+"""Tar blocks made by hand: files, and folders that root and every other user may write and that pass this on."""
 
 from __future__ import annotations
 
 import struct
 import tarfile
 
+END = bytes(1024)
+"""What ends a tar stream."""
+BATCH = 32
+"""Layers whose folders are made at once."""
 ACL_RECORD = b"SCHILY.xattr.system.posix_acl_default"
 USER, GROUP, OTHER = 0x01, 0x04, 0x20
 NOBODY = 0xFFFFFFFF
@@ -30,3 +34,26 @@ def _extended(key: bytes, value: bytes) -> bytes:
     entry = tarfile.TarInfo("pax")
     entry.type, entry.size = tarfile.XHDTYPE, len(record)
     return entry.tobuf(tarfile.USTAR_FORMAT) + record + bytes(-len(record) % 512)
+
+
+def file_blocks(name: str, content: bytes, *, mode: int = 0o644) -> bytes:
+    """Tar blocks of one file."""
+    entry = tarfile.TarInfo(name)
+    entry.size, entry.mode = len(content), mode
+    return entry.tobuf(tarfile.USTAR_FORMAT) + content + bytes(-len(content) % 512)
+
+
+def slot_name(number: int) -> str:
+    """The folder of a layer. Two letters hold 1,296 of them; mount options have little room."""
+    digits = "0123456789abcdefghijklmnopqrstuvwxyz"
+    return digits[number // 36] + digits[number % 36] if number < 36 * 36 else f"s{number}"
+
+
+def batch(start: int, top: str = "") -> bytes:
+    """Tar blocks of the folders of the next layers below `top`: `u` for what a stage writes, `w` for the kernel."""
+    above = f"{top}/" if top else ""
+    blocks = [folder_header(top, inherited=False)] if top else []
+    for number in range(start, start + BATCH):
+        blocks.append(folder_header(f"{above}{slot_name(number)}/u", inherited=True))
+        blocks.append(folder_header(f"{above}{slot_name(number)}/w", inherited=False))
+    return b"".join(blocks)
