@@ -9,7 +9,6 @@ import time
 from collections.abc import Callable
 
 import pytest
-
 from environment import leftovers as traces
 from environment.command import Command
 from environment.repository import Repository
