@@ -52,7 +52,9 @@ class Draft:
         self.grammar = Grammar(kinds)
         self.reading = Reading()
         self.schema = self.grammar.file()
-        without_stages = MapNode({key: value for key, value in root.entries.items() if key != "stages"}, root.span)
+        without_stages = MapNode(
+            {key: value for key, value in root.entries.items() if key != "stages"}, root.start, root.end
+        )
         self.values: dict[str, Any] = plain_value(without_stages, self.schema, (), self.reading)
         entry = root.entries.get("stages")
         self.stages_entry = entry
@@ -66,7 +68,7 @@ class Draft:
     def _stage(self, name: str, entry: Entry) -> StageDraft:
         node = entry.value
         if isinstance(node, Scalar) and node.plain and not node.text:
-            node = MapNode({}, node.span)
+            node = MapNode({}, node.start, node.end)
         if not isinstance(node, MapNode):
             return StageDraft(name=name, entry=entry, kind=DEFAULT_KIND, values=None, schema=None)
         written = node.entries.get("kind")

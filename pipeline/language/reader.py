@@ -10,7 +10,7 @@ from yaml.cyaml import CParser  # type: ignore[attr-defined]
 
 from pipeline.diagnostic import Position
 from pipeline.language.problems import Problems
-from pipeline.language.tree import Entry, ListNode, MapNode, Node, Scalar, Source, Span, split_lines
+from pipeline.language.tree import Entry, ListNode, MapNode, Mark, Node, Scalar, Source, Span, span_of, split_lines
 
 MAX_BYTES: Final = 10 * 1024 * 1024
 """The most that a file may hold, and the most that it may expand to through its aliases."""
@@ -148,52 +148,64 @@ class _Reader:
             elif kind is yaml.DocumentStartEvent:
                 documents += 1
                 if documents > 1:
-                    self._stop("second-document", "a pipeline file holds one document", _span(event, event))
+                    self._stop(
+                        "second-document",
+                        "a pipeline file holds one document",
+                        span_of(event.start_mark, event.end_mark),
+                    )
             elif kind is yaml.StreamEndEvent:
                 return self._top
 
     def _scalar(self, event: Any) -> None:
-        span = _span(event, event)
-        plain = event.implicit[0]
-        scalar = Scalar(event.value, plain, self._tag(event, span), span)
-        self._spend(len(scalar.text) + _NODE_COST, span)
+        start, end, text = event.start_mark, event.end_mark, event.value
+        tag = self._tag(event) if event.tag else ""
+        scalar = Scalar(text, event.implicit[0], tag, start, end)
+        cost = len(text) + _NODE_COST
+        self._cost += cost
+        if self._cost > MAX_BYTES:
+            self._too_big(start, end)
         if event.anchor:
-            self._anchors[event.anchor] = _Anchored(scalar, len(scalar.text) + _NODE_COST)
+            self._anchors[event.anchor] = _Anchored(scalar, cost)
         self._put(scalar)
 
     def _open(self, event: Any, *, is_map: bool) -> None:
-        span = _span(event, event)
-        self._tag(event, span)
+        if event.tag:
+            self._tag(event)
         if len(self._stack) >= MAX_DEPTH:
+            span = span_of(event.start_mark, event.end_mark)
             self._stop("too-deep", f"nested deeper than {MAX_DEPTH} levels", span)
         if event.anchor:
             self._anchors.pop(event.anchor, None)
-        self._spend(_NODE_COST, span)
+        self._cost += _NODE_COST
+        if self._cost > MAX_BYTES:
+            self._too_big(event.start_mark, event.end_mark)
         self._stack.append(_Open(is_map=is_map, start=event, anchor=event.anchor, start_cost=self._cost - _NODE_COST))
 
     def _close(self, event: Any) -> None:
         done = self._stack.pop()
-        span = _span(done.start, event)
+        start, end = done.start.start_mark, event.end_mark
         node: Node
         if done.is_map:
             for merge in done.merges:
                 self._merge(done, merge)
-            node = MapNode(done.entries, span)
+            node = MapNode(done.entries, start, end)
         else:
-            node = ListNode(done.items, span)
+            node = ListNode(done.items, start, end)
         if done.anchor:
             self._anchors[done.anchor] = _Anchored(node, self._cost - done.start_cost)
         self._put(node)
 
     def _alias(self, event: Any) -> None:
-        span = _span(event, event)
+        span = span_of(event.start_mark, event.end_mark)
         name = event.anchor
         if any(item.anchor == name for item in self._stack):
             self._stop("recursive-anchor", f"the alias '*{name}' stands inside the value that it names", span)
         anchored = self._anchors.get(name)
         if anchored is None:
             self._stop("unknown-anchor", f"no anchor '&{name}' is written above", span)
-        self._spend(anchored.cost, span)
+        self._cost += anchored.cost
+        if self._cost > MAX_BYTES:
+            self._too_big(event.start_mark, event.end_mark)
         self._put(anchored.node)
 
     def _put(self, node: Node) -> None:
@@ -233,28 +245,21 @@ class _Reader:
             for name, entry in source.entries.items():
                 into.entries.setdefault(name, entry)
 
-    def _tag(self, event: Any, span: Span) -> str:
-        tag = event.tag
-        if not tag or tag == "!":
-            return "str" if tag else ""
-        name: str = tag.removeprefix(_TAG)
-        if not tag.startswith(_TAG) or name not in _CORE_TAGS:
-            self._problems.add(
-                "unknown-tag", f"unknown tag '{tag}'", span, note="tags are not part of this file format"
-            )
-            return ""
-        return name
+    def _tag(self, event: Any) -> str:
+        tag: str = event.tag
+        if tag == "!":
+            return "str"
+        name = tag.removeprefix(_TAG)
+        if tag.startswith(_TAG) and name in _CORE_TAGS:
+            return name
+        span = span_of(event.start_mark, event.end_mark)
+        self._problems.add("unknown-tag", f"unknown tag '{tag}'", span, note="tags are not part of this file format")
+        return ""
 
-    def _spend(self, cost: int, span: Span) -> None:
-        self._cost += cost
-        if self._cost > MAX_BYTES:
-            self._stop("too-big", "the file would expand to more than 10 MiB through its aliases", span)
+    def _too_big(self, start: Mark, end: Mark) -> NoReturn:
+        message = "the file would expand to more than 10 MiB through its aliases"
+        self._stop("too-big", message, span_of(start, end))
 
     def _stop(self, code: str, message: str, span: Span) -> NoReturn:
         self._problems.add(code, message, span)
         raise _BrokenError
-
-
-def _span(first: Any, last: Any) -> Span:
-    start, end = first.start_mark, last.end_mark
-    return Span(start.line, start.column, start.index, end.line, end.column, end.index)

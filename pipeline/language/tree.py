@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import Final, NamedTuple, TypeAlias
+from typing import Final, NamedTuple, Protocol, TypeAlias
 
 from pipeline.diagnostic import Position
 
@@ -33,27 +33,66 @@ class Span(NamedTuple):
     end_offset: int
 
 
+class Mark(Protocol):
+    """A place as the YAML parser counts, from 0."""
+
+    @property
+    def line(self) -> int:
+        """Lines before it."""
+
+    @property
+    def column(self) -> int:
+        """Characters of its line before it."""
+
+    @property
+    def index(self) -> int:
+        """Characters of the text before it."""
+
+
+def span_of(start: Mark, end: Mark) -> Span:
+    """From one mark to another."""
+    return Span(start.line, start.column, start.index, end.line, end.column, end.index)
+
+
 class Scalar(NamedTuple):
     """A text as it was written; `plain` when without quotes, `tag` one of the core tags (`str`) or empty."""
 
     text: str
     plain: bool
     tag: str
-    span: Span
+    start: Mark
+    end: Mark
+
+    @property
+    def span(self) -> Span:
+        """Where it stands."""
+        return span_of(self.start, self.end)
 
 
 class ListNode(NamedTuple):
     """A sequence."""
 
     items: Sequence[Node]
-    span: Span
+    start: Mark
+    end: Mark
+
+    @property
+    def span(self) -> Span:
+        """Where it stands."""
+        return span_of(self.start, self.end)
 
 
 class MapNode(NamedTuple):
     """A mapping with merge keys applied; a key's own place is kept beside its value."""
 
     entries: Mapping[str, Entry]
-    span: Span
+    start: Mark
+    end: Mark
+
+    @property
+    def span(self) -> Span:
+        """Where it stands."""
+        return span_of(self.start, self.end)
 
 
 class Entry(NamedTuple):
