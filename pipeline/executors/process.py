@@ -113,6 +113,7 @@ class ProcessSession:
         with self._place() as place:
             files = place / "workspace"
             copied = self._workspace.copy_out(spec.view, files) if spec.view else None
+            output.starting()
             ended = run_command(
                 Started(
                     arguments=_limited(arguments, spec.resources.memory or self._settings.memory),

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import errno
 import fcntl
 import math
 import os
@@ -225,10 +226,10 @@ def run_command(command: Started, *, output: Output, cancel: Cancellation, stdin
     except FileNotFoundError:
         output.note(f"{name}: not found on this host")
         return Exit(code=NOT_FOUND)
-    except PermissionError:
-        output.note(f"{name}: cannot be run: permission denied")
-        return Exit(code=NOT_EXECUTABLE)
     except OSError as error:
+        if error.errno in (errno.EACCES, errno.ENOEXEC):
+            output.note(f"{name}: cannot be run: {error.strerror}")
+            return Exit(code=NOT_EXECUTABLE)
         raise EngineError(f"cannot start {name}: {error.strerror}") from error
     return Command(process, mark=command.mark, output=output, grace=command.grace).run(stdin, cancel)
 

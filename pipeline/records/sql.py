@@ -25,7 +25,7 @@ def _utc_now() -> datetime:
 
 def sqlite_url(home: Path) -> str:
     """The address of the database under a home folder."""
-    return f"sqlite:///{home / 'ecluse.db'}"
+    return f"sqlite:///{home / 'records.db'}"
 
 
 class SqlRecords:

@@ -95,7 +95,7 @@ def test_what_was_committed_survives_kill_9(tmp_path: Path, commits: int) -> Non
     assert sorted(item.number for item in runs) == list(range(1, len(runs) + 1))
     assert len(runs) >= number
     assert {item.id for item in records.promotions(limit=10_000)} == {entry.subject for entry in entries}
-    with sqlite3.connect(tmp_path / "ecluse.db") as connection:
+    with sqlite3.connect(tmp_path / "records.db") as connection:
         assert connection.execute("PRAGMA integrity_check").fetchone() == ("ok",)
     assert records.create_run(run("next", "shop"), PLAN) == len(runs) + 1
 
@@ -122,7 +122,7 @@ def test_the_ledger_refuses_to_be_changed(tmp_path: Path, statement: str, messag
     records = SqlRecords(sqlite_url(tmp_path))
     records.save_release(RELEASE)
     entry = records.save_promotion(promotion("p1"), actor="anna", action="deployed", data={})
-    with sqlite3.connect(tmp_path / "ecluse.db") as connection, pytest.raises(sqlite3.IntegrityError, match=message):
+    with sqlite3.connect(tmp_path / "records.db") as connection, pytest.raises(sqlite3.IntegrityError, match=message):
         connection.execute(statement)
     assert records.ledger() == [entry]
 
@@ -173,14 +173,14 @@ def test_a_full_disk_is_said_and_nothing_is_lost(tmp_path: Path) -> None:
     )
     assert done.stderr == ""
     said, kept, resumed = done.stdout.splitlines()
-    assert "ecluse.db: no space is left | free some space (`ecluse gc`" in said
+    assert "records.db: no space is left | free some space (`ecluse gc`" in said
     assert (kept, resumed) == ("True", "True")
 
 
 def test_a_locked_database_says_who_is_in_the_way(tmp_path: Path) -> None:
     records = SqlRecords(sqlite_url(tmp_path), wait=0.05)
     records.runs(RunFilter())
-    other = sqlite3.connect(tmp_path / "ecluse.db", isolation_level=None)
+    other = sqlite3.connect(tmp_path / "records.db", isolation_level=None)
     other.execute("BEGIN IMMEDIATE")
     with pytest.raises(RecordsError, match="database is locked") as caught:
         records.create_run(run("r1", "shop"), PLAN)
@@ -232,7 +232,7 @@ def _parent_is_a_file(path: Path) -> None:
 def test_a_file_that_cannot_be_used_is_explained(
     tmp_path: Path, prepare: Callable[[Path], object], message: str, hint: str
 ) -> None:
-    path = tmp_path / "home" / "ecluse.db"
+    path = tmp_path / "home" / "records.db"
     path.parent.mkdir()
     prepare(path)
     with pytest.raises(RecordsError, match=message) as caught:
@@ -245,7 +245,7 @@ def test_a_file_that_cannot_be_used_is_explained(
     "url",
     [
         pytest.param("", id="empty"),
-        pytest.param("ecluse.db", id="a path"),
+        pytest.param("records.db", id="a path"),
         pytest.param("sqlite://", id="in memory"),
         pytest.param("mysql://x/y", id="another database"),
     ],
