@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import shutil
 from collections.abc import Iterator, Sequence
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
 
@@ -71,5 +72,6 @@ def _write(storage: Storage, artifact: Artifact, target: Path) -> Path:
             ) from error
         raise StorageError(f"cannot write {target}: {error.strerror}", hint="name another --output") from error
     finally:
-        draft.unlink(missing_ok=True)
+        with suppress(OSError):
+            draft.unlink()
     return target

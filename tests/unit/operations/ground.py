@@ -80,7 +80,7 @@ class Ground:
             raise UsageError(f"there is no executor '{name}'")
         return self.executors[name]
 
-    def target(self, environment: EnvironmentDefinition) -> Target:
+    def target(self, environment: EnvironmentDefinition, *, service: str) -> Target:
         return ScriptedTarget(environment, self.settings, place=self.place)
 
     def begin(
