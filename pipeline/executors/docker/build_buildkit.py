@@ -10,7 +10,7 @@ import tempfile
 import threading
 from collections import deque
 from collections.abc import Iterable, Iterator
-from contextlib import contextmanager, suppress
+from contextlib import ExitStack, contextmanager, suppress
 from pathlib import Path
 from typing import IO
 
@@ -39,10 +39,10 @@ def build_with_buildkit(
 ) -> BuildFailure | None:
     """Build and name the image; None when it is there. Cancelling kills the command, and with it the build.
 
-    Secrets reach the builder as files of a private folder that is gone afterwards. Raises the errors of
+    Secrets reach the builder as open files without a name. Raises the errors of
     `Images.build`, and whatever reading the context raises.
     """
-    with _secret_files(spec) as secrets:
+    with _open_secrets(spec) as (secrets, descriptors):
         try:
             process = subprocess.Popen(
                 (command.program, *_arguments(spec), *secrets, "-"),
@@ -51,6 +51,7 @@ def build_with_buildkit(
                 stdout=subprocess.DEVNULL,
                 stderr=subprocess.PIPE,
                 start_new_session=True,
+                pass_fds=descriptors,
             )
         except OSError as error:
             raise EngineError(
@@ -135,15 +136,19 @@ def _arguments(spec: BuildSpec) -> tuple[str, ...]:
 
 
 @contextmanager
-def _secret_files(spec: BuildSpec) -> Iterator[tuple[str, ...]]:
-    memory = Path("/dev/shm")  # noqa: S108 # a private folder is made in it
-    with tempfile.TemporaryDirectory(
-        prefix="ecluse-secrets-", dir=memory if os.access(memory, os.W_OK) else None
-    ) as folder:
+def _open_secrets(spec: BuildSpec) -> Iterator[tuple[tuple[str, ...], tuple[int, ...]]]:
+    """Each secret as a file without a name, in memory where the machine has such a folder: a killed runner leaves none.
+
+    Gives the arguments, and the descriptors that the command inherits.
+    """
+    memory = Path("/dev/shm")  # noqa: S108 # files in it have no names
+    with ExitStack() as files:
         words: list[str] = []
-        for number, (name, value) in enumerate(spec.secrets.items()):
-            path = Path(folder, str(number))
-            path.touch(mode=0o600)
-            path.write_bytes(value.encode())
-            words += ["--secret", f"id={name},src={path}"]
-        yield tuple(words)
+        descriptors: list[int] = []
+        for name, value in spec.secrets.items():
+            file = files.enter_context(tempfile.TemporaryFile(dir=memory if os.access(memory, os.W_OK) else None))
+            file.write(value.encode())
+            file.seek(0)
+            words += ["--secret", f"id={name},src=/dev/fd/{file.fileno()}"]
+            descriptors.append(file.fileno())
+        yield tuple(words), tuple(descriptors)

@@ -58,6 +58,8 @@ class DockerImages:
         else:
             _demand_nothing_new(spec, wanted)
             output.write(Stream.OUT, b"builder: the engine's classic one\n")
+            if CERTIFICATES in spec.secrets:
+                output.write(Stream.OUT, b"it cannot offer the host's certificates to RUN steps: BuildKit can\n")
             failure = build_classic(client, chunks, spec, output=output, cancel=cancel)
         builder = _name(command)
         if failure is not None:
