@@ -5,14 +5,14 @@ from __future__ import annotations
 from pipeline.errors import NotFoundError
 from pipeline.model.release import Promotion
 from pipeline.operations.history import environment_of
-from pipeline.operations.inspect import live_releases
+from pipeline.operations.inspect import REMOVED, live_releases, removals
 from pipeline.ports.application import Application
 
 
 def live_promotion(app: Application, *, repository: str, environment: str) -> Promotion:
     """What the ledger says is in place. NotFoundError when nothing is."""
     promotions = app.records.promotions(repository=repository, environment=environment, limit=1000)
-    live = live_releases(tuple(promotions)).get(environment)
+    live = live_releases(promotions, removals(app.records)).get(environment)
     if live is None:
         raise NotFoundError(
             f"nothing is deployed to an environment '{environment}' of this repository",
@@ -31,4 +31,4 @@ def remove_environment(app: Application, promotion: Promotion, *, actor: str, re
             hint="remove it with the target's own tools",
         )
     app.target(definition, service=str(plan.get("name", ""))).remove()
-    app.records.save_promotion(promotion, actor=actor, action="removed", data={"because": reason})
+    app.records.save_promotion(promotion, actor=actor, action=REMOVED, data={"because": reason})

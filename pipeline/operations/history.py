@@ -8,9 +8,9 @@ from dataclasses import dataclass
 from pipeline.diagnostic import Position
 from pipeline.errors import EcluseError, NotFoundError
 from pipeline.model.definition import EnvironmentDefinition
-from pipeline.model.release import Promotion, Release
+from pipeline.model.release import LedgerEntry, Promotion, Release
 from pipeline.model.value import Value
-from pipeline.operations.inspect import live_releases
+from pipeline.operations.inspect import live_releases, removals
 from pipeline.ports.application import Application
 from pipeline.ports.records import Records
 from pipeline.ports.target import Observed
@@ -29,6 +29,8 @@ class History:
     live: Promotion | None
     observed: Observed | None
     problem: str
+    removed: LedgerEntry | None = None
+    """The latest line of the ledger that says that what ran here was taken away."""
 
     @property
     def drifted(self) -> bool | None:
@@ -49,7 +51,8 @@ def history(app: Application, *, repository: str, environment: str, limit: int) 
             f"nothing was ever deployed to an environment '{environment}'",
             hint=f"known environments: {', '.join(known)}" if known else "a stage of kind deploy brings releases there",
         )
-    live = live_releases(promotions).get(environment)
+    removed = removals(records)
+    live = live_releases(promotions, removed).get(environment)
     observed, problem = _observe(app, environment, live or promotions[0])
     return History(
         environment=environment,
@@ -58,6 +61,7 @@ def history(app: Application, *, repository: str, environment: str, limit: int) 
         live=live,
         observed=observed,
         problem=problem,
+        removed=next((removed[promotion.id] for promotion in promotions if promotion.id in removed), None),
     )
 
 

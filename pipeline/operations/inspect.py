@@ -5,12 +5,15 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
-from pipeline.model.release import Promotion, Release
+from pipeline.model.release import LedgerEntry, Promotion, Release
 from pipeline.model.run import Run
 from pipeline.model.status import Conclusion, PromotionState
 from pipeline.model.value import Value
 from pipeline.ports.records import Records, RunFilter
 
+REMOVED = "removed"
+"""What the ledger calls it when an environment is taken away."""
+_PAGE = 1000
 _WRONG = (Conclusion.FAILED, Conclusion.TIMED_OUT, Conclusion.ERRORED)
 
 
@@ -40,7 +43,7 @@ class ReleaseFacts:
 def releases(records: Records, *, repository: str, limit: int) -> Sequence[ReleaseFacts]:
     """Releases, newest first, with where they went."""
     promotions = records.promotions(repository=repository, limit=1000)
-    live = live_releases(promotions)
+    live = live_releases(promotions, removals(records))
     return tuple(
         ReleaseFacts(
             release=release,
@@ -51,13 +54,26 @@ def releases(records: Records, *, repository: str, limit: int) -> Sequence[Relea
     )
 
 
-def live_releases(promotions: Sequence[Promotion]) -> Mapping[str, Promotion]:
-    """Environment → the promotion that made what is live there, from promotions given newest first."""
-    live: dict[str, Promotion] = {}
+def live_releases(promotions: Sequence[Promotion], removed: Mapping[str, LedgerEntry]) -> Mapping[str, Promotion]:
+    """Environment → the promotion that made what is live there, from promotions given newest first.
+
+    An environment whose latest deployment was taken away (its id is in `removed`) has nothing live.
+    """
+    latest: dict[str, Promotion] = {}
     for promotion in promotions:
         if promotion.state is PromotionState.DEPLOYED:
-            live.setdefault(promotion.environment, promotion)
-    return live
+            latest.setdefault(promotion.environment, promotion)
+    return {name: promotion for name, promotion in latest.items() if promotion.id not in removed}
+
+
+def removals(records: Records) -> Mapping[str, LedgerEntry]:
+    """Promotion id → the ledger's line that says that what it deployed was taken away."""
+    found: dict[str, LedgerEntry] = {}
+    after = 0
+    while entries := records.ledger(after=after, limit=_PAGE):
+        found |= {entry.subject: entry for entry in entries if entry.action == REMOVED}
+        after = entries[-1].seq
+    return found
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)

@@ -44,7 +44,7 @@ def history_lines(history: History, *, now: datetime, width: int) -> list[Line]:
     """What runs now, then each promotion, newest first."""
     rows = [_row(promotion, history.releases, now) for promotion in history.promotions]
     details = [_details(promotion) for promotion in history.promotions]
-    lines = [*_now(history), line()]
+    lines = [*_now(history, now), line()]
     for head, below in zip(columns(rows), details, strict=True):
         lines += [head, *below]
     return [fitted(entry, width) for entry in lines]
@@ -74,8 +74,13 @@ def _details(promotion: Promotion) -> list[Line]:
     return [line(("  " + one_line("; ".join(word for word in words if word)), "dim"))] if any(words) else []
 
 
-def _now(history: History) -> list[Line]:
+def _now(history: History, now: datetime) -> list[Line]:
     name = history.environment
+    if history.live is None and history.removed is not None and not history.drifted:
+        gone = history.removed
+        why = one_line(str(gone.data.get("because", "")))
+        words = f" runs nothing: {one_line(gone.actor)} took it away {ago(gone.time, now)}"
+        return [line(shape("waiting"), " ", (name, "bold"), words, (f" ({why})" if why else "", "dim"))]
     ledger = _name(history.live.release, history.releases) if history.live else "nothing"
     if history.observed is None:
         why = f" (its target cannot be asked: {one_line(history.problem)})"

@@ -11,6 +11,7 @@ from pipeline.errors import NotFoundError, TargetError
 from pipeline.model.release import Promotion, PromotionKind, Release
 from pipeline.model.run import Run
 from pipeline.model.status import PromotionState
+from pipeline.operations.environments import live_promotion, remove_environment
 from pipeline.operations.history import history
 from pipeline.operations.inspect import releases
 from pipeline.ports.target import Instance
@@ -88,3 +89,20 @@ def test_an_unknown_environment_names_the_known_ones(tmp_path: Path) -> None:
     with pytest.raises(NotFoundError) as raised:
         history(ground, repository="shop", environment="prod", limit=10)
     assert raised.value.hint == "known environments: dev"
+
+
+def test_an_environment_that_was_taken_away_runs_nothing_and_has_not_drifted(tmp_path: Path) -> None:
+    ground = Ground(tmp_path)
+    run = ground.begin()
+    first = deploy(ground, run, "1", PromotionState.DEPLOYED)
+    serve(ground, first.id)
+    remove_environment(ground, live_promotion(ground, repository="shop", environment="dev"), actor="bob", reason="old")
+    found = history(ground, repository="shop", environment="dev", limit=10)
+    assert (found.live, found.drifted) == (None, False)
+    assert found.removed is not None
+    assert (found.removed.actor, found.removed.data["because"]) == ("bob", "old")
+    assert [facts.live_in for facts in releases(ground.records, repository="shop", limit=10)] == [()]
+    deploy(ground, run, "2", PromotionState.DEPLOYED)
+    again = history(ground, repository="shop", environment="dev", limit=10).live
+    assert again is not None
+    assert again.id == "promotion-2"
