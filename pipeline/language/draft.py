@@ -154,8 +154,8 @@ class Draft:
     def _sees_source(self, stage: StageDraft) -> bool:
         return bool((stage.values or {}).get("source", self.defaults.get("source", True)))
 
-    def definition(self, graph: Mapping[str, tuple[Need, ...]], *, digest: str) -> Definition:
-        """The whole; everything that is still in the draft must be right, and the graph free of circles.
+    def definition(self, graph: Mapping[str, tuple[Need, ...]]) -> Definition:
+        """The whole, without its digest; what is still in the draft must be right, and the graph free of circles.
 
         Stages that see the source need the checkout, at whatever distance; those that do not reach it get an edge.
         """
@@ -169,7 +169,7 @@ class Draft:
         return Definition(
             name=self.values.get("name", ""),
             file=self.problems.source.file,
-            digest=digest,
+            digest="",
             stages=tuple(stages),
             environments=self.environments(),
             variables=dict(self.variables),

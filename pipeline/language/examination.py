@@ -12,11 +12,15 @@ from pipeline.language.problems import suggestion
 from pipeline.language.semantics import check_cycles, check_reachable, check_references, environment_graph
 from pipeline.language.tree import ListNode, MapNode, Path, Scalar, span_at
 from pipeline.language.validation import TYPES, Validation
+from pipeline.model.definition import Definition
 from pipeline.ports.expressions import Expressions
 
 
-def examine(draft: Draft, expressions: Expressions) -> None:
-    """Put every problem of the draft into its problems, and take out of it what cannot be believed."""
+def examine(draft: Draft, expressions: Expressions) -> Definition | None:
+    """Put every problem of the draft into its problems, and take out of it what cannot be believed.
+
+    What is left is given back built, without its digest; None where the stages wait for each other.
+    """
     bad = _structure(draft)
     bad |= check_formats(draft.reading.formats, draft.problems)
     names = Names(variables=draft.variables, stages=_stage_names(draft))
@@ -32,9 +36,10 @@ def examine(draft: Draft, expressions: Expressions) -> None:
         draft.problems,
     )
     draft.drop(unknown)
-    _order(draft, bad | unknown, checker.reads)
+    definition = _order(draft, bad | unknown, checker.reads)
     check_secrets(draft.problems)
     check_images([found for found in draft.reading.formats if found.label == "image"], draft.problems)
+    return definition
 
 
 def _stage_names(draft: Draft) -> tuple[str, ...]:
@@ -97,7 +102,7 @@ def _optional_needs(draft: Draft) -> frozenset[Path]:
     return frozenset(found)
 
 
-def _order(draft: Draft, bad: set[Path], reads: list[Reads]) -> None:
+def _order(draft: Draft, bad: set[Path], reads: list[Reads]) -> Definition | None:
     environments = draft.environments()
     edges = {
         (environment.name, name): draft.problems.source.position(
@@ -111,8 +116,8 @@ def _order(draft: Draft, bad: set[Path], reads: list[Reads]) -> None:
     graph = graph_of(needs)
     if ordered(graph)[1]:
         check_cycles(graph, _edges(draft, graph), draft.problems, noun="stage")
-        return
-    definition = draft.definition(needs, digest="")
+        return None
+    definition = draft.definition(needs)
     check_reads(reads, graph_of({stage.name: stage.needs for stage in definition.stages}), draft.problems)
     check_reachable(definition.stages, draft.root, draft.problems)
     broken = {path[1] for path in bad if len(path) > 1 and path[0] == "stages"}
@@ -121,6 +126,7 @@ def _order(draft: Draft, bad: set[Path], reads: list[Reads]) -> None:
             for diagnostic in draft.kinds[stage.kind].problems(stage, definition):
                 draft.problems.keep(diagnostic)
     check_deployments(definition, draft.problems)
+    return definition
 
 
 def _edges(draft: Draft, graph: Graph) -> dict[tuple[str, str], Position]:

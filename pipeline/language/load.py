@@ -6,6 +6,7 @@ import gc
 import hashlib
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
+from dataclasses import replace
 
 from pipeline.diagnostic import Diagnostic
 from pipeline.errors import DefinitionError
@@ -60,11 +61,10 @@ def _load(
     if root is None or not isinstance(root, MapNode) or (known_clean and problems.errors):
         raise _refused(problems)
     draft = Draft(root, kinds, problems)
-    if not known_clean:
-        examine(draft, expressions)
-        if problems.errors:
-            raise _refused(problems)
-    return draft.definition(draft.graph(), digest="sha256:" + hashlib.sha256(text).hexdigest()), problems.all()
+    definition = draft.definition(draft.graph()) if known_clean else examine(draft, expressions)
+    if definition is None or problems.errors:
+        raise _refused(problems)
+    return replace(definition, digest="sha256:" + hashlib.sha256(text).hexdigest()), problems.all()
 
 
 def _top(root: Node | None, problems: Problems) -> Node | None:

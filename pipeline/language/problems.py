@@ -21,6 +21,8 @@ class Problems:
     def __init__(self, source: Source) -> None:
         self.source = source
         self._found: dict[tuple[str, Position], Diagnostic] = {}
+        self.errors = 0
+        """How many of them stop."""
 
     def add(
         self,
@@ -41,16 +43,12 @@ class Problems:
     def keep(self, diagnostic: Diagnostic) -> None:
         """Keep one that somebody else (a stage kind) wrote; control characters of the file do not reach a terminal."""
         diagnostic = replace(diagnostic, message=printable(diagnostic.message), note=printable(diagnostic.note))
-        self._found.setdefault((diagnostic.message, diagnostic.position), diagnostic)
+        if self._found.setdefault((diagnostic.message, diagnostic.position), diagnostic) is diagnostic:
+            self.errors += diagnostic.severity is Severity.ERROR
 
     def warn(self, code: str, message: str, place: Span | Position, *, note: str = "") -> None:
         """Keep a warning."""
         self.add(code, message, place, note=note, severity=Severity.WARNING)
-
-    @property
-    def errors(self) -> int:
-        """How many of them stop."""
-        return sum(item.severity is Severity.ERROR for item in self._found.values())
 
     def all(self) -> tuple[Diagnostic, ...]:
         """All of them, by line and column."""
