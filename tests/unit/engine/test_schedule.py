@@ -214,7 +214,7 @@ def graphs(draw: st.DrawFn) -> tuple[list[Node], dict[str, Conclusion]]:
 
 
 @given(graphs())
-@settings(max_examples=1000, deadline=None)
+@settings(max_examples=300, deadline=None)
 def test_every_graph_ends_and_matches_the_semantics(drawn: tuple[list[Node], dict[str, Conclusion]]) -> None:
     nodes, ends = drawn
     known = play(nodes, ends)
@@ -222,7 +222,7 @@ def test_every_graph_ends_and_matches_the_semantics(drawn: tuple[list[Node], dic
 
 
 @given(graphs(), st.data())
-@settings(max_examples=500, deadline=None)
+@settings(max_examples=200, deadline=None)
 def test_stopping_at_any_moment_ends_with_every_stage_decided_once(
     drawn: tuple[list[Node], dict[str, Conclusion]], data: st.DataObject
 ) -> None:
