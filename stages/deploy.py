@@ -73,6 +73,8 @@ class Deploy:
         name = str(options.get("release") or f"{context.run_number()}-{context.source.commit.short}")
         followed = _is_checked_later(context)
         checks = _own_checks(environment)
+        for secret in environment.secrets:
+            context.secret(secret)  # masked from now on: the new version's last words may hold it
         promotion = context.delivery.deploy(
             environment,
             images=images,

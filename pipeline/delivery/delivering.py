@@ -13,6 +13,7 @@ from pipeline.delivery.promotion import ACTIONS, MEASURED, UNFINISHED, advance, 
 from pipeline.delivery.release import image_to_run, seal
 from pipeline.errors import CancelledError, EcluseError, RefusedError, SecretError, UsageError
 from pipeline.model.definition import EnvironmentDefinition
+from pipeline.model.hiding import hide
 from pipeline.model.release import Measurement, Promotion, PromotionKind, Release
 from pipeline.model.run import Run
 from pipeline.model.status import PROMOTION_MOVES, PromotionState
@@ -229,8 +230,9 @@ class RunDelivery:
             self._stopped(active, f"stopped: {error.message}")
             raise
         except EcluseError as error:
-            self._stopped(active, error.message)
+            self._stopped(active, hide(error.message, order.secrets.values()))
             raise
+        result = replace(result, reason=hide(result.reason, order.secrets.values()))
         for line in result.reason.splitlines():
             progress(line)
         if not result.succeeded:

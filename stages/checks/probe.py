@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import socket
+from dataclasses import replace
 from time import monotonic
 from typing import assert_never
 from urllib.parse import urlsplit
@@ -10,6 +11,7 @@ from urllib.parse import urlsplit
 from pipeline.errors import EcluseError
 from pipeline.model.definition import EnvironmentDefinition
 from pipeline.model.duration import spell_duration
+from pipeline.model.hiding import hide
 from pipeline.ports.target import Target
 from stages.checks.check import (
     DEFAULT_TIMEOUT,
@@ -30,13 +32,26 @@ CANNOT_RUN = (126, 127)
 class Probe:
     """Asks checks. Addresses come from the environment's `url`, else from the target, once per round."""
 
-    def __init__(self, environment: EnvironmentDefinition, target: Target, *, certificates: str = "") -> None:
+    def __init__(
+        self,
+        environment: EnvironmentDefinition,
+        target: Target,
+        *,
+        certificates: str = "",
+        secrets: tuple[str, ...] = (),
+    ) -> None:
         self._environment = environment
         self._target = target
         self._certificates = certificates
+        self._secrets = secrets
 
     def ask(self, check: Check) -> Answer:
-        """One answer; what stands in the way of asking is an `error`, never an exception."""
+        """One answer, without the secrets of the environment; what stands in the way of asking is an `error`, never
+        an exception."""
+        answer = self._ask(check)
+        return replace(answer, seen=hide(answer.seen, self._secrets))
+
+    def _ask(self, check: Check) -> Answer:
         try:
             match check:
                 case HttpCheck():

@@ -26,7 +26,12 @@ def verify_environment(
 ) -> Verification:
     """Ask the environment, with the answers in the stage's log."""
     bundle = certificate_bundle(context.settings)
-    probe = Probe(environment, context.delivery.target(environment), certificates=str(bundle or ""))
+    probe = Probe(
+        environment,
+        context.delivery.target(environment),
+        certificates=str(bundle or ""),
+        secrets=tuple(context.secret(name) for name in environment.secrets),
+    )
     return verify(checks, schedule, ask=probe.ask, say=context.log.note, clock=context.clock, cancel=context.cancel)
 
 
@@ -65,7 +70,7 @@ def tell_supervision(
         try:
             sink.publish(results)
         except MonitoringError as error:
-            context.log.note(f"{sink.name} was not told: {error.message}" + (f" ({error.hint})" if error.hint else ""))
+            context.log.note(f"not told: {error.message}" + (f" ({error.hint})" if error.hint else ""))
         else:
             context.log.note(f"{sink.name} was told {len(results)} results")
 

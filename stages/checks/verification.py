@@ -114,7 +114,8 @@ def verify(
             continue
         if not answers or bad:
             for check, answer, _ in asked:
-                say(f"{check.name}: {answer.verdict}: {answer.sentence} in {spell_duration(answer.seconds)}")
+                words = answer.seen if answer.verdict is Verdict.PASS else answer.sentence
+                say(f"{check.name}: {answer.verdict}: {words} in {spell_duration(answer.seconds)}")
         answers += [(check, answer) for check, answer, _ in asked]
         measurements += [measurement for _, _, measurement in asked]
         first_good = round_began if first_good is None else first_good
