@@ -50,7 +50,7 @@ def translated(where: str) -> Iterator[None]:
         raise RecordsError(f"database {where}: {error}") from error
     except ModuleNotFoundError as error:
         raise RecordsError(
-            f"database {where}: the driver '{error.name}' is not installed", hint=f"pip install {error.name}"
+            f"database {where}: the driver '{error.name}' is not installed", hint=f"pip install '{error.name}[binary]'"
         ) from error
 
 
