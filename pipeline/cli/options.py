@@ -6,13 +6,15 @@ import os
 import sys
 from collections.abc import Callable, Iterable
 from pathlib import Path
-from typing import Any, TypeVar
+from typing import TYPE_CHECKING, Any, TypeVar
 
 import click
 
 from pipeline.cli.render.lines import Line, written
 from pipeline.cli.render.terminal import Terminal, terminal_of
-from pipeline.ports.application import Application
+
+if TYPE_CHECKING:  # for its time, not for a circle
+    from pipeline.ports.application import Application
 
 Command = TypeVar("Command", bound=Callable[..., Any])
 
