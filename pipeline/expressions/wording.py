@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import difflib
 import re
 from collections.abc import Iterable
 from typing import Final
@@ -55,6 +54,8 @@ def _undeclared(name: str, text: str, *, values: Iterable[str], functions: Itera
         return f"'{root}' is not supported yet in this version"
     is_function = re.search(rf"\b{re.escape(name)}\s*\(", text) is not None
     noun, known = ("function", functions) if is_function else ("value", values)
+    import difflib
+
     near = difflib.get_close_matches(name, sorted(known), n=1, cutoff=0.6)
     return f"there is no {noun} '{name}'" + (f"; did you mean '{near[0]}'?" if near else "")
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import difflib
 import re
 from collections.abc import Iterable
 from dataclasses import replace
@@ -62,6 +61,8 @@ def printable(text: str) -> str:
 
 def suggestion(word: str, known: Iterable[str]) -> str:
     """`did you mean 'checkout'?` for the nearest known word, or nothing."""
+    import difflib
+
     candidates = sorted(set(known))
     if len(word) > 100:
         return ""
