@@ -4,18 +4,27 @@ from __future__ import annotations
 
 import sys
 from pathlib import Path
+from typing import Protocol
 
 import click
 
 from pipeline.cli.options import application, executor_option, file_option, output, repository_option, variables
-from pipeline.cli.render.events import JsonEvents
-from pipeline.cli.render.live import LiveView
-from pipeline.cli.render.plain import PlainLines
 from pipeline.cli.request import request_options
 from pipeline.cli.stopping import stopping
 from pipeline.cli.verdict import exit_code
 from pipeline.errors import UsageError
 from pipeline.ports.cancellation import Cancellation
+from pipeline.ports.observer import Observer
+
+
+class View(Observer, Protocol):
+    """An observer that can be told a line and be closed."""
+
+    def note(self, text: str) -> None:
+        """A line to the person who watches."""
+
+    def close(self) -> None:
+        """Put the terminal back as it was."""
 
 
 @click.command()
@@ -69,10 +78,17 @@ def run(
     return exit_code(finished)
 
 
-def _view(*, as_json: bool, plain: bool) -> JsonEvents | PlainLines | LiveView:
+def _view(*, as_json: bool, plain: bool) -> View:
+    """The one view that is wanted; the others are not imported."""
     if as_json:
+        from pipeline.cli.render.events import JsonEvents
+
         return JsonEvents(sys.stdout.buffer)
     terminal = output()
     if plain or not terminal.live:
+        from pipeline.cli.render.plain import PlainLines
+
         return PlainLines(sys.stdout.buffer, terminal)
+    from pipeline.cli.render.live import LiveView
+
     return LiveView(sys.stdout, terminal)

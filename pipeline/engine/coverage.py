@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from xml.etree import ElementTree
-
 from pipeline.errors import StorageError
 from pipeline.model.report import CoverageReport
 
@@ -19,6 +17,8 @@ def read(content: bytes, *, file: str) -> CoverageReport:
 
 
 def _cobertura(content: bytes, file: str) -> CoverageReport:
+    from xml.etree import ElementTree
+
     try:
         root = ElementTree.fromstring(content)  # noqa: S314 - expat refuses entity bombs since 2.4.1
     except ElementTree.ParseError as error:

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 from typing import Any
-from xml.etree.ElementTree import ParseError
 
 from pipeline.errors import StorageError
 from pipeline.model.report import TestCase, TestReport, TestStatus
@@ -19,6 +18,8 @@ def read(content: bytes, *, file: str) -> TestReport:
     A case with an `error` errored, else with a `failure` failed, else with `skipped` (or status `disabled`) was
     skipped. Raises StorageError when the file is too large, no XML, or no JUnit.
     """
+    from xml.etree.ElementTree import ParseError
+
     import junitparser
 
     root: Any

@@ -6,18 +6,24 @@ from collections.abc import Sequence
 from typing import Any
 
 import sqlalchemy as sa
-from sqlalchemy.dialects import postgresql, sqlite
 
 from pipeline.model.status import Conclusion, RunState
 from pipeline.ports.records import RunFilter
 from pipeline.records import tables as t
 
-Insert = sqlite.Insert | postgresql.Insert
 
+def _insert(connection: sa.Connection, table: sa.Table) -> Any:
+    """An INSERT that knows ON CONFLICT; both databases spell it alike, SQLAlchemy does not.
 
-def _insert(connection: sa.Connection, table: sa.Table) -> Insert:
-    """An INSERT that knows ON CONFLICT; both databases spell it alike, SQLAlchemy does not."""
-    return sqlite.insert(table) if connection.dialect.name == "sqlite" else postgresql.insert(table)
+    Only the dialect that is used is imported: the other one costs 60 ms.
+    """
+    if connection.dialect.name == "sqlite":
+        from sqlalchemy.dialects import sqlite
+
+        return sqlite.insert(table)
+    from sqlalchemy.dialects import postgresql
+
+    return postgresql.insert(table)
 
 
 # Runs ----------------------------------------------------------------------------------------------------------------
