@@ -150,7 +150,7 @@ def blobs() -> sa.CompoundSelect[Any]:
 # Releases, promotions, ledger ----------------------------------------------------------------------------------------
 
 
-def keep_release(connection: sa.Connection, values: dict[str, Any]) -> Insert:
+def keep_release(connection: sa.Connection, values: dict[str, Any]) -> Any:
     """Store a release unless it is known."""
     return _insert(connection, t.releases).values(**values).on_conflict_do_nothing(index_elements=[t.releases.c.id])
 
@@ -179,7 +179,7 @@ def latest_releases(repository: str, limit: int) -> sa.Select[Any]:
     return wanted.order_by(t.releases.c.created.desc(), t.releases.c.id).limit(limit)
 
 
-def keep_promotion(connection: sa.Connection, values: dict[str, Any]) -> Insert:
+def keep_promotion(connection: sa.Connection, values: dict[str, Any]) -> Any:
     """Store a promotion, or what is new of it."""
     insert = _insert(connection, t.promotions).values(**values)
     changed = {name: insert.excluded[name] for name in values if name != "id"}
