@@ -293,6 +293,20 @@ def test_the_same_release_with_the_same_configuration_stays(docker: Engine) -> N
     assert changed.observed.serving[0].promotion == "p3"
 
 
+def test_a_stopped_version_is_kept_for_a_new_one_that_fails(docker: Engine) -> None:
+    target = docker.target()
+    target.roll_out(order("p1", docker.image), progress=print, cancel=Cancellation())
+    docker.docker("stop", "--time", "0", target.observe().serving[0].name)
+    assert target.observe().serving == ()
+    bad = docker.target(script=ENDS).roll_out(order("p2", docker.image), progress=print, cancel=Cancellation())
+    assert not bad.succeeded
+    assert [item.promotion for item in target.observe().instances] == ["p1"]
+    assert target.roll_out(order("p3", docker.image), progress=print, cancel=Cancellation()).succeeded
+    assert docker.page() == "p3"
+    assert target.roll_back("p3", progress=print).succeeded
+    assert docker.page() == "p1"
+
+
 def test_other_installations_services_and_environments_are_invisible(
     docker: Engine, engine: str, images: Images, tmp_path: Path, installation: str
 ) -> None:

@@ -103,7 +103,10 @@ def docker_options(environment: EnvironmentDefinition) -> DockerOptions:
             cpu=None if cpu is None else float(str(cpu)),
             memory=None if memory is None else size_in_bytes(str(memory)),
             pids=None if pids is None else int(str(pids)),
-            labels={key: str(value) for key, value in _mapping(options.get("labels")).items()},
+            labels={
+                **environment.labels,
+                **{key: str(value) for key, value in _mapping(options.get("labels")).items()},
+            },
         )
     except ValueError as error:
         raise UsageError(f"{where}: {error}", hint="correct that value in the pipeline file") from error

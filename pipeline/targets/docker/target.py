@@ -267,11 +267,12 @@ class DockerTarget:
             self._networks.give_back(old)
 
     def _before(self, fleet: tuple[Deployed, ...], mine: Deployed | None, serving: Deployed | None) -> Deployed | None:
-        """Which container the new one replaces. A runner that was killed in the gap leaves nobody serving: the one
-        that was to be replaced then counts, else the newest that runs."""
+        """Which container the new one replaces. A runner that was killed in the gap, or somebody who stopped a
+        container, leaves nobody serving: the one that was to be replaced then counts, else the newest, running ones
+        first."""
         if serving:
             return serving
-        others = [item for item in fleet if item != mine and not item.rehearsal and item.running]
+        others = sorted((item for item in fleet if item != mine and not item.rehearsal), key=lambda item: item.running)
         wanted = {item.replaces for item in fleet if item.replaces}
         return next((item for item in others if item.promotion in wanted), others[-1] if others else None)
 
