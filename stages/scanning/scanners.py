@@ -13,10 +13,10 @@ from importlib.resources import files
 from importlib.resources.abc import Traversable
 from pathlib import Path
 
-from pipeline.errors import EcluseError, EngineBusyError, ImageNotFoundError
+from pipeline.errors import EcluseError, EngineBusyError, EngineError, ImageNotFoundError
 from pipeline.model.identity import LABEL_ROLE
 from pipeline.model.run import BuiltImage
-from pipeline.ports.images import BuildSpec
+from pipeline.ports.images import BuildFailure, BuildSpec
 from pipeline.ports.stage import StageContext
 from pipeline.settings import certificate_bundle
 from stages.scanning.report import Tool, printable
@@ -65,11 +65,7 @@ def scanners_image(context: StageContext) -> str:
             cancel=context.cancel,
         )
     if build.failure:
-        where = printable(build.failure.step, limit=80)
-        raise EngineBusyError(
-            f"the scanners could not be installed: {where}: {printable(build.failure.message, limit=200)}",
-            hint="the log shows pip's own words; the first scan needs PyPI or a mirror (settings: proxy, certificates)",
-        )
+        raise _refusal(build.failure)
     context.log.note(f"the scanners are installed: {name} ({context.clock.monotonic() - started:.0f} s)")
     return name
 
@@ -95,6 +91,16 @@ def _base(context: StageContext) -> BuiltImage:
             f"the scanners' base image {reference} cannot be had: {error.message}",
             hint="set `scanner_base` (ECLUSE_SCANNER_BASE) to a Debian image with Python 3.11 that this engine can get",
         ) from error
+
+
+def _refusal(failure: BuildFailure) -> EcluseError:
+    """Transient where pip could not reach its index; a wrong hash or a base image without Python is not."""
+    words = printable(failure.message, limit=200)
+    kind = EngineError if re.search(r"hash|not found|No matching", words) else EngineBusyError
+    return kind(
+        f"the scanners could not be installed: {words}",
+        hint="the log shows pip's own words; the first scan needs PyPI or a mirror (settings: proxy, certificates)",
+    )
 
 
 def _recipe() -> Mapping[str, bytes]:

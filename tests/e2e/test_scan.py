@@ -294,12 +294,23 @@ def test_two_runs_at_once_install_the_scanners_once(settings: Settings, images: 
             thread.join()
         assert len(names) == 2
         assert len(set(names)) == 1
-        logs = [one.log for one in benches]
-        assert sum("installing the scanners on" in log for log in logs) == 1
-        assert sum("waiting for it" in log for log in logs) == 1
+        assert sum("installing the scanners on" in one.log for one in benches) == 1
     finally:
         for name in {*names, base}:
             DockerImages(settings).remove(name)
+
+
+def test_scanners_that_cannot_be_fetched_are_an_error_that_may_pass(settings: Settings, images: BaseImages) -> None:
+    base = f"ecluse-test-scan/base:{secrets.token_hex(6)}"
+    dockerfile = f"FROM {images.python}\nCOPY new /new\n".encode()
+    build_image(settings, base, {"Dockerfile": dockerfile, "new": secrets.token_bytes(8)})
+    try:
+        with pytest.raises(EcluseError, match="the scanners could not be installed") as caught:
+            bench(home_settings(settings.home, base, proxy=DEAD)).scan(None, {"a": b""}, checks="secrets")
+        assert caught.value.transient
+        assert "needs PyPI or a mirror" in caught.value.hint
+    finally:
+        DockerImages(settings).remove(base)
 
 
 def test_a_base_that_cannot_be_had_says_which_setting(settings: Settings, tmp_home: Path) -> None:
