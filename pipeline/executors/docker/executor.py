@@ -45,8 +45,10 @@ class DockerExecutor:
         return DockerSession(self._settings, run, lanes=lanes)
 
     def leftovers(self, installation: str) -> tuple[Leftover, ...]:
-        """What runs of this installation have left."""
-        return sweep.find(connect(self._settings), installation)
+        """What runs of this installation have left; images that they built carry a name instead of a label."""
+        from pipeline.executors.docker.images import DockerImages
+
+        return sweep.find(connect(self._settings), installation) + DockerImages(self._settings).leftovers(installation)
 
     def remove(self, leftovers: tuple[Leftover, ...]) -> None:
         """Remove them."""
