@@ -3,30 +3,51 @@
 from __future__ import annotations
 
 import signal
+import threading
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from queue import SimpleQueue
 from types import FrameType
 
 from pipeline.ports.cancellation import Cancellation
+
+_REASONS = {
+    signal.SIGINT: "interrupted",
+    signal.SIGTERM: "terminated by a signal",
+    signal.SIGHUP: "its terminal was closed",
+}
 
 
 @contextmanager
 def stopping(cancel: Cancellation, *, note: Callable[[str], None]) -> Iterator[None]:
     """Turn the first signal into a cancellation, a second Ctrl-C into KeyboardInterrupt in the main thread.
 
-    The handlers of before are put back at the end.
+    The cancelling itself is done in a thread of its own: the handler interrupts the main thread anywhere, also where
+    that holds a lock which a note or a callback needs. The handlers of before are put back at the end.
     """
+    asked: SimpleQueue[str | None] = SimpleQueue()
+    stopped = False
 
     def stop(number: int, frame: FrameType | None) -> None:  # noqa: ARG001  # the signal module's signature
-        if not cancel.cancelled:
-            note("cancelling tidily; Ctrl-C again kills and leaves")
-            cancel.cancel("interrupted" if number == signal.SIGINT else "terminated by a signal")
+        nonlocal stopped
+        if not stopped:
+            stopped = True
+            asked.put(_REASONS[signal.Signals(number)])
         elif number == signal.SIGINT:
             raise KeyboardInterrupt
 
-    before = {number: signal.signal(number, stop) for number in (signal.SIGINT, signal.SIGTERM)}
+    def serve() -> None:
+        if (reason := asked.get()) is not None:
+            note("cancelling tidily; Ctrl-C again kills and leaves")
+            cancel.cancel(reason)
+
+    thread = threading.Thread(target=serve, name="stopping", daemon=True)
+    before = {number: signal.signal(number, stop) for number in _REASONS}
+    thread.start()
     try:
         yield
     finally:
         for number, handler in before.items():
             signal.signal(number, handler)
+        asked.put(None)
+        thread.join()

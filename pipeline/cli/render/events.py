@@ -8,6 +8,7 @@ from collections.abc import Callable
 from datetime import UTC, datetime
 from typing import BinaryIO
 
+from pipeline.cli.render.outlet import Outlet
 from pipeline.model.outcome import Outcome
 from pipeline.model.plan import Plan
 from pipeline.model.report import TestStatus
@@ -28,9 +29,8 @@ class JsonEvents:
     """
 
     def __init__(self, out: BinaryIO, *, clock: Callable[[], datetime] = now) -> None:
-        self._out = out
+        self._outlet = Outlet(out)
         self._clock = clock
-        self._deaf = False
 
     def run_started(self, run: Run, plan: Plan) -> None:
         """`run_started` with the run and the names of its stages; the number is not known yet."""
@@ -99,15 +99,9 @@ class JsonEvents:
         """Nothing is held open."""
 
     def _emit(self, event: str, run: str | None, **facts: Value) -> None:
-        if self._deaf:
-            return
         moment = self._clock().isoformat(timespec="milliseconds").replace("+00:00", "Z")
         entry: dict[str, Value] = {"event": event, "time": moment, "run": run, **facts}
-        try:
-            self._out.write(json.dumps(entry, ensure_ascii=False, separators=(",", ":")).encode() + b"\n")
-            self._out.flush()
-        except (BrokenPipeError, ValueError):
-            self._deaf = True
+        self._outlet.write(json.dumps(entry, ensure_ascii=False, separators=(",", ":")).encode() + b"\n")
 
 
 def _facts(run: Run) -> dict[str, Value]:

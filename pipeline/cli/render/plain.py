@@ -8,6 +8,7 @@ from typing import BinaryIO
 
 from pipeline.cli.render.clean import for_file, for_terminal
 from pipeline.cli.render.lines import Line, line, written
+from pipeline.cli.render.outlet import Outlet
 from pipeline.cli.render.progress import RunProgress
 from pipeline.cli.render.summary import run_title, summary
 from pipeline.cli.render.terminal import Terminal
@@ -25,10 +26,9 @@ class PlainLines:
     """
 
     def __init__(self, out: BinaryIO, terminal: Terminal, *, stopwatch: Callable[[], float] = time.monotonic) -> None:
-        self._out = out
+        self._outlet = Outlet(out)
         self._terminal = terminal
         self._progress = RunProgress(stopwatch)
-        self._deaf = False
 
     def run_started(self, run: Run, plan: Plan) -> None:
         """Say what runs."""
@@ -52,7 +52,7 @@ class PlainLines:
         self._progress.stage_output(stage, text)
         safe = for_terminal(text, colour=self._terminal.colour) if self._terminal.interactive else for_file(text)
         prefix = b"[" + stage.encode() + b"] "
-        self._write(prefix + safe[:-1].replace(b"\n", b"\n" + prefix) + b"\n")
+        self._outlet.write(prefix + safe[:-1].replace(b"\n", b"\n" + prefix) + b"\n")
 
     def attempt_finished(self, run: str, stage: StageRun, attempt: Attempt) -> None:
         """Keep what the tests said."""
@@ -83,13 +83,4 @@ class PlainLines:
         """Nothing is held open."""
 
     def _say(self, entry: Line) -> None:
-        self._write(written([entry], self._terminal).encode("utf-8", "replace"))
-
-    def _write(self, block: bytes) -> None:
-        if self._deaf:
-            return
-        try:
-            self._out.write(block)
-            self._out.flush()
-        except (BrokenPipeError, ValueError):
-            self._deaf = True
+        self._outlet.write(written([entry], self._terminal).encode("utf-8", "replace"))

@@ -5,7 +5,9 @@ from __future__ import annotations
 import io
 import os
 from dataclasses import replace
+from pathlib import Path
 
+import pytest
 from recorded import SHOP, Stopwatch, Telling, failing_run, header, plan_of
 
 from pipeline.cli.render.plain import PlainLines
@@ -100,3 +102,13 @@ def test_a_good_run_ends_in_one_line() -> None:
     story.finish("checkout", succeeded())
     story.end(Conclusion.SUCCEEDED)
     assert out.getvalue().decode().endswith("\n\n● shop #7 succeeded in 1m 15s: 1 succeeded\n")
+
+
+def test_a_full_disk_behind_the_output_is_said_once_and_the_run_goes_on(capsys: pytest.CaptureFixture[str]) -> None:
+    stopwatch = Stopwatch()
+    with Path("/dev/full").open("wb", buffering=0) as out:
+        failing_run(PlainLines(out, PIPE, stopwatch=stopwatch), stopwatch)
+    assert capsys.readouterr().err == (
+        "warning: standard output cannot be written: No space left on device\n"
+        "  the run goes on; its logs are kept, see `ecluse logs`\n"
+    )
