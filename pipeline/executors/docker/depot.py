@@ -11,9 +11,8 @@ from typing import IO, TYPE_CHECKING, Any
 
 from pipeline.dockerapi import translating
 from pipeline.errors import NotFoundError
-from pipeline.executors.docker.anchor import ANCHOR, FURNITURE, PROGRAM, import_anchor
+from pipeline.executors.docker.anchor import ANCHOR, FURNITURE, PROGRAM
 from pipeline.executors.docker.reaper import GONE, Reaper
-from pipeline.executors.docker.tar_blocks import END
 from pipeline.model.identity import ROLE_WORKSPACE, RunIdentity
 
 if TYPE_CHECKING:
@@ -41,6 +40,8 @@ def create_anchored(client: APIClient, name: str, config: dict[str, Any]) -> str
     try:
         return create_container(client, name, config)
     except docker.errors.ImageNotFound:
+        from pipeline.executors.docker.anchor_image import import_anchor
+
         import_anchor(client)
         return create_container(client, name, config)
     except docker.errors.APIError as error:
@@ -81,7 +82,7 @@ class Depot:
             return self._mountpoint
 
     def furnish(self, blocks: bytes = b"") -> Future[str]:
-        """Begin to make the first folders, and to unpack these tar blocks; must be called before anything is put.
+        """Begin to make the first folders, and to unpack this tar stream; must be called before anything is put.
 
         The folders come with the anchor image: the engine copies them into the new volume, which is five times
         quicker than unpacking a stream.
@@ -94,7 +95,7 @@ class Depot:
             try:
                 made = self._make_keeper()
                 if blocks:
-                    self._put(made, "", blocks + END)
+                    self._put(made, "", blocks)
                 keeper.set_result(made)
             except BaseException as error:  # noqa: BLE001 (whoever waits gets it)
                 keeper.set_exception(error)

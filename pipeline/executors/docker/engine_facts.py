@@ -11,8 +11,7 @@ from pipeline.dockerapi import translating
 from pipeline.errors import EngineError, SettingsError
 from pipeline.executors.docker import sweep
 from pipeline.executors.docker.depot import Depot
-from pipeline.executors.docker.tar_blocks import END
-from pipeline.executors.docker.workspace_overlay import OverlayWorkspace
+from pipeline.executors.docker.workspace_overlay import EMPTY_TAR, OverlayWorkspace
 from pipeline.model.container import View
 from pipeline.model.identity import RunIdentity
 from pipeline.settings import Settings
@@ -57,7 +56,7 @@ def mounts_overlays(client: APIClient, settings: Settings) -> bool:
     depot.furnish()
     overlay = OverlayWorkspace(client, trial, depot)
     try:
-        overlay.fill("lower", iter((END,)))
+        overlay.fill("lower", iter((EMPTY_TAR,)))
         overlay.mount(View(layer="upper", below=("lower",)))
         return any(True for _ in overlay.archive(View(layer="upper", below=("lower",)), ""))
     except EngineError as error:

@@ -19,8 +19,6 @@ from pipeline.executors.docker.placement import Placement
 from pipeline.executors.docker.pulling import Pulls
 from pipeline.executors.docker.reaper import Reaper
 from pipeline.executors.docker.sandbox import Sandboxes
-from pipeline.executors.docker.services import standing
-from pipeline.executors.docker.tar_blocks import file_blocks
 from pipeline.executors.docker.workspace_overlay import OverlayWorkspace
 from pipeline.model.container import ContainerSpec, Exit, Network
 from pipeline.model.identity import RunIdentity
@@ -86,6 +84,8 @@ class DockerSession:
         grounds = self._grounds.result()
         placement = grounds.placement
         if spec.services:
+            from pipeline.executors.docker.services import standing
+
             found = placement.find(spec, output=output, cancel=cancel)
             if found is not None:
                 return found
@@ -126,7 +126,7 @@ class DockerSession:
                 _ = depot.mountpoint  # while the engine answers the other question
             kind = asked.result()
         if certificates or kind == "overlay":
-            depot.furnish(file_blocks(CERTIFICATES, certificates) if certificates else b"")
+            depot.furnish(_bundle(certificates) if certificates else b"")
         layers = _layers(kind, client, run, depot, settings)
         around = Surroundings(
             settings=settings,
@@ -156,3 +156,9 @@ def _layers(kind: str, client: APIClient, run: RunIdentity, depot: Depot, settin
     from pipeline.executors.docker.workspace_copy import CopyWorkspace
 
     return CopyWorkspace(client, run, settings.home / "workspaces" / run.run)
+
+
+def _bundle(certificates: bytes) -> bytes:
+    from pipeline.executors.docker.tar_blocks import END, file_blocks
+
+    return file_blocks(CERTIFICATES, certificates) + END

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 
 from pipeline.dockerapi import translating
 from pipeline.executors.docker.depot import Depot
-from pipeline.executors.docker.tar_blocks import BATCH, END, batch, slot_name
+from pipeline.executors.docker.slot_names import BATCH, slot_name
 from pipeline.model.identity import LABEL_INSTALLATION, LABEL_RUN, ROLE_WORKSPACE, RunIdentity
 
 if TYPE_CHECKING:
@@ -41,6 +41,8 @@ class Slots:
                 number = self._numbers[layer] = self._next
                 self._next += 1
             while number >= self._laid_out:
+                from pipeline.executors.docker.tar_blocks import END, batch
+
                 self._depot.put("", iter((batch(self._laid_out) + END,)))
                 self._laid_out += BATCH
             return slot_name(number)

@@ -5,10 +5,10 @@ from __future__ import annotations
 import struct
 import tarfile
 
+from pipeline.executors.docker.slot_names import BATCH, slot_name
+
 END = bytes(1024)
 """What ends a tar stream."""
-BATCH = 32
-"""Layers whose folders are made at once."""
 ACL_RECORD = b"SCHILY.xattr.system.posix_acl_default"
 USER, GROUP, OTHER = 0x01, 0x04, 0x20
 NOBODY = 0xFFFFFFFF
@@ -41,12 +41,6 @@ def file_blocks(name: str, content: bytes, *, mode: int = 0o644) -> bytes:
     entry = tarfile.TarInfo(name)
     entry.size, entry.mode = len(content), mode
     return entry.tobuf(tarfile.USTAR_FORMAT) + content + bytes(-len(content) % 512)
-
-
-def slot_name(number: int) -> str:
-    """The folder of a layer. Two letters hold 1,296 of them; mount options have little room."""
-    digits = "0123456789abcdefghijklmnopqrstuvwxyz"
-    return digits[number // 36] + digits[number % 36] if number < 36 * 36 else f"s{number}"
 
 
 def batch(start: int, top: str = "") -> bytes:

@@ -14,9 +14,7 @@ from pipeline.errors import EngineError, NotFoundError
 from pipeline.executors.docker.depot import Depot, create_anchored, reading, volume_mount
 from pipeline.executors.docker.path_stat import path_mode
 from pipeline.executors.docker.slots import Slots
-from pipeline.executors.docker.tar_blocks import END
 from pipeline.executors.docker.tar_modes import change_modes, git_mode, shared_mode
-from pipeline.executors.docker.workspace_files import matching, roots_of
 from pipeline.model.container import WORKSPACE, View
 from pipeline.model.identity import ROLE_WORKSPACE, RunIdentity
 from pipeline.ports.workspace import WorkspaceFile
@@ -24,6 +22,7 @@ from pipeline.ports.workspace import WorkspaceFile
 if TYPE_CHECKING:
     from docker import APIClient
 
+EMPTY_TAR = bytes(1024)
 MOST = 4095
 """What the kernel takes as mount options: a page less the end mark. One more fails with a misleading message."""
 KEPT = 8
@@ -69,6 +68,8 @@ class OverlayWorkspace:
 
     def read(self, view: View, patterns: Sequence[str]) -> Iterator[WorkspaceFile]:
         """Files of the merged view, straight from the engine."""
+        from pipeline.executors.docker.workspace_files import matching, roots_of
+
         if roots_of(patterns):
             container = self._reader(view)
             yield from matching(patterns, lambda path: self._open(container, path))
@@ -147,7 +148,7 @@ class OverlayWorkspace:
     @contextmanager
     def _open(self, container: str, path: str) -> Iterator[Iterator[bytes]]:
         if self._mode(container, path) is None:
-            yield iter((END,))
+            yield iter((EMPTY_TAR,))
             return
         with reading(self._client, container, f"{WORKSPACE}/{path or '.'}") as chunks:
             yield chunks
