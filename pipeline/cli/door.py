@@ -4,6 +4,9 @@ from __future__ import annotations
 
 import sys
 
+READER_GONE = 141
+"""The status that a shell gives to a command that SIGPIPE ended."""
+
 
 def main() -> int:
     """Run the command line of this process and return its exit status; the table is in `--help`."""
@@ -23,7 +26,9 @@ def main() -> int:
             traceback.print_exc()
         from pipeline.cli.failure import told
 
-        return told(error)
+        status = told(error)
+        _let_go_of_output()
+        return status
 
 
 def _dispatch(arguments: list[str]) -> int:
@@ -33,13 +38,16 @@ def _dispatch(arguments: list[str]) -> int:
         status = ecluse.main(arguments, prog_name="ecluse", standalone_mode=False)
         sys.stdout.flush()
     except (ReaderGoneError, BrokenPipeError):
-        return _reader_left()
+        _let_go_of_output()
+        return READER_GONE
     return int(status or 0)
 
 
-def _reader_left() -> int:
-    """Whoever read our output has gone: end quietly, with the status that a shell gives to SIGPIPE."""
+def _let_go_of_output() -> None:
+    """Where standard output cannot take what is left for it, drop that, so that the interpreter ends quietly."""
     import os
 
-    os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
-    return 141
+    try:
+        sys.stdout.flush()
+    except OSError:
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())

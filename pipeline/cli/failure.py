@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import os
 import sys
 
@@ -40,10 +41,17 @@ def told(error: BaseException) -> int:
         case KeyboardInterrupt() | click.Abort():
             _print([line(("interrupted", "warned"))])
             return ExitCode.CANCELLED
+        case OSError(errno=errno.ENOSPC):
+            _print(_lines(_full(error)) + _hint("free some and try again; nothing that was recorded is lost"))
+            return ExitCode.ERRORED
         case SystemExit():
             return error.code if isinstance(error.code, int) else ExitCode.ERRORED
         case _:
             return _defect(error)
+
+
+def _full(error: OSError) -> str:
+    return f"no space left to write {error.filename or 'the output'}"
 
 
 def _defect(error: BaseException) -> int:

@@ -192,3 +192,21 @@ def test_completion_knows_the_commands(ecluse: Command) -> None:
         assert "_ECLUSE_COMPLETE" in script.out
     completed = ecluse(env={"_ECLUSE_COMPLETE": "bash_complete", "COMP_WORDS": "ecluse rel", "COMP_CWORD": "1"})
     assert completed.out.splitlines() == ["plain,releases"]
+
+
+def test_a_full_disk_behind_the_output_is_one_clear_message(ecluse: Command, shop: Repository) -> None:
+    program = str(Path(sys.executable).with_name("ecluse"))
+    for words in (["runs"], ["show", "1"], ["logs", "1"], ["schema"]):
+        with Path("/dev/full").open("w") as full:
+            ended = subprocess.run(
+                [program, *words],
+                cwd=shop.path,
+                env=ecluse.environment(),
+                stdout=full,
+                stderr=subprocess.PIPE,
+                text=True,
+            )
+        assert (ended.returncode, ended.stderr) == (
+            3,
+            "error: no space left to write the output\n  free some and try again; nothing that was recorded is lost\n",
+        )
