@@ -23,7 +23,6 @@ from stages.checks.check import (
     TcpCheck,
     Verdict,
 )
-from stages.checks.http import ask_http
 
 CANNOT_RUN = (126, 127)
 """Exit codes of a shell or an engine that could not start the command."""
@@ -68,6 +67,8 @@ class Probe:
             return Answer(verdict=Verdict.ERROR, seen=error.message, wanted="")
 
     def _http(self, check: HttpCheck) -> Answer:
+        from stages.checks.http import ask_http  # TLS takes a while to import, and most commands ask nobody
+
         if "://" in check.where:
             return ask_http(check, check.where, certificates=self._certificates)
         base = self._environment.url.rstrip("/")
