@@ -101,10 +101,11 @@ FAILURES: Mapping[str, tuple[str, str, str]] = {
 }
 
 
-@pytest.mark.parametrize("builder", ["buildkit", "classic"])
-@pytest.mark.parametrize("name", [pytest.param(name, id=name) for name in FAILURES])
+@pytest.mark.parametrize(
+    ("name", "builder"), [*((name, "auto") for name in FAILURES), ("command", "classic"), ("missing-file", "classic")]
+)
 def test_a_failed_step_is_shown_with_its_line(
-    ecluse: Command, git_repo: MakeRepository, images, builder: str, name: str
+    ecluse: Command, git_repo: MakeRepository, images, name: str, builder: str
 ) -> None:
     steps, more, reason = FAILURES[name]
     extra = dict(pair.split(": ") for pair in more.strip("{}").split(", ") if pair)
@@ -139,3 +140,19 @@ def test_a_secret_reaches_its_step_and_is_masked(ecluse: Command, git_repo: Make
     assert (ended.code, ended.err) == (0, "")
     assert "***" in ended.out
     assert "sluice-gate-4711" not in ended.out
+
+
+def test_gc_removes_the_images_of_finished_runs_and_no_others(
+    ecluse: Command, git_repo: MakeRepository, images, installation: str
+) -> None:
+    repository = git_repo({"pipeline.yml": pipeline(), "Dockerfile": f"FROM {images.busybox}\nRUN true\n"})
+    assert ecluse("run", cwd=repository.path).code == 0
+    mine = local_images(installation)
+    other = f"ecluse-local/{'0' * 8}/{uuid4().hex}:1"
+    subprocess.run(["docker", "tag", mine[0], other], check=True)
+    assert ecluse("gc").code == 0
+    assert local_images(installation) == mine
+    assert ecluse("gc", "--keep-images", "0s").code == 0
+    assert local_images(installation) == []
+    assert local_images("0" * 8) == [other]
+    subprocess.run(["docker", "rmi", other], capture_output=True, check=True)

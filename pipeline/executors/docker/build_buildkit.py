@@ -11,6 +11,7 @@ import threading
 from collections import deque
 from collections.abc import Iterable, Iterator
 from contextlib import ExitStack, contextmanager, suppress
+from dataclasses import replace
 from pathlib import Path
 from typing import IO
 
@@ -23,6 +24,7 @@ from pipeline.ports.images import BuildFailure, BuildOutput, BuildSpec
 from pipeline.settings import Settings
 
 _FAILED = re.compile(r"^ > (\[internal\] .+?|\[[^\]]*\] (.+?)):?$", re.MULTILINE)
+_SHOWN = re.compile(r"^------\n\S+:(\d+)\n-{10,}$", re.MULTILINE)
 _NOISE = re.compile(rb"^#\d+ sha256:[0-9a-f]{64}$")
 TAIL = 200
 """Lines of progress that are kept to tell why a build failed."""
@@ -68,11 +70,20 @@ def build_with_buildkit(
         raise feeder.error
     if code == 0:
         return None
-    words = "\n".join(tail)
+    return read_progress("\n".join(tail))
+
+
+def read_progress(words: str) -> BuildFailure:
+    """The failure that the last lines of a plain progress tell, as docker commands from 20.10 on write it.
+
+    Raises what `verdict` raises.
+    """
     steps = _FAILED.findall(words)
     step = (steps[-1][1] or steps[-1][0]) if steps else ""
     said = words[words.rfind("------\n") + len("------\n") :] if "------\n" in words else words[words.rfind("\n") + 1 :]
-    return verdict(said, step)
+    failure = verdict(said, step)
+    shown = _SHOWN.search(words)
+    return replace(failure, line=int(shown[1])) if shown and not failure.line else failure
 
 
 class _Feeder(threading.Thread):
