@@ -29,7 +29,10 @@ from pipeline.model.status import Conclusion, StageState
 from pipeline.model.value import Value
 
 _SOME = 10
-"""How many tests, findings or artifacts of a stage the whole run's tree shows."""
+"""How many tests or artifacts of a stage the whole run's tree shows."""
+_FINDINGS = 5
+"""The same for findings, and of a stage that succeeded only the grave ones."""
+_GRAVE = FindingSeverity.HIGH.rank
 
 
 def run_tree(
@@ -121,7 +124,8 @@ def _details(
             look = stage_look(StageState.DONE, attempt.outcome.conclusion if attempt.outcome else None)
             lines.append(line(f"attempt {attempt.number} ", shape(look), f" {one_line(reason)}"))
     lines += _tests(stage, limit)
-    lines += _findings(stage.products.findings, limit)
+    well = stage.conclusion is Conclusion.SUCCEEDED
+    lines += _findings(stage.products.findings, limit, stage_succeeded=well)
     lines += _measurements(stage, limit)
     lines += _made(stage, releases, promotions, limit)
     return lines
@@ -146,7 +150,7 @@ def _tests(stage: StageRun, limit: int | None) -> list[Line]:
     return lines + _more(len(failures), limit, "test")
 
 
-def _findings(findings: Sequence[Finding], limit: int | None) -> list[Line]:
+def _findings(findings: Sequence[Finding], limit: int | None, *, stage_succeeded: bool) -> list[Line]:
     if not findings:
         return []
     counts = Counter(finding.severity for finding in findings)
@@ -154,16 +158,25 @@ def _findings(findings: Sequence[Finding], limit: int | None) -> list[Line]:
         f"{counts[severity]} {severity.value}" for severity in reversed(FindingSeverity) if counts[severity]
     )
     lines = [line(f"findings: {words}")]
-    for finding in sorted(findings, key=lambda item: -item.severity.rank)[:limit]:
-        look = "failed" if finding.severity.rank >= FindingSeverity.HIGH.rank else "warned"
-        place = f"{finding.file}:{finding.line}" if finding.line else finding.file
-        package = f"{finding.package} {finding.version}".strip()
-        fixed = f", fixed in {finding.fixed_in}" if finding.fixed_in else ""
-        lines.append(
-            line(shape(look), f" {finding.severity.value:<8} ", (one_line(finding.rule), "bold"))
-            + line(f" {one_line(package or place)}{one_line(fixed)}: {one_line(finding.message)}")
-        )
-    return lines + _more(len(findings), limit, "finding")
+    worst_first = sorted(findings, key=lambda item: -item.severity.rank)
+    if limit is not None:
+        limit = min(limit, _FINDINGS)
+        worst_first = [item for item in worst_first if not stage_succeeded or item.severity.rank >= _GRAVE]
+    for finding in worst_first[:limit]:
+        look = "failed" if finding.severity.rank >= _GRAVE else "warned"
+        severity = f" {finding.severity.value:<8} "
+        lines.append(line(shape(look), severity, (one_line(finding.rule), "bold"), f" {_said(finding)}"))
+    return lines + _more(len(worst_first), limit, "finding")
+
+
+def _said(finding: Finding) -> str:
+    """The scanner's words, with the package or the place where they do not name it."""
+    if finding.package and finding.message.startswith(finding.package):
+        return one_line(finding.message)
+    place = f"{finding.file}:{finding.line}" if finding.line else finding.file
+    package = f"{finding.package} {finding.version}".strip()
+    fixed = f", fixed in {finding.fixed_in}" if finding.fixed_in else ""
+    return one_line(f"{package or place}{fixed}: {finding.message}")
 
 
 def _measurements(stage: StageRun, limit: int | None) -> list[Line]:
@@ -199,7 +212,7 @@ def _made(
         name = one_line(release.name) if release else short(products.release)
         promotion = promotions.get(products.promotion)
         lines.append(line("release: ", (name, "bold"), *(_promotion(promotion) if promotion else ())))
-    for name, text in products.outputs.items():
+    for name, text in products.outputs.items() if limit is None else ():
         lines.append(line(f"output {one_line(name)}={one_line(text)}"))
     lines += [
         line(f"{item.kind} {one_line(item.name)}: ", (one_line(item.path), "accent"), (f" {size(item.size)}", "dim"))

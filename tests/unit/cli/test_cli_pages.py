@@ -176,6 +176,32 @@ def test_a_stage_in_full_has_its_conditions_and_all_of_a_tests_words() -> None:
     )
 
 
+@pytest.mark.parametrize(
+    ("outcome", "rows"),
+    [
+        pytest.param(
+            succeeded("9 findings"), ["findings: 1 high, 8 medium", "✕ high     CVE-9 zlib 1.2: bad"], id="succeeded"
+        ),
+        pytest.param(
+            failed("9 findings"),
+            [
+                "findings: 1 high, 8 medium",
+                "✕ high     CVE-9 zlib 1.2: bad",
+                *(f"▲ medium   CVE-{number} zlib 1.2, fixed in 1.3: bad" for number in range(4)),
+                "… and 4 more findings",
+            ],
+            id="failed",
+        ),
+    ],
+)
+def test_a_tree_shows_the_findings_that_matter(outcome: Outcome, rows: list[str]) -> None:
+    found = [finding(FindingSeverity.MEDIUM, f"CVE-{number}") for number in range(8)]
+    worst = replace(finding(FindingSeverity.HIGH, "CVE-9"), message="zlib 1.2: bad")
+    run = replace(RUN, stages=(done("scan", "scan", outcome, Products(findings=(*found, worst))),))
+    lines = text(run_tree(run, releases={}, promotions={}, now=NOW, width=200)).splitlines()
+    assert [row.strip() for row in lines[5:]] == rows
+
+
 def test_hostile_names_cannot_leave_their_line() -> None:
     hostile = replace(RUN, message="a\x1b[2Jb\nc", branch="x\x1b]0;t\x07\ny", stages=())
     lines = run_tree(hostile, releases={}, promotions={}, now=NOW, width=200)
