@@ -169,7 +169,7 @@ class RunDelivery:
             f"environment '{environment.name}' takes no release of a working tree with uncommitted changes "
             f"({release.name} has some)"
         )
-        promotion = self._new(release, environment)
+        promotion = self._new(release, environment, replaces=expected_release(self._history(environment)))
         self._move(promotion, PromotionState.REFUSED, detail=reason)
         raise RefusedError(
             reason, hint=f"commit and run again, or write `allow_dirty: true` in environment '{environment.name}'"
@@ -190,7 +190,7 @@ class RunDelivery:
         try:
             target = self._target(environment)
             mine = self._recover(release, environment, target, progress)
-            promotion = mine or self._new(release, environment)
+            promotion = mine or self._new(release, environment, replaces=_serving_release(target))
         except BaseException:
             lock.release()
             raise
@@ -328,7 +328,7 @@ class RunDelivery:
         finally:
             active.lock.release()
 
-    def _new(self, release: Release, environment: EnvironmentDefinition) -> Promotion:
+    def _new(self, release: Release, environment: EnvironmentDefinition, *, replaces: str) -> Promotion:
         now = self._clock.now()
         promotion = Promotion(
             id=ulid(now, os.urandom(10)),
@@ -339,7 +339,7 @@ class RunDelivery:
             requested_by=self._run.actor,
             reason=f"run {self._run.id}",
             created=now,
-            replaces=expected_release(self._history(environment)),
+            replaces=replaces,
             run=self._run.id,
         )
         return self._save(promotion, ACTIONS[promotion.state], {})
@@ -391,6 +391,11 @@ class RunDelivery:
                 )
             values[name] = value
         return values
+
+
+def _serving_release(target: Target) -> str:
+    """What runs now is the target's word, not the ledger's: somebody may have removed or changed it."""
+    return next((item.release for item in target.observe().serving), "")
 
 
 def _first(text: str) -> str:
