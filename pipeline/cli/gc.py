@@ -33,16 +33,17 @@ def gc(abandon: bool, dry_run: bool, keep_images: str) -> None:
 
     app = application()
     request = PruneRequest(abandon=abandon, keep_images=_age(keep_images))
-    executors = ["docker", "process"]
+    unreachable: EngineUnreachableError | None = None
     try:
-        found = prunable(app, request, executors, progress=_progress)
+        found = prunable(app, request, ["docker", "process"], progress=_progress)
     except EngineUnreachableError as error:
-        _progress(f"{error.message}; only what is on this disk is looked at")
-        executors = ["process"]
-        found = prunable(app, request, executors, progress=_progress)
+        unreachable = error
+        found = prunable(app, request, ["process"], progress=_progress)
     if not dry_run:
         prune(app, found, progress=_progress)
     show(_lines(found, done=not dry_run))
+    if unreachable is not None and app.settings.executor == "docker":
+        raise unreachable
 
 
 def _age(text: str) -> timedelta:

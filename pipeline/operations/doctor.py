@@ -139,7 +139,12 @@ def _engine(app: Application) -> Iterator[Finding]:
     try:
         info = app.executor("docker").probe()
     except EcluseError as error:
-        yield _failed("container engine", error.message, _socket_remedy(app) or error.hint)
+        remedy = _socket_remedy(app) or error.hint
+        if app.settings.executor == "docker":
+            yield _failed("container engine", error.message, remedy)
+        else:
+            words = f"{error.message}; stages run without one (setting executor: {app.settings.executor})"
+            yield _warned("container engine", words, remedy)
         return
     details = info.details
     api = details.get("api", "")

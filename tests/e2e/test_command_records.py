@@ -183,6 +183,18 @@ def test_doctor_names_the_remedy_for_what_is_missing(ecluse: Command, tmp_path: 
     assert f"▲ home folder: others can read {ecluse.home}, which holds logs\n    chmod 700 {ecluse.home}\n" in ended.out
     assert "✕ container engine: " in ended.out
     assert ended.out.endswith("\n1 thing to mend\n")
+    without = ecluse("doctor", env={"DOCKER_HOST": f"unix://{tmp_path}/no.sock", "ECLUSE_EXECUTOR": "process"})
+    assert without.code == 0
+    assert "▲ container engine: " in without.out
+
+
+def test_gc_says_when_it_cannot_reach_the_engine(ecluse: Command, tmp_path: Path) -> None:
+    nowhere = {"DOCKER_HOST": f"unix://{tmp_path}/no.sock"}
+    ended = ecluse("gc", env=nowhere)
+    assert (ended.code, ended.out) == (3, "● nothing to remove\n")
+    assert ended.err.startswith("error: ")
+    assert f"{tmp_path}/no.sock" in ended.err
+    assert ecluse("gc", env={**nowhere, "ECLUSE_EXECUTOR": "process"}).code == 0
 
 
 def test_completion_knows_the_commands(ecluse: Command) -> None:
