@@ -8,22 +8,22 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
 from functools import partial
 
+from pipeline.delivery.journal import PromotionJournal
 from pipeline.delivery.lock import EnvironmentLock
-from pipeline.delivery.promotion import ACTIONS, MEASURED, UNFINISHED, advance, expected_release, measured, picture
+from pipeline.delivery.promotion import UNFINISHED, expected_release
 from pipeline.delivery.release import image_to_run, seal
 from pipeline.errors import CancelledError, EcluseError, RefusedError, SecretError, UsageError
 from pipeline.model.definition import EnvironmentDefinition
 from pipeline.model.hiding import hide
-from pipeline.model.release import Measurement, Promotion, PromotionKind, Release
+from pipeline.model.release import Measurement, Promotion, Release
 from pipeline.model.run import Run
-from pipeline.model.status import PROMOTION_MOVES, PromotionState
-from pipeline.model.ulid import ulid
+from pipeline.model.status import PromotionState
 from pipeline.model.value import Value, digest_of
 from pipeline.ports.cancellation import Cancellation
 from pipeline.ports.clock import Clock
 from pipeline.ports.records import Records
 from pipeline.ports.secrets import Secrets
-from pipeline.ports.target import Observed, Progress, Rollout, RolloutResult, Target
+from pipeline.ports.target import Progress, Rollout, RolloutResult, Target
 from pipeline.settings import Settings
 
 
@@ -58,6 +58,7 @@ class RunDelivery:
         self._secrets = secrets
         self._settings = settings
         self._clock = clock
+        self._journal = PromotionJournal(run=run, records=records, clock=clock)
         self._active: dict[str, _Active] = {}
         self._guard = threading.Lock()
 
@@ -88,10 +89,10 @@ class RunDelivery:
                 progress(f"promotion {promotion.id} is already rolled out and waits for its verification")
                 return promotion
             if promotion.state is PromotionState.PLANNED:
-                promotion = self._move(promotion, PromotionState.LOCKED)
+                promotion = self._journal.move(promotion, PromotionState.LOCKED)
             if promotion.state is PromotionState.LOCKED:
                 data: dict[str, Value] = {"image": image, "configuration": digest_of(environment.configuration)}
-                promotion = self._move(promotion, PromotionState.ROLLING_OUT, data=data)
+                promotion = self._journal.move(promotion, PromotionState.ROLLING_OUT, data=data)
             order = Rollout(
                 environment=environment.name,
                 release=release.id,
@@ -123,7 +124,7 @@ class RunDelivery:
         active = self._verifying(environment, progress=progress)
         if active is None:
             return None
-        promotion = self._measure(active.promotion, measurements)
+        promotion = self._journal.measure(active.promotion, measurements)
         if not final:
             with self._guard:
                 self._active[environment.name] = replace(active, promotion=promotion)
@@ -142,7 +143,7 @@ class RunDelivery:
         active = self._verifying(environment, progress=progress)
         if active is None:
             return None
-        measured_now = replace(active, promotion=self._measure(active.promotion, measurements))
+        measured_now = replace(active, promotion=self._journal.measure(active.promotion, measurements))
         return self._end(active, lambda: self._fail(measured_now, reason, progress))
 
     def target(self, environment: EnvironmentDefinition) -> Target:
@@ -169,8 +170,10 @@ class RunDelivery:
             f"environment '{environment.name}' takes no release of a working tree with uncommitted changes "
             f"({release.name} has some)"
         )
-        promotion = self._new(release, environment, replaces=expected_release(self._history(environment)))
-        self._move(promotion, PromotionState.REFUSED, detail=reason)
+        promotion = self._journal.begin(
+            release, environment.name, replaces=expected_release(self._journal.history(environment.name))
+        )
+        self._journal.move(promotion, PromotionState.REFUSED, detail=reason)
         raise RefusedError(
             reason, hint=f"commit and run again, or write `allow_dirty: true` in environment '{environment.name}'"
         )
@@ -190,7 +193,7 @@ class RunDelivery:
         try:
             target = self._target(environment)
             mine = self._recover(release, environment, target, progress)
-            promotion = mine or self._new(release, environment, replaces=_serving_release(target))
+            promotion = mine or self._journal.begin(release, environment.name, replaces=_serving_release(target))
         except BaseException:
             lock.release()
             raise
@@ -201,7 +204,7 @@ class RunDelivery:
     ) -> Promotion | None:
         """End the promotions that runs left half-way (we hold the lock, so they are dead); this run's own goes on."""
         mine = None
-        for promotion in reversed(self._history(environment)):
+        for promotion in reversed(self._journal.history(environment.name)):
             if promotion.state not in UNFINISHED:
                 continue
             if promotion.run == self._run.id and promotion.release == release.id:
@@ -211,9 +214,11 @@ class RunDelivery:
             left = _Active(promotion=promotion, environment=environment, target=target, lock=self._lock_of(environment))
             match promotion.state:
                 case PromotionState.PLANNED:
-                    self._move(promotion, PromotionState.SUPERSEDED, detail="its run ended before it began")
+                    self._journal.move(promotion, PromotionState.SUPERSEDED, detail="its run ended before it began")
                 case PromotionState.LOCKED:
-                    self._move(promotion, PromotionState.FAILED, detail="its run ended before anything was changed")
+                    self._journal.move(
+                        promotion, PromotionState.FAILED, detail="its run ended before anything was changed"
+                    )
                 case PromotionState.ROLLING_OUT:
                     self._go_back(left, "its run ended while it was rolled out", progress)
                 case _:
@@ -240,8 +245,10 @@ class RunDelivery:
         wrong = [item for item in result.observed.serving if item.image != order.image]
         if wrong or not result.observed.serving:
             seen = ", ".join(f"{item.name} runs {item.image}" for item in wrong) or "nothing serves"
-            return self._move(promotion, PromotionState.PARTIAL, detail=seen, seen=result.observed, gap=result.gap)
-        promotion = self._move(
+            return self._journal.move(
+                promotion, PromotionState.PARTIAL, detail=seen, seen=result.observed, gap=result.gap
+            )
+        promotion = self._journal.move(
             promotion, PromotionState.VERIFYING, detail=_first(result.reason), seen=result.observed, gap=result.gap
         )
         if verified_later:
@@ -252,7 +259,7 @@ class RunDelivery:
         """Whether the old one serves is what the target says, not what we hoped."""
         state = PromotionState.ROLLED_BACK if result.observed.serving else PromotionState.FAILED
         after = "the old version serves" if result.observed.serving else "nothing serves"
-        return self._move(
+        return self._journal.move(
             promotion, state, detail=f"{_first(result.reason)}; {after}", seen=result.observed, gap=result.gap
         )
 
@@ -261,7 +268,7 @@ class RunDelivery:
         try:
             observed = active.target.observe()
         except EcluseError:
-            self._move(active.promotion, PromotionState.FAILED, detail=reason)
+            self._journal.move(active.promotion, PromotionState.FAILED, detail=reason)
             return
         mine = any(item.promotion == active.promotion.id for item in observed.instances)
         if mine and observed.serving:
@@ -270,12 +277,14 @@ class RunDelivery:
             state = PromotionState.ROLLED_BACK
         else:
             state = PromotionState.FAILED
-        self._move(active.promotion, state, detail=reason, seen=observed)
+        self._journal.move(active.promotion, state, detail=reason, seen=observed)
 
     def _confirm(self, active: _Active, word: str, progress: Progress) -> Promotion:
         observed = active.target.confirm(active.promotion.id, progress=progress)
         serving = ", ".join(item.name for item in observed.serving)
-        return self._move(active.promotion, PromotionState.DEPLOYED, detail=f"{word}: {serving} serves", seen=observed)
+        return self._journal.move(
+            active.promotion, PromotionState.DEPLOYED, detail=f"{word}: {serving} serves", seen=observed
+        )
 
     def _fail(self, active: _Active, reason: str, progress: Progress) -> Promotion:
         """What `on_failure` says: go back, keep both, or go on with the new one."""
@@ -285,7 +294,7 @@ class RunDelivery:
                 return self._confirm(active, f"live although {reason}", progress)
             case "keep" | "hold":
                 detail = f"{reason}; the new version is kept, and the old one beside it"
-                return self._move(promotion, PromotionState.PARTIAL, detail=detail)
+                return self._journal.move(promotion, PromotionState.PARTIAL, detail=detail)
             case _:
                 return self._go_back(active, reason, progress)
 
@@ -296,7 +305,7 @@ class RunDelivery:
             result = active.target.roll_back(promotion.id, progress=progress)
         except EcluseError as error:
             detail = f"{reason}; going back failed: {error.message}"
-            return self._move(promotion, PromotionState.PARTIAL, detail=detail)
+            return self._journal.move(promotion, PromotionState.PARTIAL, detail=detail)
         progress(result.reason)
         if promotion.replaces == promotion.release:
             state, after = PromotionState.FAILED, "the same release was live before, so there is nothing to go back to"
@@ -304,7 +313,7 @@ class RunDelivery:
             state, after = PromotionState.ROLLED_BACK, result.reason
         else:
             state, after = PromotionState.FAILED, result.reason
-        return self._move(promotion, state, detail=f"{reason}; {after}", seen=result.observed)
+        return self._journal.move(promotion, state, detail=f"{reason}; {after}", seen=result.observed)
 
     def _verifying(self, environment: EnvironmentDefinition, *, progress: Progress) -> _Active | None:
         """The promotion that this run has to verify there; a resumed run finds it in the records."""
@@ -313,7 +322,9 @@ class RunDelivery:
         if active:
             return active
         wanted = (self._run.id, PromotionState.VERIFYING)
-        mine = next((item for item in self._history(environment) if (item.run, item.state) == wanted), None)
+        mine = next(
+            (item for item in self._journal.history(environment.name) if (item.run, item.state) == wanted), None
+        )
         if mine is None:
             return None
         lock = self._lock_of(environment)
@@ -327,55 +338,6 @@ class RunDelivery:
             return act()
         finally:
             active.lock.release()
-
-    def _new(self, release: Release, environment: EnvironmentDefinition, *, replaces: str) -> Promotion:
-        now = self._clock.now()
-        promotion = Promotion(
-            id=ulid(now, os.urandom(10)),
-            release=release.id,
-            environment=environment.name,
-            kind=PromotionKind.PROMOTE,
-            state=PromotionState.PLANNED,
-            requested_by=self._run.actor,
-            reason=f"run {self._run.id}",
-            created=now,
-            replaces=replaces,
-            run=self._run.id,
-        )
-        return self._save(promotion, ACTIONS[promotion.state], {})
-
-    def _measure(self, promotion: Promotion, measurements: tuple[Measurement, ...]) -> Promotion:
-        if not measurements:
-            return promotion
-        passed = sum(1 for item in measurements if item.passed)
-        data: dict[str, Value] = {"passed": passed, "failed": len(measurements) - passed}
-        return self._save(measured(promotion, measurements), MEASURED, data)
-
-    def _move(
-        self,
-        promotion: Promotion,
-        state: PromotionState,
-        *,
-        detail: str = "",
-        seen: Observed | None = None,
-        gap: float | None = None,
-        data: Mapping[str, Value] | None = None,
-    ) -> Promotion:
-        """To the next state, into the records and the ledger."""
-        if state not in PROMOTION_MOVES[promotion.state]:
-            raise UsageError(
-                f"promotion {promotion.id} is {promotion.state} and cannot become {state}",
-                hint=f"`ecluse history {promotion.environment}` shows what happened to it",
-            )
-        moved = advance(promotion, state, now=self._clock.now(), detail=detail, gap=gap)
-        return self._save(moved, ACTIONS[state], {**(data or {}), **({"runs": picture(seen)} if seen else {})})
-
-    def _save(self, promotion: Promotion, action: str, data: Mapping[str, Value]) -> Promotion:
-        self._records().save_promotion(promotion, actor=self._run.actor or "unknown", action=action, data=data)
-        return promotion
-
-    def _history(self, environment: EnvironmentDefinition) -> list[Promotion]:
-        return list(self._records().promotions(repository=self._run.repository, environment=environment.name, limit=50))
 
     def _lock_of(self, environment: EnvironmentDefinition) -> EnvironmentLock:
         return EnvironmentLock(self._settings.home / "locks", service=self._run.pipeline, environment=environment.name)
