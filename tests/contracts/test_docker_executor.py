@@ -448,6 +448,25 @@ def test_what_is_not_ours_or_serves_is_never_touched(docker_ground: Ground, clie
             client.remove_container(item, force=True)
 
 
+def test_an_image_that_a_kept_container_stands_on_stays(docker_ground: Ground, client: docker.APIClient) -> None:
+    run = docker_ground.identity()
+    labels = [f'LABEL {key}="{value}"' for key, value in run.labels("image").items()]
+    source = client.create_container(docker_ground.image, ["true"])["Id"]
+    image = client.commit(source, repository=f"contract-{run.run}", tag="1", changes=labels)["Id"]
+    plain = {**dict.fromkeys(run.labels("image"), ""), "plain": "yes"}
+    kept = client.create_container(image, ["true"], labels=plain)["Id"]
+    try:
+        found = docker_ground.executor.leftovers(docker_ground.settings.installation)
+        assert [(item.kind, item.run) for item in found] == [("image", run.run)]
+        docker_ground.executor.remove(found)
+        assert client.inspect_image(image)["Id"] == image
+        client.remove_container(kept)
+        docker_ground.executor.remove(found)
+        assert docker_ground.executor.leftovers(docker_ground.settings.installation) == ()
+    finally:
+        client.remove_container(source, force=True)
+
+
 def test_sessions_of_two_runs_live_beside_each_other(docker_ground: Ground) -> None:
     one, two = docker_ground.open(), docker_ground.open()
     with ThreadPoolExecutor(2) as pool:

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 from pipeline.dockerapi import translating
 from pipeline.errors import EcluseError
-from pipeline.executors.docker.reaper import complain, removing
+from pipeline.executors.docker.reaper import BUSY, complain, removing
 from pipeline.model.identity import LABEL_INSTALLATION, LABEL_ROLE, LABEL_RUN, ROLE_TARGET
 from pipeline.ports.executor import Leftover
 
@@ -58,12 +58,15 @@ def _name(kind: str, item: Mapping[str, Any]) -> str:
 
 
 def remove(client: APIClient, leftovers: Iterable[Leftover]) -> None:
-    """Remove them, many at once; running containers are killed. Raises EngineError naming what stayed."""
+    """Remove them, many at once; running containers are killed. Raises EngineError naming what stayed.
+
+    An image that a container of somebody else stands on, such as a release that serves, stays and is no error.
+    """
     removers: dict[str, Callable[[str], object]] = {
         "container": lambda name: client.remove_container(name, force=True, v=True),
         "network": client.remove_network,
         "volume": lambda name: client.remove_volume(name, force=True),
-        "image": lambda name: client.remove_image(name, force=True),
+        "image": lambda name: _remove_image(client, name),
     }
     items = tuple(leftovers)
     errors: list[EcluseError] = []
@@ -76,3 +79,13 @@ def remove(client: APIClient, leftovers: Iterable[Leftover]) -> None:
             ]
             errors += [error for job in jobs if isinstance(error := job.exception(), EcluseError)]
     complain(tuple(errors))
+
+
+def _remove_image(client: APIClient, name: str) -> None:
+    import docker.errors
+
+    try:
+        client.remove_image(name)
+    except docker.errors.APIError as error:
+        if error.status_code != BUSY:
+            raise
