@@ -32,6 +32,10 @@ def main() -> int:
 
 
 def _dispatch(arguments: list[str]) -> int:
+    import gc
+
+    # Importing and reading make few cycles: looking for them as often as the default would take a tenth of the start.
+    gc.set_threshold(100_000, 50, 100)
     from pipeline.cli.commands import ReaderGoneError, ecluse
 
     try:

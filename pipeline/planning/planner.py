@@ -114,7 +114,7 @@ def _plan_stage(
     inputs = None
     if not deferred:
         needs = {need.stage: keys[need.stage] for need in resolved.needs}
-        inputs = key_inputs(resolved, kind, tree=source.commit.tree or source.commit.sha, needs=needs)
+        inputs = key_inputs(resolved, kind, commit=source.commit, needs=needs)
     return PlannedStage(
         stage=resolved,
         conditions=conditions,

@@ -5,12 +5,13 @@ from __future__ import annotations
 from collections.abc import Mapping
 
 from pipeline.model.definition import StageDefinition
+from pipeline.model.source import Commit
 from pipeline.model.value import digest_of, to_value
 from pipeline.ports.stage import StageKind
 
 
 def key_inputs(
-    stage: StageDefinition, kind: StageKind, *, tree: str, needs: Mapping[str, str | None]
+    stage: StageDefinition, kind: StageKind, *, commit: Commit, needs: Mapping[str, str | None]
 ) -> Mapping[str, str] | None:
     """Each input of a stage's key with its own digest, or None where no key can be known before the run.
 
@@ -29,6 +30,14 @@ def key_inputs(
         "resources": digest_of([to_value(stage.resources), stage.network]),
         "reports": digest_of([to_value(stage.reports), to_value(stage.artifacts)]),
         "options": digest_of(stage.options),
-        "source": tree if stage.source else "",
+        "source": _source(stage, commit),
         "needs": digest_of(dict(needs)),
     }
+
+
+def _source(stage: StageDefinition, commit: Commit) -> str:
+    """The content that a stage sees; with the commit's id where a checkout with `depth` hands out the history."""
+    if not stage.source:
+        return ""
+    tree = commit.tree or commit.sha
+    return f"{tree} at {commit.sha}" if "depth" in stage.options else tree

@@ -196,6 +196,12 @@ def test_a_reuse_key_covers_what_a_stage_can_see(change: dict[str, object], same
     assert (key(TESTED, "unit") == key(TESTED, "unit", **change)) is same
 
 
+def test_a_checkout_that_hands_out_the_history_lets_the_commit_count() -> None:
+    deep = TESTED.replace("{kind: checkout}", "{kind: checkout, depth: 5}")
+    other = replace(COMMIT, sha="a" * 40)
+    assert key(deep, "unit") != key(deep, "unit", commit=other)
+
+
 def test_a_reuse_key_changes_with_commands_and_with_the_needed_stages() -> None:
     other = TESTED.replace("[pytest]", "[pytest -x]")
     assert key(TESTED, "unit") != key(other, "unit")
