@@ -266,14 +266,20 @@ def test_a_service_that_is_never_ready_is_said_in_time(docker_ground: Ground) ->
 # --- sandboxes --------------------------------------------------------------------------------------------------------
 
 
-def test_a_chain_joins_one_sandbox_and_survives_its_death(docker_ground: Ground, client: docker.APIClient) -> None:
+@pytest.mark.parametrize("fate", [pytest.param("kill", id="killed"), pytest.param("remove", id="removed")])
+def test_a_chain_joins_one_sandbox_and_survives_its_death(
+    docker_ground: Ground, client: docker.APIClient, fate: str
+) -> None:
     run = docker_ground.identity()
     session = docker_ground.open(run)
     docker_ground.run(session, docker_ground.shell("true", stage="s0"))
     docker_ground.run(session, docker_ground.shell("true", stage="s1"))
     sandbox = of_run(client, run, role=ROLE_SANDBOX)
     assert len(sandbox) == 1
-    client.kill(sandbox[0]["Id"])
+    if fate == "kill":
+        client.kill(sandbox[0]["Id"])
+    else:
+        client.remove_container(sandbox[0]["Id"], force=True)
     ended, printed = docker_ground.run(session, docker_ground.shell("ls /sys/class/net; exit 4", stage="s2"))
     assert ended.code == 4
     assert b"eth0" in printed.out

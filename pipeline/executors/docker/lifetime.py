@@ -16,6 +16,7 @@ from pipeline.ports.executor import Output
 if TYPE_CHECKING:
     from docker import APIClient
 
+START = "start the container"
 STOPPED = 143
 """The code of a container that was cancelled before it started: as if SIGTERM had ended it."""
 
@@ -37,7 +38,7 @@ def run_created(
     try:
         began = time.monotonic()
         output.starting()
-        with translating("start the container"):
+        with translating(START):
             client.start(container)
         stopper = Stopper(client, container, grace=grace)
         with cancel.calling(stopper.begin):

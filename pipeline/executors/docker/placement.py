@@ -13,7 +13,7 @@ from pipeline.errors import EcluseError, EngineError, ImageNotFoundError
 from pipeline.executors.docker.container_config import LABEL_BOOT, Surroundings, stage_config
 from pipeline.executors.docker.depot import create_container
 from pipeline.executors.docker.layers import Layers
-from pipeline.executors.docker.lifetime import STOPPED, inspect, run_created, run_found
+from pipeline.executors.docker.lifetime import START, STOPPED, inspect, run_created, run_found
 from pipeline.executors.docker.pulling import Pulls
 from pipeline.executors.docker.reaper import Reaper
 from pipeline.executors.docker.sandbox import Lane, Sandboxes
@@ -111,27 +111,40 @@ class Placement:
     ) -> Exit:
         try:
             self._settled()
-            if spec.view:
-                self._layers.enter(spec.view, created.container)
-            try:
-                ended = self._run_once(spec, created, output=output, cancel=cancel, stdin=stdin)
-            except EngineError as error:
-                if created.lane is None or "network" not in error.message:
-                    raise
-                self._sandboxes.restart(created.lane)
-                ended = self._run_once(spec, created, output=output, cancel=cancel, stdin=stdin)
-            if spec.view:
-                self._layers.leave(spec.view, created.container)
-            return ended
+            ended = self._run_once(spec, created, output=output, cancel=cancel, stdin=stdin)
+        except EngineError as error:
+            if created.lane is None or not error.message.startswith(f"cannot {START}"):
+                raise
+            created = self._with_network(spec, created, created.lane)
+            ended = self._run_once(spec, created, output=output, cancel=cancel, stdin=stdin)
         finally:
             if created.lane is not None:
                 self._sandboxes.give_back(created.lane)
             self._discard(created.container)
+        return ended
+
+    def _with_network(self, spec: ContainerSpec, created: Created, lane: Lane) -> Created:
+        """The same stage after its sandbox has died: started again, or, where that is gone, on a network of its own."""
+        try:
+            self._sandboxes.restart(lane)
+        except EngineError:
+            self._sandboxes.drop(lane)
+            with translating("remove a container whose network is gone"):
+                self._client.remove_container(created.container, force=True, v=True)
+            return self._create(spec, self._name(spec), OWN_NETWORK, None)
+        return created
 
     def _run_once(
         self, spec: ContainerSpec, created: Created, *, output: Output, cancel: Cancellation, stdin: bytes
     ) -> Exit:
-        return run_created(self._client, created.container, output=output, cancel=cancel, stdin=stdin, grace=spec.grace)
+        if spec.view:
+            self._layers.enter(spec.view, created.container)
+        ended = run_created(
+            self._client, created.container, output=output, cancel=cancel, stdin=stdin, grace=spec.grace
+        )
+        if spec.view:
+            self._layers.leave(spec.view, created.container)
+        return ended
 
     def _prepared_for(self, spec: ContainerSpec) -> Created | None:
         """The container made ahead, with its lane occupied; None when there is none that can run now."""
