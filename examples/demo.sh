@@ -55,7 +55,9 @@ serves() { python3 -c 'import sys, urllib.request as r; print(r.urlopen(sys.argv
 if [ "${1:-}" = down ]; then down; exit 0; fi
 
 down
-mkdir -p "$demo"
+mkdir -p "$ECLUSE_HOME"
+# Tests give the installation's id, so that whatever they leave can be told from what others have on the engine.
+if [ -n "${ECLUSE_DEMO_INSTALLATION:-}" ]; then echo "$ECLUSE_DEMO_INSTALLATION" >"$ECLUSE_HOME/installation"; fi
 port=$(free_port)
 cp -R "$here/shop" "$shop"
 git init --quiet --initial-branch=main "$shop"
