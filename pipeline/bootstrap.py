@@ -12,24 +12,26 @@ from functools import cached_property
 from importlib import import_module
 from pathlib import Path
 from time import monotonic
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from pipeline.errors import UsageError
 from pipeline.executors import EXECUTORS
-from pipeline.model.definition import EnvironmentDefinition
-from pipeline.model.run import Run
-from pipeline.ports.clock import Clock
-from pipeline.ports.delivery import Delivery
-from pipeline.ports.executor import Executor
-from pipeline.ports.expressions import Expressions
-from pipeline.ports.images import Images
-from pipeline.ports.monitoring import Sink
-from pipeline.ports.records import Records
-from pipeline.ports.secrets import Secrets
-from pipeline.ports.stage import StageKind
-from pipeline.ports.storage import Storage
-from pipeline.ports.target import Target
 from pipeline.settings import Settings, load_settings
+
+if TYPE_CHECKING:
+    from pipeline.model.definition import EnvironmentDefinition
+    from pipeline.model.run import Run
+    from pipeline.ports.clock import Clock
+    from pipeline.ports.delivery import Delivery
+    from pipeline.ports.executor import Executor
+    from pipeline.ports.expressions import Expressions
+    from pipeline.ports.images import Images
+    from pipeline.ports.monitoring import Sink
+    from pipeline.ports.records import Records
+    from pipeline.ports.secrets import Secrets
+    from pipeline.ports.stage import StageKind
+    from pipeline.ports.storage import Storage
+    from pipeline.ports.target import Target
 
 KIND_GROUP = "ecluse.stages"
 
@@ -151,7 +153,7 @@ class Application:
         )
 
 
-class Kinds(Mapping[str, StageKind]):
+class Kinds(Mapping[str, "StageKind"]):
     """Stage kinds by name, each imported when it is asked for."""
 
     def __init__(self, references: Mapping[str, str]) -> None:

@@ -3,8 +3,6 @@
 from __future__ import annotations
 
 import os
-import tomllib
-import uuid
 from collections.abc import Mapping
 from dataclasses import dataclass, field, fields, replace
 from pathlib import Path
@@ -82,7 +80,7 @@ def installation_id(home: Path) -> str:
     try:
         home.mkdir(parents=True, exist_ok=True, mode=0o700)
         draft = home / f".installation.{os.getpid()}"
-        draft.write_text(uuid.uuid4().hex + "\n")
+        draft.write_text(os.urandom(16).hex() + "\n")
         try:
             path.hardlink_to(draft)
         except FileExistsError:
@@ -116,6 +114,8 @@ def load_settings(environment: Mapping[str, str]) -> Settings:
 
 
 def _read(path: Path) -> Mapping[str, object]:
+    import tomllib
+
     try:
         return tomllib.loads(path.read_text())
     except (OSError, UnicodeDecodeError) as error:

@@ -4,12 +4,14 @@ from __future__ import annotations
 
 import threading
 from collections.abc import Sequence
+from typing import TYPE_CHECKING
 
-from pipeline.model.outcome import Outcome
-from pipeline.model.plan import Plan
-from pipeline.model.run import Attempt, Run, StageRun
-from pipeline.model.status import StageState
-from pipeline.ports.observer import Observer
+if TYPE_CHECKING:
+    from pipeline.model.outcome import Outcome
+    from pipeline.model.plan import Plan
+    from pipeline.model.run import Attempt, Run, StageRun
+    from pipeline.model.status import StageState
+    from pipeline.ports.observer import Observer
 
 
 class Announcer:

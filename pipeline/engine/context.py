@@ -6,28 +6,29 @@ import threading
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
-from typing import IO
+from typing import IO, TYPE_CHECKING
 
-from pipeline.engine.collecting import collect
 from pipeline.engine.layers import commands_spec
-from pipeline.engine.scope import RunScope
 from pipeline.engine.script import exports
-from pipeline.engine.stage_log import AttemptLog
 from pipeline.errors import CancelledError, SecretError, UsageError
-from pipeline.model.container import ContainerSpec, Exit, View
-from pipeline.model.definition import EnvironmentDefinition, StageDefinition
 from pipeline.model.run import Artifact, StageRun
-from pipeline.model.source import Source
-from pipeline.model.value import Value
 from pipeline.ports.cancellation import Cancellation
-from pipeline.ports.clock import Clock
-from pipeline.ports.delivery import Delivery
-from pipeline.ports.executor import Output
-from pipeline.ports.images import Images
-from pipeline.ports.monitoring import Sink
-from pipeline.ports.stage import Collected
-from pipeline.ports.workspace import WorkspaceFile
-from pipeline.settings import Settings
+
+if TYPE_CHECKING:
+    from pipeline.engine.scope import RunScope
+    from pipeline.engine.stage_log import AttemptLog
+    from pipeline.model.container import ContainerSpec, Exit, View
+    from pipeline.model.definition import EnvironmentDefinition, StageDefinition
+    from pipeline.model.source import Source
+    from pipeline.model.value import Value
+    from pipeline.ports.clock import Clock
+    from pipeline.ports.delivery import Delivery
+    from pipeline.ports.executor import Output
+    from pipeline.ports.images import Images
+    from pipeline.ports.monitoring import Sink
+    from pipeline.ports.stage import Collected
+    from pipeline.ports.workspace import WorkspaceFile
+    from pipeline.settings import Settings
 
 
 class AttemptContext:
@@ -157,6 +158,8 @@ class AttemptContext:
         return self._scope.session.workspace.archive(self._view(), path)
 
     def collect(self) -> Collected:
+        from pipeline.engine.collecting import collect
+
         self._collecting()
         return collect(self._stage, self._scope.session.workspace, self._view(), self._scope.storage, self._log.note)
 

@@ -6,27 +6,30 @@ import threading
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from pipeline.engine.layers import Layers
 from pipeline.engine.masking import Masker
 from pipeline.errors import UsageError
-from pipeline.model.definition import EnvironmentDefinition
-from pipeline.model.plan import Plan, PlannedStage
-from pipeline.model.run import StageRun
 from pipeline.model.status import StageState
-from pipeline.model.value import Value
-from pipeline.ports.clock import Clock
-from pipeline.ports.delivery import Delivery
-from pipeline.ports.executor import Session
-from pipeline.ports.images import Images
-from pipeline.ports.monitoring import Sink
-from pipeline.ports.secrets import Secrets
-from pipeline.ports.stage import StageKind
-from pipeline.ports.storage import Storage
-from pipeline.settings import Settings
 
-Facts = Callable[[frozenset[str]], Mapping[str, Value]]
-Resolve = Callable[[PlannedStage, Facts], PlannedStage]
+if TYPE_CHECKING:
+    from pipeline.model.definition import EnvironmentDefinition
+    from pipeline.model.plan import Plan, PlannedStage
+    from pipeline.model.run import StageRun
+    from pipeline.model.value import Value
+    from pipeline.ports.clock import Clock
+    from pipeline.ports.delivery import Delivery
+    from pipeline.ports.executor import Session
+    from pipeline.ports.images import Images
+    from pipeline.ports.monitoring import Sink
+    from pipeline.ports.secrets import Secrets
+    from pipeline.ports.stage import StageKind
+    from pipeline.ports.storage import Storage
+    from pipeline.settings import Settings
+
+    Facts = Callable[[frozenset[str]], Mapping[str, Value]]
+    Resolve = Callable[[PlannedStage, Facts], PlannedStage]
 
 
 class StageRuns:

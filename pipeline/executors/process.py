@@ -46,6 +46,9 @@ class ProcessExecutor:
         """`process`."""
         return "process"
 
+    def warm(self) -> None:
+        """Nothing to load."""
+
     def probe(self) -> ExecutorInfo:
         """This host is always there."""
         details = {"host": platform.node(), "machine": platform.machine(), "user": str(os.getuid())}

@@ -99,6 +99,9 @@ class ScriptedExecutor:
         """Stages in the order in which their containers ended."""
         return tuple(stage for what, stage in self.journal if what == "end")
 
+    def warm(self) -> None:
+        """Always warm."""
+
     def probe(self) -> ExecutorInfo:
         """Always there."""
         return ExecutorInfo(name="scripted", version="1", workspace="directory", details={})

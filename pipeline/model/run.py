@@ -5,12 +5,15 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from datetime import datetime
+from typing import TYPE_CHECKING
 
-from pipeline.model.finding import Finding
-from pipeline.model.outcome import Outcome
-from pipeline.model.release import Measurement
-from pipeline.model.report import CoverageReport, TestReport
 from pipeline.model.status import Conclusion, RunState, StageState
+
+if TYPE_CHECKING:
+    from pipeline.model.finding import Finding
+    from pipeline.model.outcome import Outcome
+    from pipeline.model.release import Measurement
+    from pipeline.model.report import CoverageReport, TestReport
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)

@@ -38,6 +38,7 @@ def start(
 
     KeyboardInterrupt kills what runs, removes what the run made, records it as cancelled, and goes on to the caller.
     """
+    app.executor(request.executor or app.settings.executor).warm()
     decided = planned(app, request).plan
     return execute(app, decided, request, observers, cancel=cancel or Cancellation())
 

@@ -3,22 +3,23 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import Protocol
+from typing import TYPE_CHECKING, Protocol
 
-from pipeline.model.definition import EnvironmentDefinition
-from pipeline.model.run import Run
-from pipeline.ports.clock import Clock
-from pipeline.ports.delivery import Delivery
-from pipeline.ports.executor import Executor
-from pipeline.ports.expressions import Expressions
-from pipeline.ports.images import Images
-from pipeline.ports.monitoring import Sink
-from pipeline.ports.records import Records
-from pipeline.ports.secrets import Secrets
-from pipeline.ports.stage import StageKind
-from pipeline.ports.storage import Storage
-from pipeline.ports.target import Target
-from pipeline.settings import Settings
+if TYPE_CHECKING:
+    from pipeline.model.definition import EnvironmentDefinition
+    from pipeline.model.run import Run
+    from pipeline.ports.clock import Clock
+    from pipeline.ports.delivery import Delivery
+    from pipeline.ports.executor import Executor
+    from pipeline.ports.expressions import Expressions
+    from pipeline.ports.images import Images
+    from pipeline.ports.monitoring import Sink
+    from pipeline.ports.records import Records
+    from pipeline.ports.secrets import Secrets
+    from pipeline.ports.stage import StageKind
+    from pipeline.ports.storage import Storage
+    from pipeline.ports.target import Target
+    from pipeline.settings import Settings
 
 
 class Application(Protocol):

@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import Protocol
+from typing import TYPE_CHECKING, Protocol
 
-from pipeline.model.definition import EnvironmentDefinition
-from pipeline.model.release import Measurement, Promotion
-from pipeline.ports.cancellation import Cancellation
-from pipeline.ports.target import Progress, Target
+if TYPE_CHECKING:
+    from pipeline.model.definition import EnvironmentDefinition
+    from pipeline.model.release import Measurement, Promotion
+    from pipeline.ports.cancellation import Cancellation
+    from pipeline.ports.target import Progress, Target
 
 
 class Delivery(Protocol):

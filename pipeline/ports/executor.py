@@ -92,6 +92,9 @@ class Executor(Protocol):
     def name(self) -> str:
         """docker | process | scripted"""
 
+    def warm(self) -> None:
+        """A hint that a session follows soon: load and connect behind the scenes. Returns at once, never raises."""
+
     def probe(self) -> ExecutorInfo:
         """Ask what is there; raises EngineUnreachableError with a remedy."""
 

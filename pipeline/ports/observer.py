@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-from typing import Protocol
+from typing import TYPE_CHECKING, Protocol
 
-from pipeline.model.outcome import Outcome
-from pipeline.model.plan import Plan
-from pipeline.model.run import Attempt, Run, StageRun
-from pipeline.model.status import StageState
+if TYPE_CHECKING:
+    from pipeline.model.outcome import Outcome
+    from pipeline.model.plan import Plan
+    from pipeline.model.run import Attempt, Run, StageRun
+    from pipeline.model.status import StageState
 
 
 class Observer(Protocol):

@@ -6,24 +6,26 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from enum import StrEnum
 from pathlib import Path
-from typing import IO, Protocol
+from typing import IO, TYPE_CHECKING, Protocol
 
-from pipeline.diagnostic import Diagnostic
-from pipeline.model.container import ContainerSpec, Exit, Stream
-from pipeline.model.definition import Definition, EnvironmentDefinition, StageDefinition
-from pipeline.model.outcome import Outcome
-from pipeline.model.report import CoverageReport, TestReport
 from pipeline.model.run import Artifact, Products, StageRun
-from pipeline.model.source import Source
-from pipeline.model.value import Value
-from pipeline.ports.cancellation import Cancellation
-from pipeline.ports.clock import Clock
-from pipeline.ports.delivery import Delivery
-from pipeline.ports.executor import Output
-from pipeline.ports.images import Images
-from pipeline.ports.monitoring import Sink
-from pipeline.ports.workspace import WorkspaceFile
-from pipeline.settings import Settings
+
+if TYPE_CHECKING:
+    from pipeline.diagnostic import Diagnostic
+    from pipeline.model.container import ContainerSpec, Exit, Stream
+    from pipeline.model.definition import Definition, EnvironmentDefinition, StageDefinition
+    from pipeline.model.outcome import Outcome
+    from pipeline.model.report import CoverageReport, TestReport
+    from pipeline.model.source import Source
+    from pipeline.model.value import Value
+    from pipeline.ports.cancellation import Cancellation
+    from pipeline.ports.clock import Clock
+    from pipeline.ports.delivery import Delivery
+    from pipeline.ports.executor import Output
+    from pipeline.ports.images import Images
+    from pipeline.ports.monitoring import Sink
+    from pipeline.ports.workspace import WorkspaceFile
+    from pipeline.settings import Settings
 
 
 class Reuse(StrEnum):

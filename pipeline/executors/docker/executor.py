@@ -2,7 +2,11 @@
 
 from __future__ import annotations
 
+import threading
+from contextlib import suppress
+
 from pipeline.dockerapi import address, connect, translating
+from pipeline.errors import EcluseError
 from pipeline.executors.docker import sweep
 from pipeline.executors.docker.engine_facts import choose_workspace
 from pipeline.executors.docker.session import DockerSession
@@ -18,6 +22,14 @@ class DockerExecutor:
 
     def __init__(self, settings: Settings) -> None:
         self._settings = settings
+
+    def warm(self) -> None:
+        """Import the client and say hello to the engine while the caller reads its files."""
+        threading.Thread(target=self._connect, name="warm", daemon=True).start()
+
+    def _connect(self) -> None:
+        with suppress(EcluseError):  # the session will meet it again, and say it
+            connect(self._settings)
 
     def probe(self) -> ExecutorInfo:
         """Version, storage and workspace kind of the engine."""
