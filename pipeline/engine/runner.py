@@ -7,6 +7,7 @@ import threading
 from collections import deque
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
+from itertools import islice
 
 from pipeline.engine.announcer import Announcer
 from pipeline.engine.attempts import StageWork
@@ -60,6 +61,7 @@ class Runner:
         self._messages: queue.SimpleQueue[_Finished | _Stop] = queue.SimpleQueue()
         self._ready: deque[PlannedStage] = deque()
         self._running: dict[str, threading.Thread] = {}
+        self._prepared: set[str] = set()
         self._work = StageWork(scope, announcer, run_cancel=cancel)
         self._failed_fast = False
 
@@ -100,6 +102,8 @@ class Runner:
             self._running[name] = thread
             thread.start()
             self._prepare_dependents(name)
+        for planned in islice(self._ready, self._parallel):
+            self._prepare(planned, expected=())
 
     def _run_stage(self, planned: PlannedStage) -> None:
         outcome = self._work.run(planned)
@@ -108,21 +112,27 @@ class Runner:
     def _prepare_dependents(self, name: str) -> None:
         """Have the containers created of stages that can start once what runs now has succeeded."""
         for dependent in self._dependents[name]:
-            stage = dependent.stage
-            if not stage.image or not stage.commands or dependent.deferred or dependent.skip or stage.services:
-                continue
-            needs = [need.stage for need in stage.needs]
+            needs = [need.stage for need in dependent.stage.needs]
             waiting = [need for need in needs if self._scope.runs.get(need).state is not StageState.DONE]
             if all(need in self._running for need in waiting):
-                self._scope.session.prepare(
-                    commands_spec(
-                        stage,
-                        pipeline=self._scope.plan.name,
-                        attempt=1,
-                        view=self._scope.layers.view(stage.name, 1, expected=waiting),
-                        settings=self._scope.settings,
-                    )
-                )
+                self._prepare(dependent, expected=waiting)
+
+    def _prepare(self, planned: PlannedStage, *, expected: Sequence[str]) -> None:
+        stage = planned.stage
+        if stage.name in self._prepared or not stage.image or not stage.commands:
+            return
+        if planned.deferred or planned.skip or stage.services:
+            return
+        self._prepared.add(stage.name)
+        self._scope.session.prepare(
+            commands_spec(
+                stage,
+                pipeline=self._scope.plan.name,
+                attempt=1,
+                view=self._scope.layers.view(stage.name, 1, expected=expected),
+                settings=self._scope.settings,
+            )
+        )
 
     def _drop_ready(self, reason: str, *, spare: frozenset[RunRule] = frozenset()) -> None:
         kept = deque(planned for planned in self._ready if planned.stage.when.run in spare)
