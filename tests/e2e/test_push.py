@@ -8,6 +8,7 @@ import subprocess
 import threading
 import urllib.request
 from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from pathlib import Path
 from typing import IO
@@ -72,6 +73,20 @@ def test_the_registry_has_what_the_run_says_and_pushing_again_changes_nothing(
     again = ecluse("run", cwd=repository.path)
     assert f"{registry}/{name}@{has[:19]} was already there as one, two" in again.out
     assert digest(registry, name, "one") == has
+    left = subprocess.run(["docker", "images", f"{registry}/{name}"], capture_output=True, text=True, check=True)
+    assert name not in left.stdout
+
+
+def test_runs_at_once_push_the_same_tags_one_after_the_other(
+    ecluse: Command, git_repo: MakeRepository, images, registry: str
+) -> None:
+    name = f"e2e/{uuid4().hex}"
+    files = {"pipeline.yml": pipeline(f"{registry}/{name}"), "Dockerfile": dockerfile(images.busybox, megabytes=8)}
+    repository = git_repo(files)
+    with ThreadPoolExecutor(3) as pool:
+        results = list(pool.map(lambda _: ecluse("run", cwd=repository.path), range(3)))
+    assert [(result.code, result.err) for result in results] == [(0, "")] * 3
+    assert digest(registry, name, "one") == digest(registry, name, "two")
     left = subprocess.run(["docker", "images", f"{registry}/{name}"], capture_output=True, text=True, check=True)
     assert name not in left.stdout
 

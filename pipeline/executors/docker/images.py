@@ -128,6 +128,7 @@ class DockerImages:
             credentials=credentials,
             output=output,
             cancel=cancel,
+            locks=self._settings.home / "cache" / "pushes",
         )
 
     def registry_digest(self, reference: str, *, credentials: Credentials | None) -> str | None:

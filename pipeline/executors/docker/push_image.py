@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
-import threading
+import fcntl
+import hashlib
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
+from pathlib import Path
 from typing import Any
 
 from pipeline.dockerapi import translating
-from pipeline.errors import EngineBusyError, EngineError, ImageNotFoundError, RegistryError
+from pipeline.errors import EngineBusyError, EngineError, ImageNotFoundError, RegistryError, StorageError
 from pipeline.executors.docker.build_classic import drop_connection
 from pipeline.executors.docker.push_login import login, registry_of
 from pipeline.executors.docker.push_verdict import refusal
@@ -16,8 +18,8 @@ from pipeline.model.container import Stream
 from pipeline.ports.cancellation import Cancellation
 from pipeline.ports.images import BuildOutput, Credentials
 
-_names: dict[str, threading.Lock] = {}
-_names_lock = threading.Lock()
+_TURN = 0.1
+"""Seconds between two looks whether another run has given the name back."""
 
 
 def registry_digest(client: Any, reference: str, credentials: Credentials | None) -> str | None:
@@ -45,14 +47,17 @@ def push_image(
     credentials: Credentials | None,
     output: BuildOutput,
     cancel: Cancellation,
+    locks: Path,
 ) -> str:
     """Push the image with that id; the digest that the registry answers for the tag afterwards.
+
+    Runs that share the folder `locks` use a name one after the other: the engine has one image under it.
 
     Cancelling drops the connection, which ends the push. Raises RegistryError and kin, ImageNotFoundError, EngineError
     and kin, CancelledError.
     """
     registry = registry_of(repository)
-    with _named(client, image, repository, tag):
+    with _alone(locks, f"{repository}:{tag}", cancel), _named(client, image, repository, tag):
         said = _pushed(client, repository, tag, login(repository, credentials), output, cancel)
     answered = registry_digest(client, f"{repository}:{tag}", credentials)
     if answered is None:
@@ -112,26 +117,46 @@ def _show(event: dict[str, Any], shown: dict[str, str], output: BuildOutput) -> 
 @contextmanager
 def _named(client: Any, image: str, repository: str, tag: str) -> Iterator[None]:
     """The image under the name that the push needs; a name that was there before stands again afterwards."""
+    import docker.errors
+
     reference = f"{repository}:{tag}"
-    with _names_lock:
-        lock = _names.setdefault(reference, threading.Lock())
-    with lock:
-        before = _identity(client, reference)
-        with translating(f"name the image {reference}"):
-            if _identity(client, image) is None:
-                raise ImageNotFoundError(
-                    f"the image {image} is no longer on the engine", hint="build it again: `ecluse run`"
-                )
-            if not client.tag(image, repository, tag, force=True):
-                raise EngineError(f"cannot name the image {reference}", hint="check the name in `to` and `tags`")
-        try:
-            yield
-        finally:
-            with translating(f"take back the name {reference}"):
-                if before is None:
+    before = _identity(client, reference)
+    with translating(f"name the image {reference}"):
+        if _identity(client, image) is None:
+            raise ImageNotFoundError(
+                f"the image {image} is no longer on the engine", hint="build it again: `ecluse run`"
+            )
+        if not client.tag(image, repository, tag, force=True):
+            raise EngineError(f"cannot name the image {reference}", hint="check the name in `to` and `tags`")
+    try:
+        yield
+    finally:
+        with translating(f"take back the name {reference}"):
+            if before is None:
+                with suppress(docker.errors.ImageNotFound):
                     client.remove_image(reference, noprune=True)
-                elif before != image:
-                    client.tag(before, repository, tag, force=True)
+            elif before != image:
+                client.tag(before, repository, tag, force=True)
+
+
+@contextmanager
+def _alone(locks: Path, reference: str, cancel: Cancellation) -> Iterator[None]:
+    """Hold the name against the other runs of this installation; the kernel gives it back when a holder dies."""
+    path = locks / hashlib.sha256(reference.encode()).hexdigest()[:2]  # names that share a file wait needlessly: rare
+    try:
+        locks.mkdir(parents=True, exist_ok=True, mode=0o700)
+        file = path.open("ab")
+    except OSError as error:
+        raise StorageError(f"cannot write {path}: {error.strerror}", hint="check the folder's permissions") from error
+    with file:
+        while True:
+            cancel.check()
+            try:
+                fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+                break
+            except BlockingIOError:
+                cancel.wait(_TURN)
+        yield
 
 
 def _identity(client: Any, reference: str) -> str | None:
