@@ -24,6 +24,8 @@ from pipeline.ports.stage import StageKind, StageResult
 
 TRANSIENT_RETRIES = 2
 TRANSIENT_BACKOFF = 1.0
+LOG_WORD = "log: "
+_WENT_WRONG = (Conclusion.FAILED, Conclusion.TIMED_OUT, Conclusion.ERRORED)
 
 
 class StageWork:
@@ -52,8 +54,8 @@ class StageWork:
             number = 0
             while True:
                 number += 1
-                outcome = self._attempt(planned, number, cancel)
-                pause = self._pause(planned.stage, outcome, number)
+                outcome, said = self._attempt(planned, number, cancel)
+                pause = self._pause(planned.stage, outcome, number, said)
                 if pause is None or cancel.cancelled:
                     return self._allow(planned.stage, outcome)
                 stage = self._scope.runs.get(name)
@@ -61,7 +63,10 @@ class StageWork:
                 if cancel.wait(pause):
                     return cancelled(cancel.reason)
 
-    def _attempt(self, planned: PlannedStage, number: int, run_or_stage: Cancellation) -> Outcome:
+    def _attempt(
+        self, planned: PlannedStage, number: int, run_or_stage: Cancellation
+    ) -> tuple[Outcome, frozenset[str]]:
+        """One attempt: how it ended, and which of the retry rule's texts stood in its log."""
         runs, clock, name = self._scope.runs, self._scope.clock, planned.stage.name
         started = clock.now()
         stage = runs.get(name)
@@ -74,7 +79,7 @@ class StageWork:
         log, result = None, StageResult(outcome=errored("not started"))
         with run_or_stage.calling(lambda: cancel.cancel(run_or_stage.reason)):
             try:
-                log = self._open_log(name, number)
+                log = self._open_log(planned.stage, number)
                 result = self._run_kind(planned, number, log, cancel)
             except EcluseError as error:
                 result = StageResult(outcome=self._outcome(error, cancel))
@@ -91,7 +96,7 @@ class StageWork:
         )
         stage = runs.get(name)
         runs.put(replace(stage, attempts=(*stage.attempts[:-1], finished)))
-        return finished.outcome or result.outcome
+        return finished.outcome or result.outcome, log.seen if log else frozenset()
 
     def _run_kind(self, planned: PlannedStage, number: int, log: AttemptLog, cancel: Cancellation) -> StageResult:
         stage = planned.stage
@@ -120,7 +125,8 @@ class StageWork:
         finally:
             timer.cancel()
 
-    def _open_log(self, name: str, number: int) -> AttemptLog:
+    def _open_log(self, stage: StageDefinition, number: int) -> AttemptLog:
+        name = stage.name
         try:
             return AttemptLog(
                 self._scope.folder / f"{name}.{number}.log",
@@ -128,6 +134,7 @@ class StageWork:
                 follower=lambda block: self._announcer.stage_output(self._scope.run_id, name, number, block),
                 limit=self._scope.settings.log_limit,
                 starting=lambda: self._running_now(name),
+                watch_for=_texts(stage.retry),
             )
         except OSError as error:
             raise EcluseError(
@@ -172,8 +179,8 @@ class StageWork:
         moved = self._scope.runs.put(replace(stage, state=state))
         self._announcer.stage_moved(self._scope.run_id, moved, state)
 
-    def _pause(self, stage: StageDefinition, outcome: Outcome, number: int) -> float | None:
-        return retry_pause(stage.retry, outcome, number=number, kind=self._scope.kinds[stage.kind])
+    def _pause(self, stage: StageDefinition, outcome: Outcome, number: int, said: frozenset[str]) -> float | None:
+        return retry_pause(stage.retry, outcome, number=number, kind=self._scope.kinds[stage.kind], said=said)
 
     def _allow(self, stage: StageDefinition, outcome: Outcome) -> Outcome:
         if stage.allow_failure and outcome.conclusion in (Conclusion.FAILED, Conclusion.TIMED_OUT):
@@ -181,10 +188,13 @@ class StageWork:
         return outcome
 
 
-def retry_pause(rule: RetryRule | None, outcome: Outcome, *, number: int, kind: StageKind) -> float | None:
+def retry_pause(
+    rule: RetryRule | None, outcome: Outcome, *, number: int, kind: StageKind, said: frozenset[str] = frozenset()
+) -> float | None:
     """Seconds to wait before attempt `number` + 1, or None when no further attempt is due.
 
-    Without a rule a transient `errored` is tried again twice, but never for a kind with outside effects.
+    `said` holds the texts of the rule's `log: …` that stood in the attempt's log. Without a rule a transient
+    `errored` is tried again twice, but never for a kind with outside effects.
     """
     if rule is None:
         if kind.effects or not outcome.transient or number > TRANSIENT_RETRIES:
@@ -192,12 +202,19 @@ def retry_pause(rule: RetryRule | None, outcome: Outcome, *, number: int, kind: 
         if outcome.conclusion is not Conclusion.ERRORED:
             return None
         return TRANSIENT_BACKOFF * float(2 ** (number - 1)) * (0.5 + random.random())  # noqa: S311 - jitter, no secret
-    if number > rule.max or not any(_matches(word, outcome) for word in rule.on):
+    if number > rule.max or not any(_matches(word, outcome, said) for word in rule.on):
         return None
     return rule.backoff * (0.5 + random.random())  # noqa: S311 - jitter, no secret
 
 
-def _matches(word: str, outcome: Outcome) -> bool:
+def _matches(word: str, outcome: Outcome, said: frozenset[str]) -> bool:
     if word == outcome.conclusion.value:
         return True
+    if word.startswith(LOG_WORD):
+        return outcome.conclusion in _WENT_WRONG and word.removeprefix(LOG_WORD) in said
     return outcome.conclusion is Conclusion.FAILED and outcome.reason == word
+
+
+def _texts(rule: RetryRule | None) -> tuple[str, ...]:
+    words = rule.on if rule else ()
+    return tuple(word.removeprefix(LOG_WORD) for word in words if word.startswith(LOG_WORD))

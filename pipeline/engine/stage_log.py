@@ -27,7 +27,8 @@ class AttemptLog:
     """Takes output from any thread, keeps whole lines in order of arrival, and tells a follower.
 
     The file has one line each: time, space, text. Past `limit` bytes one clear line is written and the rest is
-    dropped. A write that fails is kept as `error` and raised by `close`; writing never raises.
+    dropped. A write that fails is kept as `error` and raised by `close`; writing never raises. `seen` holds those of
+    the texts in `watch_for` that stood in a line of output.
     """
 
     def __init__(
@@ -39,6 +40,7 @@ class AttemptLog:
         limit: int,
         now: Callable[[], datetime] = lambda: datetime.now(UTC),
         starting: Callable[[], None] = lambda: None,
+        watch_for: tuple[str, ...] = (),
     ) -> None:
         path.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
         self.path = path
@@ -55,12 +57,15 @@ class AttemptLog:
         self._cutters = {stream: LineCutter(masker) for stream in Stream}
         self._services: dict[str, ServiceOutput] = {}
         self._error: OSError | None = None
+        self._awaited = {text.encode(): text for text in watch_for}
+        self.seen: frozenset[str] = frozenset()
 
     def write(self, stream: Stream, chunk: bytes) -> None:
         """Raw output, cut anywhere."""
         with self._lock:
             block = self._cutters[stream].feed(chunk)
             if block:
+                self._notice(block)
                 self._append(block)
 
     def starting(self) -> None:
@@ -86,6 +91,7 @@ class AttemptLog:
     def line(self, text: bytes) -> None:
         """Whole masked lines of somebody else's making."""
         with self._lock:
+            self._notice(text)
             self._append(text)
 
     def flush(self) -> None:
@@ -94,6 +100,7 @@ class AttemptLog:
             for cutter in self._cutters.values():
                 block = cutter.finish()
                 if block:
+                    self._notice(block)
                     self._append(block)
 
     def close(self) -> str:
@@ -110,6 +117,11 @@ class AttemptLog:
                 ) from self._error
             raise StorageError(f"the log {self.path} could not be written: {self._error}") from self._error
         return "sha256:" + self._hash.hexdigest()
+
+    def _notice(self, block: bytes) -> None:
+        """Remember the awaited texts of a block of whole lines: also of those that the limit drops from the file."""
+        for awaited in [awaited for awaited in self._awaited if awaited in block]:
+            self.seen |= {self._awaited.pop(awaited)}
 
     def _append(self, block: bytes) -> None:
         if self._room <= 0:

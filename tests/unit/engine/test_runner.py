@@ -146,6 +146,25 @@ def test_when_a_stage_is_tried_again(rule: RetryRule | None, outcome: object, nu
     assert (pause is not None) is again
 
 
+@pytest.mark.parametrize(
+    ("outputs", "codes", "attempts"),
+    [
+        pytest.param([b"connection re", b"set by peer\n"], [1, 0], 2, id="text cut in two"),
+        pytest.param([b"connection reset"], [1, 0], 2, id="last line without an end"),
+        pytest.param([b"connection refused\n"], [1], 1, id="another text"),
+        pytest.param([b"connection reset\n"], [0], 1, id="success is never tried again"),
+    ],
+)
+def test_a_text_in_the_log_is_a_reason_to_try_again(
+    play: Play, outputs: list[bytes], codes: list[int], attempts: int
+) -> None:
+    script = {"a": [Scripted(code=code, output=[(Stream.OUT, chunk) for chunk in outputs]) for code in codes]}
+    rule = RetryRule(max=3, on=("log: connection reset",), backoff=0.001)
+    played = play(stage("a", retry=rule), script=script)
+    assert played.outcome("a") == (("succeeded", "exit 0") if codes[-1] == 0 else ("failed", f"exit {codes[-1]}"))
+    assert len(played.runs.get("a").attempts) == attempts
+
+
 def test_after_commands_run_whatever_happened_and_change_nothing(play: Play) -> None:
     script = {"a/main": [Scripted(code=1)], "a/after": [Scripted(code=9)]}
     played = play(stage("a", after=("tidy",)), script=script)
