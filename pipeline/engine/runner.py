@@ -96,14 +96,27 @@ class Runner:
 
     def _start_ready(self) -> None:
         while self._ready and len(self._running) < self._parallel:
-            planned = self._ready.popleft()
+            planned = self._take_soonest()
             name = planned.stage.name
+            self._prepared.discard(name)
             thread = threading.Thread(target=self._run_stage, args=(planned,), name=f"stage-{name}", daemon=True)
             self._running[name] = thread
             thread.start()
             self._prepare_dependents(name)
-        for planned in islice(self._ready, self._parallel):
+        for planned in self._ready:
+            if len(self._prepared) >= self._parallel:
+                break
             self._prepare(planned, expected=())
+
+    def _take_soonest(self) -> PlannedStage:
+        """The first of the ready stages, unless the session says that another one could start at once."""
+        index = 0
+        if len(self._ready) > 1:
+            near = [planned.stage.name for planned in islice(self._ready, 2 * self._parallel)]
+            index = self._scope.session.soonest(near)
+        planned = self._ready[index]
+        del self._ready[index]
+        return planned
 
     def _run_stage(self, planned: PlannedStage) -> None:
         outcome = self._work.run(planned)

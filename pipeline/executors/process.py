@@ -12,7 +12,7 @@ import platform
 import secrets
 import shutil
 import threading
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
 from itertools import count
 from os.path import normpath
@@ -102,6 +102,10 @@ class ProcessSession:
 
     def prepare(self, spec: ContainerSpec) -> None:
         """Nothing takes long enough to be done ahead."""
+
+    def soonest(self, stages: Sequence[str]) -> int:
+        """It is all the same."""
+        return 0
 
     def execute(self, spec: ContainerSpec, *, output: Output, cancel: Cancellation, stdin: bytes = b"") -> Exit:
         """Run the command in a copy of the view, then keep what it changed as the view's layer.

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Protocol
 
@@ -62,6 +62,10 @@ class Session(Protocol):
 
     def prepare(self, spec: ContainerSpec) -> None:
         """A hint that `spec` will probably run soon: create it ahead, in the background. Never raises."""
+
+    def soonest(self, stages: Sequence[str]) -> int:
+        """Which of these stages could start soonest, as an index: one that was prepared where a place is free now.
+        0 when it is all the same."""
 
     def execute(
         self,

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import threading
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from concurrent.futures import Future
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
@@ -84,6 +84,18 @@ class Placement:
             self._sandboxes.unreserve(lane)
             mine.set_exception(error)
             raise
+
+    def soonest(self, stages: Sequence[str]) -> int:
+        """The first stage whose prepared container joins a free lane, else the first that is not prepared, else 0."""
+        with self._lock:
+            waiting = [self._prepared.get(self.around.run.name(stage, "1", "main")) for stage in stages]
+        for index, future in enumerate(waiting):
+            if future is None or not future.done() or future.exception() is not None:
+                continue
+            lane = future.result().lane
+            if lane is not None and not lane.busy:
+                return index
+        return next((index for index, future in enumerate(waiting) if future is None), 0)
 
     def find(self, spec: ContainerSpec, *, output: Output, cancel: Cancellation) -> Exit | None:
         """The exit of this very container from before this process, attached to if it still runs; None without one."""

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import threading
+from collections.abc import Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
@@ -64,6 +65,7 @@ class DockerSession:
         self._pool = ThreadPoolExecutor(PREPARERS, thread_name_prefix="prepare")
         self._lock = threading.Lock()
         self._closed = False
+        self._preparing: dict[str, Future[None]] = {}
         self._grounds: Future[Grounds] = self._pool.submit(self._settle)
 
     @property
@@ -77,10 +79,20 @@ class DockerSession:
             return
         with self._lock:
             if not self._closed:
-                self._pool.submit(self._prepare, spec)
+                self._preparing[spec.stage] = self._pool.submit(self._prepare, spec)
+
+    def soonest(self, stages: Sequence[str]) -> int:
+        """One whose container joins a free sandbox; else one that no container binds to a busy one."""
+        grounds = self._grounds
+        settled = grounds.done() and not grounds.cancelled() and grounds.exception() is None
+        return grounds.result().placement.soonest(stages) if settled else 0
 
     def execute(self, spec: ContainerSpec, *, output: Output, cancel: Cancellation, stdin: bytes = b"") -> Exit:
         """Run a container to its end; see the port."""
+        with self._lock:
+            preparing = self._preparing.pop(spec.stage, None)
+        if preparing is not None and not preparing.cancel():
+            preparing.result()
         grounds = self._grounds.result()
         placement = grounds.placement
         if spec.services:
