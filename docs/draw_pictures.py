@@ -67,9 +67,10 @@ def main() -> int:
         sys.stderr.write(f"{__doc__}\n")
         return 2
     here = Path(__file__).resolve().parent / "pictures"
+    repository = Path(sys.argv[1]).resolve()
     ecluse = str(Path(sys.executable).with_name("ecluse"))
     for name, (title, arguments, lines) in PICTURES.items():
-        text = on_a_terminal([ecluse, *arguments], Path(sys.argv[1])).replace(str(Path(sys.argv[1]).resolve()), "~/shop")
+        text = on_a_terminal([ecluse, *arguments], repository).replace(str(repository), "~/shop")
         draw(title, text, lines, here / f"{name}.svg")
         sys.stdout.write(f"docs/pictures/{name}.svg\n")
     return 0

@@ -5,9 +5,11 @@ from __future__ import annotations
 import queue
 import threading
 from collections.abc import Callable
+from contextlib import suppress
 from dataclasses import replace
+from functools import partial
 
-from pipeline.errors import EcluseError
+from pipeline.errors import EcluseError, RecordsError
 from pipeline.model.outcome import Outcome
 from pipeline.model.plan import Plan
 from pipeline.model.run import Attempt, Run, StageRun
@@ -29,7 +31,7 @@ class Recorder:
         self._open = open_records
         self._numbered = numbered
         self._broken = broken
-        self._work: queue.SimpleQueue[Callable[[Records], None] | None] = queue.SimpleQueue()
+        self._work: queue.SimpleQueue[tuple[str, Callable[[Records], None]] | None] = queue.SimpleQueue()
         self._number = 0
         self._known = threading.Event()
         self._begin = threading.Event()
@@ -61,7 +63,7 @@ class Recorder:
             self._known.set()
             self._numbered(replace(run, number=self._number))
 
-        self._work.put(write)
+        self._work.put(("", write))
 
     def run_numbered(self, run: Run) -> None:
         """Known already."""
@@ -70,7 +72,7 @@ class Recorder:
         """Store that a stage runs; the states between are for the eye."""
         if state is StageState.RUNNING:
             self._begin.set()
-            self._work.put(lambda records: records.save_stage(run, stage))
+            self._work.put((stage.name, lambda records: records.save_stage(run, stage)))
 
     def stage_output(self, run: str, stage: str, attempt: int, text: bytes) -> None:
         """The log has it."""
@@ -78,31 +80,46 @@ class Recorder:
     def attempt_finished(self, run: str, stage: StageRun, attempt: Attempt) -> None:
         """Store the attempt when another follows; the last one is stored with its stage."""
         if stage.state is not StageState.DONE:
-            self._work.put(lambda records: records.save_stage(run, stage))
+            self._work.put((stage.name, lambda records: records.save_stage(run, stage)))
 
     def stage_finished(self, run: str, stage: StageRun, outcome: Outcome) -> None:
         """Store the stage with its attempts and products."""
         self._begin.set()
-        self._work.put(lambda records: records.save_stage(run, stage))
+        self._work.put((stage.name, lambda records: records.save_stage(run, stage)))
 
     def run_finished(self, run: Run) -> None:
         """Store the end."""
-        self._work.put(
-            lambda records: records.update_run(
-                run.id, state=run.state, conclusion=run.conclusion, finished=run.finished
-            )
-        )
+        end = partial(_end, run)
+        self._work.put(("", end))
 
     def _write(self) -> None:
         records: Records | None = None
         self._begin.wait()
-        while (job := self._work.get()) is not None:
-            if self._error is not None:
-                continue
-            try:
-                records = records or self._open()
-                job(records)
-            except EcluseError as error:
-                self._error = error
-                self._known.set()
-                self._broken(error)
+        ended = False
+        while not ended:
+            batch = [self._work.get()]
+            with suppress(queue.Empty):
+                while True:
+                    batch.append(self._work.get_nowait())
+            ended = None in batch
+            jobs = [item for item in batch if item is not None]
+            latest = {stage: index for index, (stage, _) in enumerate(jobs)}
+            for index, (stage, job) in enumerate(jobs):
+                if self._error is not None or (stage and latest[stage] > index):
+                    continue  # what is stored later of the same stage holds this too
+                try:
+                    records = records or self._open()
+                    job(records)
+                except EcluseError as error:
+                    self._stop(error)
+                except Exception as error:  # noqa: BLE001 - the worker's edge: whoever waits for the number must hear
+                    self._stop(RecordsError(f"defect in Écluse while recording: {type(error).__name__}: {error}"))
+
+    def _stop(self, error: EcluseError) -> None:
+        self._error = error
+        self._known.set()
+        self._broken(error)
+
+
+def _end(run: Run, records: Records) -> None:
+    records.update_run(run.id, state=run.state, conclusion=run.conclusion, finished=run.finished)

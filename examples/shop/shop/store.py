@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import sqlite3
 import threading
+from collections.abc import Iterator
 from contextlib import contextmanager
-from typing import Any, Iterator
+from typing import Any
 
 SCHEMA = (
     "CREATE TABLE IF NOT EXISTS items (name TEXT PRIMARY KEY, cents INTEGER NOT NULL, stock INTEGER NOT NULL)",
@@ -14,11 +15,11 @@ SCHEMA = (
 FIRST_ITEMS = (("apple", 40, 100), ("pear", 55, 60), ("plum", 25, 0))
 
 
-class OutOfStock(Exception):
+class OutOfStockError(Exception):
     """There are not enough of an item."""
 
 
-class UnknownItem(Exception):
+class UnknownItemError(Exception):
     """There is no such item."""
 
 
@@ -54,9 +55,9 @@ class Store:
             cursor.execute(self._sql("SELECT cents FROM items WHERE name = ?"), (item,))
             row = cursor.fetchone()
             if row is None:
-                raise UnknownItem(item)
+                raise UnknownItemError(item)
             if not taken:
-                raise OutOfStock(item)
+                raise OutOfStockError(item)
             cents = row[0] * count
             cursor.execute(self._sql("INSERT INTO orders VALUES (?, ?, ?)"), (item, count, cents))
             return cents
@@ -97,5 +98,6 @@ class Store:
 
                 self._kept = psycopg.connect(self._url)
             else:
-                self._kept = sqlite3.connect(self._url.removeprefix("sqlite:///") or ":memory:", check_same_thread=False)
+                path = self._url.removeprefix("sqlite:///") or ":memory:"
+                self._kept = sqlite3.connect(path, check_same_thread=False)
         return self._kept

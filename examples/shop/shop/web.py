@@ -9,7 +9,7 @@ from flask import Flask, Response, jsonify, request
 from prometheus_client import CONTENT_TYPE_LATEST, CollectorRegistry, Counter, Histogram, generate_latest
 
 from shop.price import with_discount
-from shop.store import OutOfStock, Store, UnknownItem
+from shop.store import OutOfStockError, Store, UnknownItemError
 
 VERSION = (Path(__file__).resolve().parent.parent / "VERSION").read_text().strip()
 
@@ -37,10 +37,10 @@ def create(database: str = "") -> Flask:
         with seconds.time():
             try:
                 cents = with_discount(store.order(item, count), count)
-            except UnknownItem:
+            except UnknownItemError:
                 orders.labels("unknown").inc()
                 return jsonify(error=f"there is no {item}"), 404
-            except OutOfStock:
+            except OutOfStockError:
                 orders.labels("out_of_stock").inc()
                 return jsonify(error=f"not enough {item} left"), 409
         orders.labels("sold").inc()
@@ -50,7 +50,7 @@ def create(database: str = "") -> Flask:
     def health() -> tuple[Response, int]:
         try:
             alive = store.answers()
-        except Exception as error:  # whatever keeps the database from answering makes us unhealthy
+        except Exception as error:  # noqa: BLE001 - whatever keeps the database from answering makes us unhealthy
             return jsonify(status="database does not answer", error=type(error).__name__), 503
         return jsonify(status="ok" if alive else "database does not answer", version=VERSION), 200
 

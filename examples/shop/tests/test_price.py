@@ -1,5 +1,4 @@
 import pytest
-
 from shop.price import with_discount
 
 
