@@ -9,6 +9,7 @@ from pipeline.cli.render.clean import one_line
 from pipeline.cli.render.lines import Line, Piece, columns, fitted, line
 from pipeline.cli.render.words import ago, duration, moment, promotion_look, shape, short, spoken
 from pipeline.model.release import Promotion, Release
+from pipeline.model.status import PromotionState
 from pipeline.operations.history import History
 from pipeline.operations.inspect import ReleaseFacts
 
@@ -22,8 +23,7 @@ def release_lines(found: Sequence[ReleaseFacts], *, now: datetime, width: int) -
     for item in found:
         release = item.release
         live = ", ".join(item.live_in)
-        tried = ", ".join(sorted({promotion.environment for promotion in item.promotions}))
-        place: Piece = (f"live in {live}", "succeeded") if live else (f"was in {tried}" if tried else "nowhere", "dim")
+        place: Piece = (f"live in {live}", "succeeded") if live else (_past(item.promotions), "dim")
         rows.append(
             [
                 (one_line(release.name), "bold"),
@@ -38,6 +38,14 @@ def release_lines(found: Sequence[ReleaseFacts], *, now: datetime, width: int) -
     for head, below in zip(columns(rows), images, strict=True):
         lines += [head, *below]
     return [fitted(entry, width) for entry in lines]
+
+
+def _past(promotions: Sequence[Promotion]) -> str:
+    """Where a release is no longer: only what held there was in an environment, the rest was tried."""
+    held = {item.environment for item in promotions if item.state is PromotionState.DEPLOYED}
+    tried = {item.environment for item in promotions} - held
+    words = [f"{word} in {', '.join(sorted(names))}" for word, names in (("was", held), ("tried", tried)) if names]
+    return "; ".join(words) or "nowhere"
 
 
 def history_lines(history: History, *, now: datetime, width: int) -> list[Line]:

@@ -263,10 +263,23 @@ def test_a_plan_as_a_drawing() -> None:
 def test_releases_say_where_they_are() -> None:
     live = ReleaseFacts(release=RELEASE, live_in=("dev",), promotions=(promotion(PromotionState.DEPLOYED),))
     lost = ReleaseFacts(release=replace(RELEASE, name="40-x", dirty=True, images={}), live_in=(), promotions=())
-    lines = text(release_lines([live, lost], now=NOW, width=200)).splitlines()
+    past = [
+        ReleaseFacts(release=replace(RELEASE, images={}), live_in=(), promotions=promotions)
+        for promotions in (
+            (promotion(PromotionState.DEPLOYED), promotion(PromotionState.ROLLED_BACK)),
+            (promotion(PromotionState.ROLLED_BACK),),
+            (promotion(PromotionState.DEPLOYED), promotion(PromotionState.FAILED, environment="prod")),
+        )
+    ]
+    lines = text(release_lines([live, lost, *past], now=NOW, width=200)).splitlines()
     assert lines[0] == f"41-4f1c0de  {RELEASE.id[7:19]}  5 min ago  4f1c0de00000         live in dev"
     assert lines[1] == f"  push: registry.example.org/shop@sha256:{'a' * 64}"
     assert lines[2].endswith("4f1c0de00000+ dirty  nowhere")
+    assert [line.rpartition("  ")[2] for line in lines[3:]] == [
+        "was in dev",
+        "tried in dev",
+        "was in dev; tried in prod",
+    ]
 
 
 def history_of(observed: Observed | None, problem: str = "") -> History:
