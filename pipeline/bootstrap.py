@@ -196,7 +196,8 @@ def _kind_references(home: Path) -> Mapping[str, str]:
         pass
     found = _find_kinds()
     try:
-        path.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
+        home.mkdir(parents=True, exist_ok=True, mode=0o700)
+        path.parent.mkdir(exist_ok=True, mode=0o700)
         draft = path.with_suffix(f".{os.getpid()}")
         draft.write_text(json.dumps({"state": state, "kinds": found}))
         draft.replace(path)
