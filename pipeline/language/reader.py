@@ -257,9 +257,9 @@ class _Reader:
         return ""
 
     def _too_big(self, start: Mark, end: Mark) -> NoReturn:
-        message = "the file would expand to more than 10 MiB through its aliases"
-        self._stop("too-big", message, span_of(start, end))
+        note = "every alias counts as much as what it names, every value with its structure"
+        self._stop("too-big", "the file would expand to more than 10 MiB", span_of(start, end), note)
 
-    def _stop(self, code: str, message: str, span: Span) -> NoReturn:
-        self._problems.add(code, message, span)
+    def _stop(self, code: str, message: str, span: Span, note: str = "") -> NoReturn:
+        self._problems.add(code, message, span, note=note)
         raise _BrokenError
