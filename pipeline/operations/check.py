@@ -30,6 +30,8 @@ class Checked:
 
 def check(app: Application, path: Path, *, name: str) -> Checked:
     """Read the file at `path`, which positions call `name`. UsageError when it cannot be read."""
+    if path.exists() and not path.is_file():
+        raise UsageError(f"{path} is not a file", hint="name a file that can be read")
     try:
         text = path.read_bytes()
     except FileNotFoundError:

@@ -119,7 +119,8 @@ def _gradle(root: Path) -> _Stage | None:
         return None
     command = "sh ./gradlew test" if (root / "gradlew").is_file() else "gradle test"
     reports = "**/build/test-results/test/*.xml"
-    return _Stage(seen=mark, text=_stage("verify", "test", "gradle:8-jdk21", [command], junit=reports))
+    name = "gradle" if (root / "pom.xml").is_file() else "verify"
+    return _Stage(seen=mark, text=_stage(name, "test", "gradle:8-jdk21", [command], junit=reports))
 
 
 def _make(root: Path) -> _Stage | None:

@@ -88,6 +88,8 @@ def _pipeline_text(request: StartRequest, source: Source) -> bytes:
             )
         return answer
     path = Path(source.path) / request.file
+    if path.exists() and not path.is_file():
+        raise UsageError(f"{path} is not a file", hint="name a file that can be read")
     try:
         return path.read_bytes()
     except FileNotFoundError:
