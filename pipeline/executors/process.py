@@ -54,7 +54,7 @@ class ProcessExecutor:
         details = {"host": platform.node(), "machine": platform.machine(), "user": str(os.getuid())}
         return ExecutorInfo(name="process", version=platform.release(), workspace="directory", details=details)
 
-    def open(self, run: RunIdentity, *, lanes: int) -> Session:
+    def open(self, run: RunIdentity, *, lanes: int, stages: int = 20) -> Session:
         """A session; its folder is made with the first use."""
         del lanes
         return ProcessSession(self._settings, run, self._root / run.run)

@@ -106,7 +106,7 @@ class ScriptedExecutor:
         """Always there."""
         return ExecutorInfo(name="scripted", version="1", workspace="directory", details={})
 
-    def open(self, run: RunIdentity, *, lanes: int) -> Session:
+    def open(self, run: RunIdentity, *, lanes: int, stages: int = 20) -> Session:
         """A session; a second one for the same run finds the containers and layers of the first."""
         del lanes
         return self.session(run)

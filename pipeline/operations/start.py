@@ -63,7 +63,7 @@ def execute(
     )
     announcer = Announcer((*observers, recorder))
     delivery = _Delivery(app, run, decided.pipeline_digest)
-    session = executor.open(identity, lanes=min(parallel, len(decided.stages)))
+    session = executor.open(identity, lanes=min(parallel, len(decided.stages)), stages=len(decided.stages))
     interrupted: BaseException | None = None
     conclusion = Conclusion.CANCELLED
     try:

@@ -102,8 +102,11 @@ class Executor(Protocol):
     def probe(self) -> ExecutorInfo:
         """Ask what is there; raises EngineUnreachableError with a remedy."""
 
-    def open(self, run: RunIdentity, *, lanes: int) -> Session:
-        """A session for a run with at most `lanes` stages at a time. Returns at once; may warm up behind the scenes."""
+    def open(self, run: RunIdentity, *, lanes: int, stages: int = 20) -> Session:
+        """A session for a run of so many `stages`, at most `lanes` at a time.
+
+        Returns at once; may warm up behind the scenes.
+        """
 
     def leftovers(self, installation: str) -> tuple[Leftover, ...]:
         """Objects of runs (never of targets) that carry this installation's label."""

@@ -14,6 +14,9 @@ from pipeline.model.identity import RunIdentity
 from pipeline.ports.executor import ExecutorInfo, Leftover, Session
 from pipeline.settings import Settings
 
+WORTH_SANDBOXES = 3
+"""Stages of a run from which on a sandbox, which costs as much as a container, pays."""
+
 
 class DockerExecutor:
     """Implements `pipeline.ports.executor.Executor`. Holds nothing open; safe for several threads."""
@@ -52,9 +55,9 @@ class DockerExecutor:
             },
         )
 
-    def open(self, run: RunIdentity, *, lanes: int) -> Session:
+    def open(self, run: RunIdentity, *, lanes: int, stages: int = 20) -> Session:
         """A session that connects and lays out its workspace behind the scenes."""
-        return DockerSession(self._settings, run, lanes=lanes)
+        return DockerSession(self._settings, run, lanes=lanes if stages >= WORTH_SANDBOXES else 0)
 
     def leftovers(self, installation: str) -> tuple[Leftover, ...]:
         """What runs of this installation have left; images that they built carry a name instead of a label."""

@@ -75,13 +75,14 @@ class Placement:
             if name in self._prepared:
                 return
             lane = self._sandboxes.reserve()
-            if lane is None:
+            if lane is None and self._sandboxes.wanted:
                 return
             self._prepared[name] = mine
         try:
-            mine.set_result(self._create(spec, name, lane.network, lane))
+            mine.set_result(self._create(spec, name, lane.network if lane else OWN_NETWORK, lane))
         except BaseException as error:
-            self._sandboxes.unreserve(lane)
+            if lane is not None:
+                self._sandboxes.unreserve(lane)
             mine.set_exception(error)
             raise
 
@@ -93,7 +94,7 @@ class Placement:
             if future is None or not future.done() or future.exception() is not None:
                 continue
             lane = future.result().lane
-            if lane is not None and not lane.busy:
+            if lane is None or not lane.busy:
                 return index
         return next((index for index, future in enumerate(waiting) if future is None), 0)
 
@@ -169,6 +170,8 @@ class Placement:
         except EcluseError:
             return None
         lane = created.lane
+        if lane is None and created.digest == spec.digest:
+            return created
         if lane is not None:
             self._sandboxes.unreserve(lane)
             if created.digest == spec.digest and self._sandboxes.take(lane, start=False) and self._usable(lane):

@@ -53,6 +53,11 @@ class Sandboxes:
         self._network_made = threading.Lock()
         self._network = ""
 
+    @property
+    def wanted(self) -> bool:
+        """Whether stages join sandboxes in this run at all."""
+        return self._most > 0
+
     def reserve(self) -> Lane | None:
         """A lane for a stage that will probably run soon; None when each lane has one waiting already."""
         with self._lock:
@@ -90,15 +95,25 @@ class Sandboxes:
         with translating(f"restart sandbox {lane.name}"):
             self._client.start(lane.name)
 
-    def close(self, reaper: Reaper) -> None:
-        """Wait until nothing is being started any more, and remove the sandboxes in the background."""
+    def close(self) -> None:
+        """Wait until nothing is being started any more, then remove the sandboxes, and their network behind them.
+
+        What cannot be removed is left to the sweep of the run, which says it.
+        """
         with self._lock:
             lanes, self._lanes = self._lanes, []
             pool, self._pool = self._pool, None
         if pool is not None:
             pool.shutdown(wait=True, cancel_futures=True)
+        if not lanes:
+            return
+        reaper = Reaper()
         for lane in lanes:
             reaper.submit(f"sandbox {lane.name}", partial(self._client.remove_container, lane.name, force=True, v=True))
+        reaper.drain()
+        reaper.submit(f"network {self._network}", partial(self._client.remove_network, self._network))
+        reaper.drain()
+        reaper.stop()
 
     def drop(self, lane: Lane) -> None:
         """Use this sandbox no more: it cannot be started."""

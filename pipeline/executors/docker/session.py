@@ -6,11 +6,12 @@ import os
 import threading
 from collections.abc import Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
+from contextlib import suppress
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from pipeline.dockerapi import address, connect
-from pipeline.errors import EcluseError, EngineUnreachableError
+from pipeline.errors import EcluseError, EngineError, EngineUnreachableError
 from pipeline.executors.docker import sweep
 from pipeline.executors.docker.container_config import Surroundings, variables_of
 from pipeline.executors.docker.depot import Depot
@@ -46,13 +47,21 @@ class Grounds:
     reaper: Reaper
     depot: Depot
 
-    def end(self) -> None:
-        """Wait until nothing is being made or removed any more."""
+    def end(self, run: RunIdentity) -> None:
+        """Wait until nothing is being made any more, and remove what the run made.
+
+        The volumes go as soon as the stages' containers are gone: that takes its time, and so does ending a sandbox.
+        """
+        aside = threading.Thread(target=self.sandboxes.close, name="sandboxes")
+        aside.start()
         self.depot.close(self.reaper)
-        self.sandboxes.close(self.reaper)
         self.reaper.drain()
         self.reaper.stop()
         self.layers.close()
+        left = sweep.find(self.client, run.installation, run.run)
+        with suppress(EngineError):  # what cannot go yet is met again by the last sweep, which says it
+            sweep.remove(self.client, [item for item in left if item.kind == "volume"])
+        aside.join()
 
 
 class DockerSession:
@@ -115,7 +124,7 @@ class DockerSession:
         if self._grounds.cancelled() or isinstance(self._grounds.exception(), EngineUnreachableError):
             return
         if self._grounds.exception() is None:
-            self._grounds.result().end()
+            self._grounds.result().end(self._run)
         client = connect(self._settings)
         sweep.remove(client, sweep.find(client, self._run.installation, self._run.run))
 
