@@ -9,6 +9,7 @@ from pathlib import Path
 import click
 
 from pipeline.cli.options import application, repository_option
+from pipeline.errors import UsageError
 
 
 @click.group()
@@ -28,6 +29,10 @@ def remove(environment: str, repository: Path, yes: bool, reason: str) -> None:
 
     app = application()
     promotion = live_promotion(app, repository=repository_of(repository), environment=environment)
+    if not yes and not sys.stdin.isatty():
+        raise UsageError(
+            f"removing '{environment}' was not confirmed", hint="call it with --yes where nobody can answer"
+        )
     if not yes:
         click.confirm(
             f"Stop and remove what runs in '{environment}' ({promotion.release.removeprefix('sha256:')[:12]})?",

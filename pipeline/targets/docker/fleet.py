@@ -6,6 +6,7 @@ import io
 import re
 import tarfile
 from collections.abc import Mapping
+from contextlib import suppress
 from dataclasses import dataclass
 from datetime import datetime
 from typing import TYPE_CHECKING, Any
@@ -148,6 +149,16 @@ class Fleet:
                 self.client.remove_container(container, force=True, v=True)
             except docker.errors.NotFound:
                 pass
+
+    def forget_image(self, reference: str) -> None:
+        """Give the disk back that a release's image takes, unless some container still stands on it.
+
+        Going back to that release fetches it again by its digest.
+        """
+        import docker.errors
+
+        with suppress(docker.errors.APIError):
+            self.client.remove_image(reference)
 
     def tail(self, container: str, lines: int = 15) -> str:
         """The last lines of its log."""

@@ -80,6 +80,7 @@ class DockerTarget:
             if not self._networks.serving(item):
                 progress(f"removing {item.name}")
                 self._fleet.remove(item.id, grace=self._options.drain)
+                self._fleet.forget_image(item.image)
         self._networks.drop(WARM, OUT)
         return self.observe()
 
@@ -143,6 +144,7 @@ class DockerTarget:
         """Remove all containers and networks of the environment; named volumes hold data and stay."""
         for item in self._fleet.all():
             self._fleet.remove(item.id)
+            self._fleet.forget_image(item.image)
         self._networks.drop("", WARM, OUT)
 
     def _bring_in(
