@@ -15,9 +15,17 @@ CARRY_LIMIT = 1 << 20
 """A line longer than this is given on in pieces."""
 
 
-def spellings(secret: str) -> frozenset[bytes]:
-    """All forms in which a secret may show: each of its lines in clear, base64 at any alignment, URL-encoded."""
+BASE64_REST = rb"[A-Za-z0-9+/_-]{0,2}={0,2}"
+"""What may follow the characters that a secret alone decides: they hold its last bits together with others."""
+
+
+def spellings(secret: str) -> tuple[frozenset[bytes], frozenset[bytes]]:
+    """All forms in which a secret may show: those in clear and URL-encoded, and those in base64 at any alignment.
+
+    Each line of a secret of several lines counts by itself.
+    """
     forms: set[bytes] = set()
+    coded: set[bytes] = set()
     raw = secret.encode()
     pieces = [raw, *(line.strip() for line in raw.splitlines())]
     for piece in pieces:
@@ -29,9 +37,9 @@ def spellings(secret: str) -> frozenset[bytes]:
             forms.update(form.encode() for form in (quote(text), quote(text, safe=""), quote_plus(text)))
             forms.add(repr(text)[1:-1].encode())
         for encode in (base64.b64encode, base64.urlsafe_b64encode):
-            forms.update(_base64_forms(piece, encode))
-        forms.update(_wrapped(base64.b64encode(piece)))
-    return frozenset(forms)
+            coded.update(_base64_forms(piece, encode))
+        coded.update(_wrapped(base64.b64encode(piece)))
+    return frozenset(forms), frozenset(coded)
 
 
 def _wrapped(coded: bytes) -> Iterable[bytes]:
@@ -59,16 +67,24 @@ class Masker:
 
     def __init__(self) -> None:
         self._forms: set[bytes] = set()
+        self._coded: set[bytes] = set()
         self._pattern: re.Pattern[bytes] | None = None
         self.longest = 0
 
     def add(self, secret: str) -> None:
         """Mask this value from now on."""
-        self._forms |= spellings(secret)
-        longest_first = sorted(self._forms, key=len, reverse=True)
+        forms, coded = spellings(secret)
+        self._forms |= forms
+        self._coded |= coded
+        longest_first = sorted({*self._forms, *self._coded}, key=len, reverse=True)
         if longest_first:
-            self.longest = len(longest_first[0])
-            self._pattern = re.compile(b"|".join(re.escape(form) for form in longest_first))
+            self.longest = len(longest_first[0]) + 4
+            self._pattern = re.compile(
+                b"|".join(
+                    re.escape(form) + (BASE64_REST if form in self._coded and form not in self._forms else b"")
+                    for form in longest_first
+                )
+            )
 
     def mask(self, block: bytes) -> bytes:
         """The block with every secret replaced."""

@@ -63,6 +63,15 @@ def test_ten_thousand_random_secrets_do_not_leak(spell: object) -> None:
         assert len(shown) <= 8, (secret, line)
 
 
+@pytest.mark.parametrize("before", [b"", b"x", b"xy"])
+@pytest.mark.parametrize("after", [b"", b"\n"])
+def test_base64_leaves_none_of_the_bits_behind_that_a_secret_ends_with(before: bytes, after: bytes) -> None:
+    masker = Masker()
+    masker.add("correct-horse")
+    shown = masker.mask(b"> " + base64.b64encode(before + b"correct-horse" + after) + b" <")
+    assert len(shown.removeprefix(b"> ").removesuffix(b" <").replace(b"***", b"")) <= 3, shown
+
+
 def test_every_line_of_a_multi_line_secret_is_masked() -> None:
     masker = Masker()
     masker.add("-----BEGIN KEY-----\nMIIEpAIBAAKCAQEA\nqwertyuiopasdf\n-----END KEY-----\n")
