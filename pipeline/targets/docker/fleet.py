@@ -153,9 +153,13 @@ class Fleet:
     def forget_image(self, reference: str) -> None:
         """Give the disk back that a release's image takes, unless some container still stands on it.
 
-        Going back to that release fetches it again by its digest.
+        Only the name by digest under which we fetched it is dropped, never a tag that somebody gave. Going back to
+        that release fetches it again.
         """
         import docker.errors
+
+        if "@sha256:" not in reference:
+            return
 
         with suppress(docker.errors.APIError):
             self.client.remove_image(reference)

@@ -180,7 +180,7 @@ class TestCommands:
         assert run(session, spec)[0].code == 126
 
     def test_memory_is_limited_and_the_limit_is_inherited(self, session: Session) -> None:
-        script = f"{sys.executable} -c 'bytearray(200 * 2**20)' 2>&1 | tail -1"
+        script = f"'{sys.executable}' -c 'bytearray(200 * 2**20)' 2>&1 | tail -1"
         limited = shell(script, resources=Resources(memory=100 * 2**20))
         assert run(session, limited)[1].out == b"MemoryError\n"
         assert run(session, shell(script))[1].out == b""
@@ -191,7 +191,7 @@ class TestCommands:
 
     def test_cores_are_limited_for_the_command_alone(self, session: Session) -> None:
         before = os.sched_getaffinity(0)
-        script = f"{sys.executable} -c 'import os; print(len(os.sched_getaffinity(0)))'"
+        script = f"'{sys.executable}' -c 'import os; print(len(os.sched_getaffinity(0)))'"
         assert run(session, shell(script, resources=Resources(cpu=0.5)))[1].out == b"1\n"
         assert os.sched_getaffinity(0) == before
 
