@@ -9,6 +9,7 @@ from pipeline.errors import UsageError
 from pipeline.model.definition import Definition, StageDefinition
 from pipeline.model.run import BuiltImage
 from pipeline.ports.stage import StageContext
+from stages.graph import ancestors
 
 
 def image_problems(stage: StageDefinition, definition: Definition, *, key: str) -> Iterable[Diagnostic]:
@@ -25,7 +26,7 @@ def image_problems(stage: StageDefinition, definition: Definition, *, key: str) 
             position=stage.position,
             note=f"build stages: {builds}" if builds else "there is no build stage",
         )
-    elif name not in _needed(stage, definition):
+    elif name not in ancestors(stage, definition.stages):
         yield Diagnostic(
             code="not-needed",
             message=f"stage '{stage.name}' takes the image of '{name}' without needing it",
@@ -41,15 +42,3 @@ def built_image(context: StageContext, *, key: str) -> BuiltImage:
     if image is None:
         raise UsageError(f"stage '{name}' left no image", hint=f"let '{key}' name a build stage that succeeded")
     return image
-
-
-def _needed(stage: StageDefinition, definition: Definition) -> frozenset[str]:
-    stages = {item.name: item for item in definition.stages}
-    found: set[str] = set()
-    ahead = [need.stage for need in stage.needs]
-    while ahead:
-        name = ahead.pop()
-        if name not in found and name in stages:
-            found.add(name)
-            ahead += [need.stage for need in stages[name].needs]
-    return frozenset(found)

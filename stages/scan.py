@@ -9,6 +9,7 @@ from pipeline.diagnostic import Diagnostic
 from pipeline.model.definition import Definition, StageDefinition
 from pipeline.model.value import Value
 from pipeline.ports.stage import Reuse, StageContext, StageResult
+from stages.graph import ancestors
 from stages.scanning.request import DOCKERFILE, scan_request
 
 
@@ -47,7 +48,7 @@ class Scan:
                 "wrong-kind",
                 f"stage '{stage.name}' scans '{request.of}', which is a {build.kind} and not a build",
             )
-        elif request.of not in _needed(stage, definition):
+        elif request.of not in ancestors(stage, definition.stages):
             yield _problem(
                 stage, "missing-need", f"stage '{stage.name}' scans '{request.of}', but does not need it",
                 f"add it: needs: [{request.of}]",
@@ -62,18 +63,6 @@ class Scan:
 
 def _problem(stage: StageDefinition, code: str, message: str, note: str = "") -> Diagnostic:
     return Diagnostic(code=code, message=message, position=stage.position, note=note)
-
-
-def _needed(stage: StageDefinition, definition: Definition) -> frozenset[str]:
-    needs = {item.name: [need.stage for need in item.needs] for item in definition.stages}
-    seen: set[str] = set()
-    todo = list(needs.get(stage.name, ()))
-    while todo:
-        name = todo.pop()
-        if name not in seen:
-            seen.add(name)
-            todo.extend(needs.get(name, ()))
-    return frozenset(seen)
 
 
 KIND = Scan()

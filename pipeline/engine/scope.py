@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING
 from pipeline.engine.layers import Layers
 from pipeline.engine.masking import Masker
 from pipeline.errors import UsageError
+from pipeline.model.facts import source_facts
 from pipeline.model.status import StageState
 
 if TYPE_CHECKING:
@@ -95,23 +96,12 @@ class RunScope:
     def facts(self, names: frozenset[str]) -> Mapping[str, Value]:
         """What expressions see now; asks for the run's number only when `names` wants it."""
         plan = self.plan
-        commit = plan.source.commit
         run: dict[str, Value] = {"id": self.run_id}
         if any(name == "run" or name.startswith("run.number") for name in names):
             run["number"] = self.number()
         return {
-            "event": plan.event.kind,
-            "branch": plan.event.branch,
-            "tag": plan.event.tag,
-            "commit": {
-                "sha": commit.sha,
-                "short": commit.short,
-                "message": commit.message,
-                "author": commit.author,
-                "time": commit.time.isoformat(),
-            },
+            **source_facts(plan.event, plan.source, plan.variables),
             "run": run,
-            "variables": dict(plan.variables),
             "stages": {
                 stage.name: {
                     "conclusion": stage.conclusion.value if stage.conclusion else "",

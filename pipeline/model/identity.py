@@ -22,7 +22,6 @@ ROLE_SERVICE = "service"
 ROLE_SANDBOX = "sandbox"
 ROLE_WORKSPACE = "workspace"
 ROLE_NETWORK = "network"
-ROLE_IMAGE = "image"
 ROLE_TARGET = "target"
 """A deployed container: never touched by `gc`, only by promotions of its environment."""
 

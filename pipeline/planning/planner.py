@@ -7,6 +7,7 @@ from dataclasses import replace
 
 from pipeline.errors import UsageError
 from pipeline.model.definition import Definition, StageDefinition
+from pipeline.model.facts import source_facts
 from pipeline.model.plan import Plan, PlannedStage
 from pipeline.model.source import Event, Source
 from pipeline.model.value import Value, digest_of
@@ -30,7 +31,7 @@ def plan(
 ) -> Plan:
     """Decide all that can be decided before the run. Raises UsageError for a variable that the file does not have."""
     variables = _variables(definition, overrides)
-    facts = _early_facts(event, source, variables)
+    facts = source_facts(event, source, variables)
     stages: list[PlannedStage] = []
     keys: dict[str, str | None] = {}
     for stage in in_order(definition.stages):
@@ -132,21 +133,3 @@ def _variables(definition: Definition, overrides: Mapping[str, str]) -> Mapping[
                 f"--var {name}: {definition.file} has no variable '{name}'", hint=f"variables there: {known}"
             )
     return {**definition.variables, **overrides}
-
-
-def _early_facts(event: Event, source: Source, variables: Mapping[str, str]) -> Mapping[str, Value]:
-    commit = source.commit
-    return {
-        "event": event.kind,
-        "branch": event.branch,
-        "tag": event.tag,
-        "commit": {
-            "sha": commit.sha,
-            "short": commit.short,
-            "message": commit.message,
-            "author": commit.author,
-            "time": commit.time.isoformat(),
-        },
-        "changed": list(event.changed or ()),
-        "variables": dict(variables),
-    }

@@ -12,6 +12,7 @@ from pipeline.bootstrap import Kinds
 from pipeline.errors import UsageError
 from pipeline.expressions.cel import CelExpressions
 from pipeline.language.load import load_definition
+from pipeline.model.facts import source_facts
 from pipeline.model.plan import Plan, PlannedStage
 from pipeline.model.source import Commit, Event, Source
 from pipeline.model.value import Value
@@ -118,6 +119,13 @@ stages:
     resolved = resolver_of(PUSH, ALL_KINDS, EXPRESSIONS)(late, facts)
     assert resolved.skip is not None
     assert "stages.a.conclusion" in resolved.skip.sentence
+
+
+def test_the_run_sees_all_facts_that_the_plan_saw() -> None:
+    early = source_facts(PUSH, Source(path="/src", origin="", commit=COMMIT), {"A": "b"})
+    assert set(early) == {"event", "branch", "tag", "commit", "changed", "variables"}
+    late = only(one("when: {if: \"'src/a' in changed\"}"), event=replace(PUSH, changed=("src/a",)))
+    assert late.skip is None
 
 
 def test_values_are_resolved_and_text_around_them_stays() -> None:
