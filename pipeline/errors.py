@@ -145,6 +145,12 @@ class RefusedError(EcluseError):
     exit_code = ExitCode.REFUSED
 
 
+class ParkedError(EcluseError):
+    """A stage has to wait for a person or a gate: it holds nothing while it does, and goes on later."""
+
+    exit_code = ExitCode.SUCCEEDED
+
+
 class SecretError(EcluseError):
     """A secret that a stage asks for is missing, too short, or unreadable."""
 

@@ -57,6 +57,18 @@ class Announcer:
             for observer in self._observers:
                 observer.stage_finished(run, stage, outcome)
 
+    def plan_extended(self, run: str, plan: Plan, stages: Sequence[StageRun]) -> None:
+        """A stage emitted further stages."""
+        with self._lock:
+            for observer in self._observers:
+                observer.plan_extended(run, plan, stages)
+
+    def stage_parked(self, run: str, stage: StageRun) -> None:
+        """A stage waits for a person or a gate."""
+        with self._lock:
+            for observer in self._observers:
+                observer.stage_parked(run, stage)
+
     def run_finished(self, run: Run) -> None:
         """The run is done."""
         with self._lock:

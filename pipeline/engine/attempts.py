@@ -5,16 +5,18 @@ from __future__ import annotations
 import random
 import threading
 import traceback
+from collections.abc import Container
 from contextlib import suppress
-from dataclasses import replace
+from dataclasses import dataclass, replace
 
 from pipeline.engine.announcer import Announcer
 from pipeline.engine.context import AttemptContext
 from pipeline.engine.scope import RunScope
 from pipeline.engine.stage_log import AttemptLog
-from pipeline.errors import CancelledError, EcluseError, RefusedError
+from pipeline.errors import CancelledError, DefinitionError, EcluseError, ParkedError, RefusedError
 from pipeline.model.definition import RetryRule, StageDefinition
 from pipeline.model.duration import spell_duration
+from pipeline.model.identity import safe_name
 from pipeline.model.outcome import Effect, Outcome, cancelled, errored, failed, timed_out
 from pipeline.model.plan import PlannedStage
 from pipeline.model.run import Attempt, StageRun
@@ -25,7 +27,27 @@ from pipeline.ports.stage import StageKind, StageResult
 TRANSIENT_RETRIES = 2
 TRANSIENT_BACKOFF = 1.0
 LOG_WORD = "log: "
+EMITS_LIMIT = 1 << 20
+"""Bytes of a file of emitted stages."""
 _WENT_WRONG = (Conclusion.FAILED, Conclusion.TIMED_OUT, Conclusion.ERRORED)
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class StageEnd:
+    """How the work on a stage ended: with an outcome, or parked (what it waits for)."""
+
+    outcome: Outcome | None = None
+    parked: str = ""
+    emitted: tuple[PlannedStage, ...] = ()
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class _Tried:
+    """One attempt: how it ended, which of the retry rule's texts stood in its log, what it emitted."""
+
+    outcome: Outcome
+    said: frozenset[str] = frozenset()
+    emitted: tuple[PlannedStage, ...] = ()
 
 
 class StageWork:
@@ -35,38 +57,55 @@ class StageWork:
         self._scope = scope
         self._announcer = announcer
         self._run_cancel = run_cancel
-        self._running = Cancellation()
+        self._running: dict[str, Cancellation] = {}
+        self._lock = threading.Lock()
 
-    def stop(self, reason: str) -> None:
-        """Cancel the stages that run now (`fail_fast`); stages started later are not touched."""
-        running, self._running = self._running, Cancellation()
-        running.cancel(reason)
+    def stop(self, reason: str, *, among: Container[str] | None = None) -> None:
+        """Cancel the stages that run now (`fail_fast`), or those `among`; stages started later are not touched."""
+        with self._lock:
+            running = [cancel for name, cancel in self._running.items() if among is None or name in among]
+        for cancel in running:
+            cancel.cancel(reason)
 
-    def run(self, planned: PlannedStage) -> Outcome:
+    def run(self, planned: PlannedStage) -> StageEnd:
         """Attempt until it succeeded or no retry is due; never raises."""
         name = planned.stage.name
         cancel = Cancellation()
-        running = self._running
-        with (
-            self._run_cancel.calling(lambda: cancel.cancel(self._run_cancel.reason)),
-            running.calling(lambda: cancel.cancel(running.reason)),
-        ):
-            number = 0
-            while True:
-                number += 1
-                outcome, said = self._attempt(planned, number, cancel)
-                pause = self._pause(planned.stage, outcome, number, said)
-                if pause is None or cancel.cancelled:
-                    return self._allow(planned.stage, outcome)
-                stage = self._scope.runs.get(name)
-                self._announcer.attempt_finished(self._scope.run_id, stage, stage.attempts[-1])
-                if cancel.wait(pause):
-                    return cancelled(cancel.reason)
+        with self._lock:
+            self._running[name] = cancel
+        try:
+            with self._run_cancel.calling(lambda: cancel.cancel(self._run_cancel.reason)):
+                return self._tries(planned, cancel)
+        except ParkedError as error:
+            return StageEnd(parked=error.message)
+        finally:
+            with self._lock:
+                del self._running[name]
 
-    def _attempt(
-        self, planned: PlannedStage, number: int, run_or_stage: Cancellation
-    ) -> tuple[Outcome, frozenset[str]]:
-        """One attempt: how it ended, and which of the retry rule's texts stood in its log."""
+    def _tries(self, planned: PlannedStage, cancel: Cancellation) -> StageEnd:
+        name = planned.stage.name
+        number, tries = self._first_number(name), 0
+        while True:
+            tries += 1
+            tried = self._attempt(planned, number, cancel)
+            pause = self._pause(planned.stage, tried.outcome, tries, tried.said)
+            if pause is None or cancel.cancelled:
+                return StageEnd(outcome=self._allow(planned.stage, tried.outcome), emitted=tried.emitted)
+            stage = self._scope.runs.get(name)
+            self._announcer.attempt_finished(self._scope.run_id, stage, stage.attempts[-1])
+            if cancel.wait(pause):
+                return StageEnd(outcome=cancelled(cancel.reason))
+            number += 1
+
+    def _first_number(self, name: str) -> int:
+        """That of the attempt that another process left unfinished, which is taken up; else the next one."""
+        stage = self._scope.runs.get(name)
+        if stage.attempts and stage.attempts[-1].finished is None:
+            self._scope.runs.put(replace(stage, attempts=stage.attempts[:-1]))
+            return stage.attempts[-1].number
+        return len(stage.attempts) + 1
+
+    def _attempt(self, planned: PlannedStage, number: int, run_or_stage: Cancellation) -> _Tried:
         runs, clock, name = self._scope.runs, self._scope.clock, planned.stage.name
         started = clock.now()
         stage = runs.get(name)
@@ -77,10 +116,14 @@ class StageWork:
         )
         cancel = Cancellation()
         log, result = None, StageResult(outcome=errored("not started"))
+        emitted: tuple[PlannedStage, ...] = ()
         with run_or_stage.calling(lambda: cancel.cancel(run_or_stage.reason)):
             try:
                 log = self._open_log(planned.stage, number)
-                result = self._run_kind(planned, number, log, cancel)
+                result, emitted = self._run_kind(planned, number, log, cancel)
+            except ParkedError:
+                runs.put(replace(runs.get(name), attempts=stage.attempts))
+                raise
             except EcluseError as error:
                 result = StageResult(outcome=self._outcome(error, cancel))
             except Exception as error:  # noqa: BLE001 - the worker's edge: a defect must become an outcome
@@ -92,19 +135,24 @@ class StageWork:
             outcome=self._masked(result.outcome),
             log=digest,
             log_lines=log.lines if log else 0,
+            layer=self._scope.layers.left_by(name),
             products=result.products,
         )
         stage = runs.get(name)
         runs.put(replace(stage, attempts=(*stage.attempts[:-1], finished)))
-        return finished.outcome or result.outcome, log.seen if log else frozenset()
+        return _Tried(
+            outcome=finished.outcome or result.outcome, said=log.seen if log else frozenset(), emitted=emitted
+        )
 
-    def _run_kind(self, planned: PlannedStage, number: int, log: AttemptLog, cancel: Cancellation) -> StageResult:
+    def _run_kind(
+        self, planned: PlannedStage, number: int, log: AttemptLog, cancel: Cancellation
+    ) -> tuple[StageResult, tuple[PlannedStage, ...]]:
         stage = planned.stage
         if planned.deferred:
             planned = self._scope.resolve(planned, self._scope.facts)
             stage = planned.stage
             if planned.skip:
-                return StageResult(outcome=Outcome(conclusion=Conclusion.SKIPPED, reason=planned.skip.sentence))
+                return StageResult(outcome=Outcome(conclusion=Conclusion.SKIPPED, reason=planned.skip.sentence)), ()
         kind = self._scope.kinds[stage.kind]
         seconds = stage.timeout or self._scope.settings.stage_timeout
         timer = threading.Timer(seconds, lambda: cancel.cancel(f"timeout {spell_duration(seconds)}", timed_out=True))
@@ -121,15 +169,37 @@ class StageWork:
         )
         try:
             cancel.check()
-            return kind.run(context)
+            result = kind.run(context)
+            if stage.emits and result.outcome.conclusion is Conclusion.SUCCEEDED:
+                return self._read_emitted(planned, context, result)
+            return result, ()
         finally:
             timer.cancel()
+
+    def _read_emitted(
+        self, planned: PlannedStage, context: AttemptContext, result: StageResult
+    ) -> tuple[StageResult, tuple[PlannedStage, ...]]:
+        """The stages that a stage wrote into its workspace; what is wrong with them fails it."""
+        stage = planned.stage
+        text = next((file.content.read(EMITS_LIMIT + 1) for file in context.read_workspace([stage.emits])), None)
+        if text is None:
+            return replace(result, outcome=failed(f"emits: it has not written {stage.emits}")), ()
+        if len(text) > EMITS_LIMIT:
+            return replace(result, outcome=failed(f"emits: {stage.emits} is longer than {EMITS_LIMIT} bytes")), ()
+        try:
+            stages = self._scope.emit(self._scope.plan, planned, text)
+        except DefinitionError as error:
+            for problem in error.diagnostics:
+                context.log.note(f"{problem.position}: {problem.message}")
+            return replace(result, outcome=failed(f"emits: {error.message}", hint=error.hint)), ()
+        context.log.note(f"emitted {', '.join(item.stage.name for item in stages) or 'no stage'}")
+        return result, stages
 
     def _open_log(self, stage: StageDefinition, number: int) -> AttemptLog:
         name = stage.name
         try:
             return AttemptLog(
-                self._scope.folder / f"{name}.{number}.log",
+                self._scope.folder / f"{safe_name(name)}.{number}.log",
                 masker=self._scope.masker,
                 follower=lambda block: self._announcer.stage_output(self._scope.run_id, name, number, block),
                 limit=self._scope.settings.log_limit,
@@ -161,7 +231,7 @@ class StageWork:
         return errored(error.message, hint=error.hint, transient=error.transient)
 
     def _defect(self, name: str, number: int, error: Exception) -> Outcome:
-        path = self._scope.folder / f"{name}.{number}.traceback"
+        path = self._scope.folder / f"{safe_name(name)}.{number}.traceback"
         with suppress(OSError):
             path.write_text(self._scope.masker.text("".join(traceback.format_exception(error))))
         return errored(f"defect in Écluse: {type(error).__name__}: {error}", hint=f"please report it with {path}")

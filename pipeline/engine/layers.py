@@ -11,27 +11,24 @@ from pipeline.model.definition import StageDefinition
 from pipeline.settings import Settings
 
 
-def ancestors(stages: Sequence[StageDefinition]) -> Mapping[str, tuple[str, ...]]:
-    """For each stage all that it needs at any distance, nearest in plan order first."""
-    rank = {stage.name: index for index, stage in enumerate(stages)}
-    found: dict[str, frozenset[str]] = {}
-    for stage in stages:
-        seen: set[str] = set()
-        for need in stage.needs:
-            if need.stage in rank:
-                seen.add(need.stage)
-                seen |= found.get(need.stage, frozenset())
-        found[stage.name] = frozenset(seen)
-    return {name: tuple(sorted(seen, key=lambda item: -rank[item])) for name, seen in found.items()}
-
-
 class Layers:
     """Keeps which attempt of which stage left a layer. Safe for several threads."""
 
-    def __init__(self, stages: Sequence[StageDefinition]) -> None:
-        self._ancestors = ancestors(stages)
-        self._written: dict[str, str] = {}
+    def __init__(self, stages: Sequence[StageDefinition], *, written: Mapping[str, str] | None = None) -> None:
+        """`written`: layers that stages left before this run was taken up again."""
+        self._needs: dict[str, tuple[str, ...]] = {}
+        self._rank: dict[str, int] = {}
+        self._ancestors: dict[str, tuple[str, ...]] = {}
+        self._written: dict[str, str] = dict(written or {})
         self._lock = threading.Lock()
+        self.extend(stages)
+
+    def extend(self, stages: Sequence[StageDefinition]) -> None:
+        """Further stages, behind those that are there."""
+        with self._lock:
+            for stage in stages:
+                self._rank[stage.name] = len(self._rank)
+                self._needs[stage.name] = tuple(need.stage for need in stage.needs)
 
     def own(self, stage: str, attempt: int) -> str:
         """The name of the layer that an attempt writes into."""
@@ -42,15 +39,35 @@ class Layers:
         with self._lock:
             self._written[stage] = self.own(stage, attempt)
 
+    def left_by(self, stage: str) -> str:
+        """The layer that a stage left; "" when it wrote none."""
+        with self._lock:
+            return self._written.get(stage, "")
+
     def view(self, stage: str, attempt: int, *, expected: Sequence[str] = ()) -> View:
         """What an attempt sees now; `expected` are stages that still run and will have written when it starts."""
         with self._lock:
             below = tuple(
                 self._written.get(name) or self.own(name, 1)
-                for name in self._ancestors[stage]
+                for name in self._before(stage)
                 if name in self._written or name in expected
             )
         return View(layer=self.own(stage, attempt), below=below)
+
+    def _before(self, stage: str) -> tuple[str, ...]:
+        """All that a stage needs at any distance, nearest in plan order first."""
+        known = self._ancestors.get(stage)
+        if known is None:
+            seen: set[str] = set()
+            todo = [need for need in self._needs[stage] if need in self._rank]
+            while todo:
+                name = todo.pop()
+                if name not in seen:
+                    seen.add(name)
+                    todo.extend(need for need in self._needs[name] if need in self._rank)
+            known = tuple(sorted(seen, key=lambda item: -self._rank[item]))
+            self._ancestors[stage] = known
+        return known
 
 
 def commands_spec(

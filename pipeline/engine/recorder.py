@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import queue
 import threading
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from contextlib import suppress
 from dataclasses import replace
 from functools import partial
@@ -87,6 +87,16 @@ class Recorder:
         self._begin.set()
         self._work.put((stage.name, lambda records: records.save_stage(run, stage)))
 
+    def plan_extended(self, run: str, plan: Plan, stages: Sequence[StageRun]) -> None:
+        """Store the longer plan and its new stages."""
+        self._work.put(("", lambda records: records.save_plan(run, plan)))
+        for stage in stages:
+            self._work.put((stage.name, partial(_save, run, stage)))
+
+    def stage_parked(self, run: str, stage: StageRun) -> None:
+        """Store what it waits for."""
+        self._work.put((stage.name, lambda records: records.save_stage(run, stage)))
+
     def run_finished(self, run: Run) -> None:
         """Store the end."""
         end = partial(_end, run)
@@ -119,6 +129,10 @@ class Recorder:
         self._error = error
         self._known.set()
         self._broken(error)
+
+
+def _save(run: str, stage: StageRun, records: Records) -> None:
+    records.save_stage(run, stage)
 
 
 def _end(run: Run, records: Records) -> None:

@@ -5,28 +5,27 @@ from __future__ import annotations
 import queue
 import threading
 from collections import deque
-from collections.abc import Mapping, Sequence
+from collections.abc import Container, Sequence
 from dataclasses import dataclass, replace
 from itertools import islice
 
 from pipeline.engine.announcer import Announcer
-from pipeline.engine.attempts import StageWork
+from pipeline.engine.attempts import StageEnd, StageWork
 from pipeline.engine.layers import commands_spec
-from pipeline.engine.schedule import Decision, Node, Schedule
+from pipeline.engine.schedule import SPARED, Decision, Node, Schedule
 from pipeline.engine.scope import RunScope
 from pipeline.model.definition import RunRule
 from pipeline.model.outcome import Outcome
-from pipeline.model.plan import Plan, PlannedStage
+from pipeline.model.plan import PlannedStage
+from pipeline.model.run import StageRun
 from pipeline.model.status import Conclusion, StageState, run_conclusion
 from pipeline.ports.cancellation import Cancellation
-
-SPARED_ON_FAILURE = frozenset({RunRule.ALWAYS, RunRule.ON_FAILURE})
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class _Finished:
     name: str
-    outcome: Outcome
+    end: StageEnd
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -34,8 +33,8 @@ class _Stop:
     """The run was cancelled: start nothing more."""
 
 
-def nodes_of(plan: Plan) -> tuple[Node, ...]:
-    """The plan as the scheduler sees it."""
+def nodes_of(stages: Sequence[PlannedStage]) -> tuple[Node, ...]:
+    """Planned stages as the scheduler sees them."""
     return tuple(
         Node(
             name=planned.stage.name,
@@ -43,56 +42,116 @@ def nodes_of(plan: Plan) -> tuple[Node, ...]:
             run=planned.stage.when.run,
             skip=planned.skip.sentence if planned.skip else "",
         )
-        for planned in plan.stages
+        for planned in stages
     )
 
 
 class Runner:
-    """Drives one run to its end in the calling thread. Nothing in it polls."""
+    """Drives one run to its end, or until it parks, in the calling thread. Nothing in it polls.
+
+    Stages that the scope knows as done already (a run taken up again) are not touched.
+    """
 
     def __init__(self, scope: RunScope, announcer: Announcer, *, cancel: Cancellation, parallel: int) -> None:
         self._scope = scope
         self._announcer = announcer
         self._cancel = cancel
         self._parallel = parallel
-        self._planned = {planned.stage.name: planned for planned in scope.plan.stages}
-        self._dependents = _dependents(scope.plan.stages)
-        self._schedule = Schedule(nodes_of(scope.plan))
+        stages = scope.plan.stages
+        self._planned = {planned.stage.name: planned for planned in stages}
+        self._dependents: dict[str, list[PlannedStage]] = {}
+        self._know(stages)
+        done = {stage.name: stage.conclusion for stage in scope.runs.all() if stage.conclusion is not None}
+        self._schedule = Schedule(nodes_of(stages), done=done)
         self._messages: queue.SimpleQueue[_Finished | _Stop] = queue.SimpleQueue()
         self._ready: deque[PlannedStage] = deque()
+        self._parked: dict[str, PlannedStage] = {}
         self._running: dict[str, threading.Thread] = {}
         self._prepared: set[str] = set()
         self._work = StageWork(scope, announcer, run_cancel=cancel)
         self._failed_fast = False
 
-    def run(self) -> Conclusion:
-        """Run every stage that may; the conclusion of the run."""
+    def run(self) -> Conclusion | None:
+        """Run every stage that may; the conclusion of the run, or None when it parked."""
         with self._cancel.calling(lambda: self._messages.put(_Stop())):
             self._take(self._schedule.start())
-            while self._running or not self._schedule.done:
+            while self._running or self._ready or (self._parked and self._cancel.cancelled):
                 self._start_ready()
                 match self._messages.get():
-                    case _Finished(name=name, outcome=outcome):
+                    case _Finished(name=name, end=end):
                         self._running.pop(name).join()
-                        self._conclude(name, outcome)
-                        self._take(self._schedule.finish(name, outcome.conclusion))
-                        self._fail_fast(name, outcome)
+                        self._finish(name, end)
                     case _Stop():
                         self._schedule.stop(self._cancel.reason)
-                        self._drop_ready(self._cancel.reason)
+                        self._drop(self._cancel.reason)
+        if not self._schedule.done:
+            return None
         return run_conclusion(
             (stage.conclusion for stage in self._scope.runs.all() if stage.conclusion),
             cancelled=self._cancel.cancelled,
         )
 
+    def _finish(self, name: str, end: StageEnd) -> None:
+        if end.parked:
+            self._park(self._planned[name], end.parked)
+            return
+        if end.outcome is None:
+            raise AssertionError(f"stage {name} neither ended nor parked")
+        if end.emitted:
+            self._extend(name, end.emitted)
+        self._conclude(name, end.outcome)
+        self._take(self._schedule.finish(name, end.outcome.conclusion))
+        self._fail_fast(name, end.outcome)
+
     def _take(self, decisions: Sequence[Decision]) -> None:
         for decision in decisions:
-            if decision.outcome is None:
-                stage = self._scope.runs.put(replace(self._scope.runs.get(decision.name), state=StageState.READY))
-                self._announcer.stage_moved(self._scope.run_id, stage, StageState.READY)
-                self._ready.append(self._planned[decision.name])
-            else:
+            planned = self._planned[decision.name]
+            if decision.outcome is not None:
                 self._conclude(decision.name, decision.outcome)
+            elif planned.stage.when.manual and decision.name not in self._scope.started:
+                self._park(planned, "a person has to start it")
+            else:
+                stage = self._scope.runs.put(
+                    replace(self._scope.runs.get(decision.name), state=StageState.READY, parked="")
+                )
+                self._announcer.stage_moved(self._scope.run_id, stage, StageState.READY)
+                self._ready.append(planned)
+
+    def _park(self, planned: PlannedStage, reason: str) -> None:
+        """The stage holds nothing until somebody takes the run up again."""
+        name = planned.stage.name
+        if self._cancel.cancelled:
+            self._end_unrun(name, self._cancel.reason)
+            return
+        self._parked[name] = planned
+        stage = self._scope.runs.put(
+            replace(self._scope.runs.get(name), state=StageState.WAITING, started=None, parked=reason)
+        )
+        self._announcer.stage_parked(self._scope.run_id, stage)
+
+    def _extend(self, emitter: str, stages: Sequence[PlannedStage]) -> None:
+        """Take in what a stage emitted."""
+        scope = self._scope
+        plan = scope.course.extend(stages)
+        scope.layers.extend([planned.stage for planned in stages])
+        self._planned.update({planned.stage.name: planned for planned in stages})
+        self._know(stages)
+        runs = [
+            scope.runs.put(
+                StageRun(name=item.stage.name, kind=item.stage.kind, group=item.stage.group, cell=item.stage.cell)
+            )
+            for item in stages
+        ]
+        self._announcer.plan_extended(scope.run_id, plan, runs)
+        self._take(self._schedule.add(nodes_of(stages), behind=emitter))
+
+    def _know(self, stages: Sequence[PlannedStage]) -> None:
+        for planned in stages:
+            self._dependents.setdefault(planned.stage.name, [])
+        for planned in stages:
+            for need in dict.fromkeys(item.stage for item in planned.stage.needs):
+                if need in self._dependents:
+                    self._dependents[need].append(planned)
 
     def _start_ready(self) -> None:
         while self._ready and len(self._running) < self._parallel:
@@ -119,8 +178,8 @@ class Runner:
         return planned
 
     def _run_stage(self, planned: PlannedStage) -> None:
-        outcome = self._work.run(planned)
-        self._messages.put(_Finished(name=planned.stage.name, outcome=outcome))
+        end = self._work.run(planned)
+        self._messages.put(_Finished(name=planned.stage.name, end=end))
 
     def _prepare_dependents(self, name: str) -> None:
         """Have the containers created of stages that can start once what runs now has succeeded."""
@@ -147,38 +206,51 @@ class Runner:
             )
         )
 
-    def _drop_ready(self, reason: str, *, spare: frozenset[RunRule] = frozenset()) -> None:
-        kept = deque(planned for planned in self._ready if planned.stage.when.run in spare)
-        dropped = [planned for planned in self._ready if planned.stage.when.run not in spare]
-        self._ready = kept
+    def _drop(
+        self, reason: str, *, spare: frozenset[RunRule] = frozenset(), among: Container[str] | None = None
+    ) -> None:
+        """End the stages that have not started, but for those whose `when.run` is in `spare`; only those `among`."""
+
+        def goes(planned: PlannedStage) -> bool:
+            return planned.stage.when.run not in spare and (among is None or planned.stage.name in among)
+
+        dropped = [planned for planned in (*self._ready, *self._parked.values()) if goes(planned)]
+        self._ready = deque(planned for planned in self._ready if not goes(planned))
         for planned in dropped:
-            outcome = Outcome(conclusion=Conclusion.CANCELLED, reason=reason)
-            self._conclude(planned.stage.name, outcome)
-            self._take(self._schedule.finish(planned.stage.name, outcome.conclusion))
+            self._parked.pop(planned.stage.name, None)
+            self._end_unrun(planned.stage.name, reason)
+
+    def _end_unrun(self, name: str, reason: str) -> None:
+        outcome = Outcome(conclusion=Conclusion.CANCELLED, reason=reason)
+        self._conclude(name, outcome)
+        self._take(self._schedule.finish(name, outcome.conclusion))
 
     def _fail_fast(self, name: str, outcome: Outcome) -> None:
-        if not self._scope.plan.fail_fast or not outcome.conclusion.went_wrong or self._failed_fast:
+        if not outcome.conclusion.went_wrong or self._failed_fast:
             return
-        self._failed_fast = True
         reason = f"fail_fast: {name} {outcome.conclusion.value}"
-        self._schedule.stop(reason, spare=SPARED_ON_FAILURE)
-        self._drop_ready(reason, spare=SPARED_ON_FAILURE)
-        self._work.stop(reason)
+        if self._scope.plan.fail_fast:
+            self._failed_fast = True
+            self._schedule.stop(reason, spare=SPARED)
+            self._drop(reason, spare=SPARED)
+            self._work.stop(reason)
+            return
+        stage = self._planned[name].stage
+        if stage.matrix is not None and stage.matrix.fail_fast:
+            cells = frozenset(
+                other for other, planned in self._planned.items() if planned.stage.written == stage.written
+            )
+            self._schedule.stop_some(cells, reason)
+            self._drop(reason, spare=SPARED, among=cells)
+            self._work.stop(reason, among=cells)
 
     def _conclude(self, name: str, outcome: Outcome) -> None:
         runs, now = self._scope.runs, self._scope.clock.now()
         stage = runs.get(name)
         ran = stage.started is not None
-        stage = runs.put(replace(stage, state=StageState.DONE, outcome=outcome, finished=now if ran else None))
+        stage = runs.put(
+            replace(stage, state=StageState.DONE, outcome=outcome, finished=now if ran else None, parked="")
+        )
         if stage.attempts:
             self._announcer.attempt_finished(self._scope.run_id, stage, stage.attempts[-1])
         self._announcer.stage_finished(self._scope.run_id, stage, outcome)
-
-
-def _dependents(stages: Sequence[PlannedStage]) -> Mapping[str, tuple[PlannedStage, ...]]:
-    found: dict[str, list[PlannedStage]] = {planned.stage.name: [] for planned in stages}
-    for planned in stages:
-        for need in dict.fromkeys(item.stage for item in planned.stage.needs):
-            if need in found:
-                found[need].append(planned)
-    return {name: tuple(items) for name, items in found.items()}

@@ -8,11 +8,14 @@ from __future__ import annotations
 
 from collections import deque
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from pipeline.model.definition import EdgeRule, Need, RunRule
 from pipeline.model.outcome import Outcome, cancelled
 from pipeline.model.status import Conclusion
+
+SPARED = frozenset({RunRule.ALWAYS, RunRule.ON_FAILURE})
+"""What still runs when a failure stops the rest."""
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -115,21 +118,19 @@ class Schedule:
     `start` and `finish` return decisions in plan order; every stage appears in exactly one decision.
     """
 
-    def __init__(self, nodes: Sequence[Node]) -> None:
-        self._nodes = {node.name: node for node in nodes}
-        self._rank = {node.name: rank for rank, node in enumerate(nodes)}
-        self._pending = {
-            node.name: sum(1 for need in {item.stage for item in node.needs} if need in self._nodes) for node in nodes
-        }
-        self._dependents: dict[str, list[str]] = {node.name: [] for node in nodes}
-        for node in nodes:
-            for need in dict.fromkeys(item.stage for item in node.needs):
-                if need in self._nodes:
-                    self._dependents[need].append(node.name)
+    def __init__(self, nodes: Sequence[Node], *, done: Mapping[str, Conclusion] | None = None) -> None:
+        """`done` are stages that ended before this run was taken up again; they are never decided."""
+        self._nodes: dict[str, Node] = {}
+        self._rank: dict[str, int] = {}
+        self._pending: dict[str, int] = {}
+        self._dependents: dict[str, list[str]] = {}
         self._settled: dict[str, Settled] = {}
         self._decided: set[str] = set()
+        self._done = done or {}
         self._stopped = ""
+        self._stops: dict[str, str] = {}
         self._spare: frozenset[RunRule] = frozenset()
+        self._put(nodes)
 
     @property
     def done(self) -> bool:
@@ -137,8 +138,28 @@ class Schedule:
         return len(self._settled) == len(self._nodes)
 
     def start(self) -> tuple[Decision, ...]:
-        """Decide the stages that need nothing."""
-        return self._decide(name for name, count in self._pending.items() if count == 0)
+        """Decide the stages that need nothing, or nothing more."""
+        for name in [name for name in self._nodes if name in self._done]:
+            self._decided.add(name)
+            self._settle(name, self._done[name])
+        return self._decide(name for name, count in list(self._pending.items()) if count == 0)
+
+    def add(self, nodes: Sequence[Node], *, behind: str) -> tuple[Decision, ...]:
+        """Put in the stages that `behind`, which is not finished yet, emitted; decide those that need nothing more.
+
+        Undecided stages whose need of `behind` says `emitted` wait for them too.
+        """
+        self._put(nodes)
+        for name in self._dependents[behind]:
+            waiting = self._nodes[name]
+            rules = [need.rule for need in waiting.needs if need.stage == behind and need.emitted]
+            more = tuple(Need(stage=node.name, rule=rule) for rule in rules[:1] for node in nodes)
+            if more:
+                self._nodes[name] = replace(waiting, needs=(*waiting.needs, *more))
+                self._pending[name] += len(more)
+                for need in more:
+                    self._dependents[need.stage].append(name)
+        return self._decide(node.name for node in nodes if self._pending[node.name] == 0)
 
     def finish(self, name: str, conclusion: Conclusion) -> tuple[Decision, ...]:
         """A stage that was started ended; decide those that waited for it last."""
@@ -153,15 +174,33 @@ class Schedule:
         self._stopped = reason
         self._spare = spare
 
+    def stop_some(self, names: Iterable[str], reason: str) -> None:
+        """Start none of these stages any more, but for those that run always or on failure."""
+        self._stops.update(dict.fromkeys(names, reason))
+
+    def _put(self, nodes: Sequence[Node]) -> None:
+        for node in nodes:
+            self._rank[node.name] = len(self._nodes)
+            self._nodes[node.name] = node
+            self._dependents[node.name] = []
+        for node in nodes:
+            needs = [need for need in dict.fromkeys(item.stage for item in node.needs) if need in self._nodes]
+            self._pending[node.name] = sum(1 for need in needs if need not in self._settled)
+            for need in needs:
+                self._dependents[need].append(node.name)
+
     def _fate(self, node: Node) -> Outcome | None:
         needs = self._needs(node)
         outcome = fate(node, needs)
-        if not self._stopped or node.run in self._spare:
+        stopped, spare = self._stopped, self._spare
+        if not stopped:
+            stopped, spare = self._stops.get(node.name, ""), SPARED
+        if not stopped or node.run in spare:
             return outcome
         blockers = {settled.trouble[1] for settled in needs.values() if settled.trouble}
         waits_for_cancelled = blockers == {Conclusion.CANCELLED}
         if outcome is None or (outcome.conclusion is Conclusion.BLOCKED and waits_for_cancelled):
-            return cancelled(self._stopped)
+            return cancelled(stopped)
         return outcome
 
     def _settle(self, name: str, conclusion: Conclusion) -> list[str]:

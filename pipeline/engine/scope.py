@@ -8,6 +8,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from pipeline.engine.course import Course
 from pipeline.engine.layers import Layers
 from pipeline.engine.masking import Masker
 from pipeline.errors import UsageError
@@ -20,6 +21,7 @@ if TYPE_CHECKING:
     from pipeline.model.run import StageRun
     from pipeline.model.value import Value
     from pipeline.ports.clock import Clock
+    from pipeline.ports.concurrency import Groups
     from pipeline.ports.delivery import Delivery
     from pipeline.ports.executor import Session
     from pipeline.ports.images import Images
@@ -29,6 +31,8 @@ if TYPE_CHECKING:
     from pipeline.ports.storage import Storage
     from pipeline.settings import Settings
 
+    Emit = Callable[[Plan, PlannedStage, bytes], tuple[PlannedStage, ...]]
+    """Reads what a stage emitted: the plan until now, the emitter, the text. DefinitionError for what is wrong."""
     Facts = Callable[[frozenset[str]], Mapping[str, Value]]
     Resolve = Callable[[PlannedStage, Facts], PlannedStage]
 
@@ -72,7 +76,7 @@ class RunScope:
     """Bound once for a run by the operation that starts it; stages see it through their StageContext."""
 
     run_id: str
-    plan: Plan
+    course: Course
     settings: Settings
     clock: Clock
     session: Session
@@ -86,7 +90,16 @@ class RunScope:
     resolve: Resolve
     layers: Layers
     runs: StageRuns
+    emit: Emit
+    groups: Callable[[], Groups]
+    started: frozenset[str] = frozenset()
+    """Manual stages that a person has started."""
     masker: Masker = field(default_factory=Masker)
+
+    @property
+    def plan(self) -> Plan:
+        """The plan as it stands."""
+        return self.course.plan
 
     @property
     def folder(self) -> Path:

@@ -12,13 +12,18 @@ from pipeline.model.value import digest_of, to_value
 WORKSPACE = "/workspace"
 """Where every stage sees its workspace, and its default working directory."""
 
+EXCHANGE = "/ecluse"
+"""Where a container that asks for it finds the folder through which it hands things to the engine."""
+
 
 class Network(StrEnum):
-    """What a container can reach: `SHARED` may join a sandbox of the run, `OWN` gets its own, `NONE` nothing."""
+    """What a container can reach: `SHARED` may join a sandbox of the run, `OWN` gets its own, `NONE` nothing;
+    `HOST` is the machine's, and only where its settings allow it."""
 
     SHARED = "shared"
     OWN = "own"
     NONE = "none"
+    HOST = "host"
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -53,6 +58,11 @@ class ContainerSpec:
     grace: float = 10.0
     """Seconds between SIGTERM and SIGKILL when cancelled."""
     hardened: bool = False
+    """Read-only root file system and no capabilities at all."""
+    privileged: bool = False
+    devices: tuple[str, ...] = ()
+    exchange: bool = False
+    """Whether it gets an empty folder at `EXCHANGE`, writable by any user, that can be read when it has ended."""
 
     @property
     def digest(self) -> str:

@@ -21,11 +21,17 @@ class EdgeRule(StrEnum):
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Need:
-    """One edge: this stage needs `stage`. `optional`: it may be absent from the plan."""
+    """One edge: this stage needs `stage`. `optional`: it may be absent from the plan.
+
+    `matrix` narrows it to the cells that have these values; planning replaces it by edges to those cells.
+    `emitted`: also all that `stage` emits must be done.
+    """
 
     stage: str
     rule: EdgeRule = EdgeRule.DEFAULT
     optional: bool = False
+    matrix: Mapping[str, str] = field(default_factory=dict)
+    emitted: bool = False
 
 
 class RunRule(StrEnum):
@@ -78,13 +84,115 @@ class Readiness:
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class ServiceDefinition:
-    """A container that stands beside a stage under the network name `name`."""
+    """A container that stands beside a stage under the network name `name`.
+
+    `privileged` is allowed only for images that the machine's settings list.
+    """
 
     name: str
     image: str
     env: Mapping[str, str] = field(default_factory=dict)
     command: tuple[str, ...] | None = None
     ready: Readiness | None = None
+    privileged: bool = False
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class MatrixRule:
+    """One stage written for many: axes in written order with their values as text.
+
+    `include` adds cells or further values to cells that match, `exclude` takes cells out that match.
+    `fail_fast`: when one cell fails, the other cells of this stage are stopped.
+    """
+
+    axes: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
+    include: tuple[Mapping[str, str], ...] = ()
+    exclude: tuple[Mapping[str, str], ...] = ()
+    fail_fast: bool = False
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class SplitRule:
+    """One stage cut into `into` parts that share its test files; `by`: `timing` of earlier runs, or `count`.
+
+    `files` are the globs of the files to share out; empty = the usual names of test files.
+    """
+
+    into: int
+    by: str = "timing"
+    files: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class CacheRule:
+    """Paths (absolute, or relative to the workspace) kept between runs under a key; never fails a stage.
+
+    `fallback`: when nothing is kept under `key`, the newest entry whose key starts with one of these serves.
+    """
+
+    key: str
+    paths: tuple[str, ...]
+    fallback: tuple[str, ...] = ()
+
+
+class ConcurrencyPolicy(StrEnum):
+    """What happens when a group is occupied: wait in line, stop who is in it, or give way."""
+
+    QUEUE = "queue"
+    CANCEL_OLDER = "cancel_older"
+    CANCEL_NEWER = "cancel_newer"
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class ConcurrencyRule:
+    """At most one run (or stage) of a group at a time, within this installation."""
+
+    group: str
+    policy: ConcurrencyPolicy = ConcurrencyPolicy.QUEUE
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class NotifyRule:
+    """Who is told of a run's end. `on`: conclusions, or `fixed`, `broken` (compared with the run before); `to`: a
+    URL as Apprise takes it."""
+
+    on: tuple[str, ...]
+    to: str
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class PushTrigger:
+    """Which pushes start a run; empty tuples say nothing, `!` before a pattern excludes."""
+
+    branches: tuple[str, ...] = ()
+    tags: tuple[str, ...] = ()
+    paths: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class PullRequestTrigger:
+    """Which pull requests start a run; `branches` are those it is to be merged into."""
+
+    branches: tuple[str, ...] = ()
+    paths: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class ScheduleTrigger:
+    """When the clock starts a run: five fields of cron in an IANA time zone, on a branch ("" = the default one)."""
+
+    cron: str
+    timezone: str = "UTC"
+    branch: str = ""
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Triggers:
+    """What starts a run by itself; a kind of event that is not written starts none. A manual run always starts."""
+
+    push: PushTrigger | None = None
+    pull_request: PullRequestTrigger | None = None
+    schedule: tuple[ScheduleTrigger, ...] = ()
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -98,14 +206,26 @@ class RetryRule:
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class StageDefinition:
-    """One stage. Keys that every kind knows are fields; those of its own kind are `options`, checked by its schema."""
+    """One stage. Keys that every kind knows are fields; those of its own kind are `options`, checked by its schema.
+
+    A cell of a matrix (or a part of a split) is a stage of its own: its `name` is `<group>:<value>,<value>`, its
+    `cell` has its values, and `matrix` and `split` stay as written in all of them.
+    """
 
     name: str
     kind: str
     position: Position
+    group: str = ""
+    """The stage as it is written in the file; "" where that is `name`."""
+    cell: Mapping[str, str] = field(default_factory=dict)
+    """This cell's values; of a part of a split also `split` (from 1)."""
+    matrix: MatrixRule | None = None
+    split: SplitRule | None = None
     needs: tuple[Need, ...] = ()
     image: str | None = None
     commands: tuple[str, ...] = ()
+    step_timeouts: tuple[float | None, ...] = ()
+    """Seconds for each of `commands`, None = no limit of its own; empty where none has one."""
     after: tuple[str, ...] = ()
     shell: tuple[str, ...] | None = None
     env: Mapping[str, str] = field(default_factory=dict)
@@ -125,10 +245,24 @@ class StageDefinition:
     user: str | None = None
     workdir: str | None = None
     network: str = "default"
-    """`default` or `none`."""
+    """`default`, `none` or (where the machine's settings allow it) `host`."""
     reuse: bool = False
     inputs: tuple[str, ...] = ()
+    cache: tuple[CacheRule, ...] = ()
+    outputs: tuple[str, ...] = ()
+    """Names that its commands write as `NAME=value` lines to $ECLUSE_OUTPUT."""
+    emits: str = ""
+    """A file of its workspace that holds further stages; "" = none."""
+    concurrency: ConcurrencyRule | None = None
+    hardened: bool = False
+    privileged: bool = False
+    devices: tuple[str, ...] = ()
     options: Options = field(default_factory=dict)
+
+    @property
+    def written(self) -> str:
+        """The stage's name in the file, without its cell."""
+        return self.group or self.name
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -163,6 +297,10 @@ class Definition:
     fail_fast: bool = False
     timeout: float | None = None
     """Seconds for the whole run; None = the machine's default."""
+    triggers: Triggers | None = None
+    """None where the file has none: then every event may start a run."""
+    concurrency: ConcurrencyRule | None = None
+    notify: tuple[NotifyRule, ...] = ()
 
     def stage(self, name: str) -> StageDefinition:
         """The stage of that name; KeyError when there is none."""

@@ -3,8 +3,12 @@
 from __future__ import annotations
 
 import hashlib
+import re
 from collections.abc import Mapping
 from dataclasses import dataclass
+
+_SAFE = re.compile(r"[a-z][a-z0-9_]*")
+_UNSAFE = re.compile(r"[^a-zA-Z0-9_.-]+")
 
 LABEL_INSTALLATION = "io.ecluse.installation"
 LABEL_RUN = "io.ecluse.run"
@@ -26,6 +30,16 @@ ROLE_TARGET = "target"
 """A deployed container: never touched by `gc`, only by promotions of its environment."""
 
 
+def safe_name(stage: str) -> str:
+    """A stage's name as a file or an object on an engine may be called; cells keep apart by a digest.
+
+    `unit` stays `unit`; `unit:3.10,sqlite` becomes `unit_3.10_sqlite-1f2e3d4c`.
+    """
+    if _SAFE.fullmatch(stage):
+        return stage
+    return f"{_UNSAFE.sub('_', stage)[:60]}-{hashlib.sha256(stage.encode()).hexdigest()[:8]}"
+
+
 @dataclass(frozen=True, kw_only=True, slots=True)
 class RunIdentity:
     """Which installation and run an object on the engine belongs to; `run` is a ULID in lower case."""
@@ -44,7 +58,12 @@ class RunIdentity:
 
     def name(self, *parts: str) -> str:
         """A deterministic object name: `ecluse-<installation, 8>-<run>-<parts>`, at most 200 characters."""
-        text = "-".join((f"ecluse-{self.installation[:8]}-{self.run}", *parts))
+        text = "-".join((f"ecluse-{self.installation[:8]}-{self.run}", *map(_object_name, parts)))
         if len(text) <= 200:
             return text
         return text[:180] + "-" + hashlib.sha256(text.encode()).hexdigest()[:16]
+
+
+def _object_name(part: str) -> str:
+    """A part of a name; what an engine does not take is replaced, kept apart by a digest."""
+    return safe_name(part) if _UNSAFE.search(part) else part

@@ -5,9 +5,9 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
 
-from pipeline.model.definition import EnvironmentDefinition, StageDefinition
+from pipeline.model.definition import ConcurrencyRule, EnvironmentDefinition, NotifyRule, StageDefinition
 from pipeline.model.source import Event, Source
-from pipeline.model.value import Value, digest_of, to_value
+from pipeline.model.value import Value, digest_of, from_value, to_value
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -57,6 +57,13 @@ class Plan:
     environments: tuple[EnvironmentDefinition, ...]
     fail_fast: bool = False
     timeout: float | None = None
+    concurrency: ConcurrencyRule | None = None
+    notify: tuple[NotifyRule, ...] = ()
+
+    @staticmethod
+    def from_json(value: Value) -> Plan:
+        """The plan that `to_json` gave; ValueError when it is none, with the path of what is wrong."""
+        return from_value(Plan, value)
 
     @property
     def digest(self) -> str:

@@ -8,6 +8,7 @@ from datetime import datetime
 from typing import TYPE_CHECKING
 
 from pipeline.model.status import Conclusion, RunState, StageState
+from pipeline.model.trust import Trust
 
 if TYPE_CHECKING:
     from pipeline.model.finding import Finding
@@ -26,6 +27,8 @@ class Artifact:
     size: int
     kind: str = "artifact"
     """artifact | report | sbom | sarif | log"""
+    keep: float | None = None
+    """Seconds that it is kept; None = as long as its run."""
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -79,6 +82,10 @@ class Attempt:
     outcome: Outcome | None = None
     log: str = ""
     log_lines: int = 0
+    service_logs: Mapping[str, str] = field(default_factory=dict)
+    """Service name to the digest of its log."""
+    layer: str = ""
+    """The layer of the workspace that it wrote; "" when it wrote none."""
     products: Products = field(default_factory=Products)
 
 
@@ -93,6 +100,13 @@ class StageRun:
     started: datetime | None = None
     finished: datetime | None = None
     attempts: tuple[Attempt, ...] = ()
+    group: str = ""
+    """The stage as written in the file, of a cell of a matrix or a part of a split; "" where that is `name`."""
+    cell: Mapping[str, str] = field(default_factory=dict)
+    reused: str = ""
+    """Id of the run whose result served; "" when it ran itself."""
+    parked: str = ""
+    """What it waits for while the run is parked, for people; "" when it does not."""
 
     @property
     def conclusion(self) -> Conclusion | None:
@@ -152,6 +166,13 @@ class Run:
     finished: datetime | None = None
     stages: tuple[StageRun, ...] = ()
     runner: Runner | None = None
+    trust: Trust = Trust.BRANCH
+    proposal: str = ""
+    """Number of the pull request that it is for."""
+    host: str = ""
+    """The CI host in whose job it ran."""
+    url: str = ""
+    """The page of the host's job."""
 
     def stage(self, name: str) -> StageRun:
         """The stage run of that name; KeyError when there is none."""

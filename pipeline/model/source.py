@@ -5,6 +5,8 @@ from __future__ import annotations
 from dataclasses import dataclass
 from datetime import datetime
 
+from pipeline.model.trust import Trust
+
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Commit:
@@ -36,6 +38,21 @@ class Event:
     actor: str = ""
     changed: tuple[str, ...] | None = None
     """Paths that changed, or None where that is not known."""
+    base: str = ""
+    """The commit that `changed` compares with; "" where it is not known."""
+    base_reason: str = ""
+    """Why it is that commit, or why none is known, for people."""
+    before: str = ""
+    """The branch's tip before a push; "" where the host does not say."""
+    target: str = ""
+    """The branch that a pull request is to be merged into."""
+    proposal: str = ""
+    """Number of the pull (or merge) request."""
+    trust: Trust = Trust.BRANCH
+    host: str = ""
+    """The CI host in whose job this run is: gitlab, github, gitea, forgejo, woodpecker, jenkins; "" on a machine."""
+    url: str = ""
+    """The page of the host's job."""
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)

@@ -20,11 +20,12 @@ class StageState(StrEnum):
 STAGE_MOVES: Mapping[StageState, frozenset[StageState]] = {
     StageState.WAITING: frozenset({StageState.READY, StageState.DONE}),
     StageState.READY: frozenset({StageState.PREPARING, StageState.DONE}),
-    StageState.PREPARING: frozenset({StageState.RUNNING, StageState.DONE}),
-    StageState.RUNNING: frozenset({StageState.COLLECTING, StageState.PREPARING, StageState.DONE}),
+    StageState.PREPARING: frozenset({StageState.RUNNING, StageState.WAITING, StageState.DONE}),
+    StageState.RUNNING: frozenset({StageState.COLLECTING, StageState.PREPARING, StageState.WAITING, StageState.DONE}),
     StageState.COLLECTING: frozenset({StageState.PREPARING, StageState.DONE}),
-    StageState.DONE: frozenset(),
+    StageState.DONE: frozenset({StageState.WAITING}),
 }
+"""A stage goes back to `waiting` when it parks, and a done one when a person retries it."""
 
 
 class RunState(StrEnum):
@@ -40,8 +41,9 @@ RUN_MOVES: Mapping[RunState, frozenset[RunState]] = {
     RunState.QUEUED: frozenset({RunState.RUNNING, RunState.DONE}),
     RunState.RUNNING: frozenset({RunState.PARKED, RunState.DONE}),
     RunState.PARKED: frozenset({RunState.RUNNING, RunState.DONE}),
-    RunState.DONE: frozenset(),
+    RunState.DONE: frozenset({RunState.RUNNING}),
 }
+"""A run that is done goes on only when a person retries it."""
 
 
 class Conclusion(StrEnum):

@@ -8,7 +8,9 @@ from collections.abc import Mapping, Sequence
 from dataclasses import fields, is_dataclass
 from datetime import datetime
 from enum import Enum
-from typing import TypeAlias
+from functools import cache
+from types import NoneType, UnionType
+from typing import Any, ForwardRef, TypeAlias, TypeVar, Union, get_args, get_origin, get_type_hints
 
 Value: TypeAlias = "bool | int | float | str | Sequence[Value] | Mapping[str, Value] | None"
 Options: TypeAlias = Mapping[str, Value]
@@ -20,8 +22,6 @@ def to_value(thing: object) -> Value:
         return thing
     if isinstance(thing, Enum):
         return to_value(thing.value)
-    if isinstance(thing, datetime):
-        return thing.isoformat()
     if isinstance(thing, datetime):
         return thing.isoformat()
     if is_dataclass(thing) and not isinstance(thing, type):
@@ -48,3 +48,53 @@ def canonical(thing: object) -> bytes:
 def digest_of(thing: object) -> str:
     """`sha256:…` over the canonical JSON of a value."""
     return "sha256:" + hashlib.sha256(canonical(thing)).hexdigest()
+
+
+Noun = TypeVar("Noun")
+
+
+def from_value(kind: type[Noun], value: object) -> Noun:
+    """What `to_value` took apart, put together again by the types of a dataclass's fields.
+
+    Fields that are missing get their defaults, those that the class does not have are left out: a record of an older
+    or newer program can still be read. ValueError names the path of what cannot be read.
+    """
+    built: Noun = _built(kind, value, kind.__name__)
+    return built
+
+
+def _built(hint: Any, value: Any, path: str) -> Any:
+    origin = get_origin(hint)
+    if hint in (Options, Value, Any) or isinstance(hint, str | ForwardRef):
+        return value
+    if origin in (Union, UnionType):
+        chosen = [item for item in get_args(hint) if item is not NoneType]
+        return None if value is None else _built(chosen[0], value, path)
+    if isinstance(hint, type) and is_dataclass(hint):
+        if not isinstance(value, Mapping):
+            raise ValueError(f"{path}: {value!r} is no mapping")
+        hints = _hints(hint)
+        known = {name: _built(hints[name], item, f"{path}.{name}") for name, item in value.items() if name in hints}
+        try:
+            return hint(**known)
+        except TypeError as error:
+            raise ValueError(f"{path}: {error}") from error
+    if origin is tuple:
+        return tuple(_built(get_args(hint)[0], item, f"{path}[{index}]") for index, item in enumerate(value))
+    if origin is not None and issubclass(origin, Mapping):
+        return {key: _built(get_args(hint)[1], item, f"{path}.{key}") for key, item in value.items()}
+    if isinstance(hint, type) and issubclass(hint, Enum):
+        return hint(value)
+    if hint is datetime:
+        return datetime.fromisoformat(value)
+    if hint is float and isinstance(value, int) and not isinstance(value, bool):
+        return float(value)
+    if not isinstance(value, hint):
+        raise ValueError(f"{path}: {value!r} is no {hint.__name__}")  # noqa: TRY004 - a broken record, no wrong call
+    return value
+
+
+@cache
+def _hints(kind: Any) -> Mapping[str, Any]:
+    """Types of a dataclass's fields; resolving them is slow."""
+    return get_type_hints(kind)

@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import IO
 
 from pipeline.errors import NotFoundError
+from pipeline.model.identity import safe_name
 from pipeline.model.run import Run, StageRun
 from pipeline.model.status import RunState, StageState
 from pipeline.operations.runner_process import Life, life_of
@@ -126,7 +127,7 @@ class _Tail:
 
     def _growing(self) -> Iterator[LogBlock]:
         if self._file is None:
-            path = self._folder / f"{self.stage}.{self._attempt}.log"
+            path = self._folder / f"{safe_name(self.stage)}.{self._attempt}.log"
             if not path.exists():
                 return
             self._file = path.open("rb")

@@ -9,6 +9,7 @@ from contextlib import suppress
 from dataclasses import replace
 
 from pipeline.engine.announcer import Announcer
+from pipeline.engine.course import Course
 from pipeline.engine.layers import Layers
 from pipeline.engine.recorder import Recorder
 from pipeline.engine.runner import Runner
@@ -20,6 +21,7 @@ from pipeline.model.plan import Plan
 from pipeline.model.run import Run, StageRun
 from pipeline.model.status import Conclusion, RunState
 from pipeline.model.ulid import ulid
+from pipeline.operations.emitting import emitted_stages
 from pipeline.operations.prepare import StartRequest, planned
 from pipeline.operations.runner_process import claim, release, this_process
 from pipeline.planning.planner import resolver_of
@@ -65,7 +67,7 @@ def execute(
     delivery = _Delivery(app, run, decided.pipeline_digest)
     session = executor.open(identity, lanes=min(parallel, len(decided.stages)), stages=len(decided.stages))
     interrupted: BaseException | None = None
-    conclusion = Conclusion.CANCELLED
+    conclusion: Conclusion | None = Conclusion.CANCELLED
     try:
         scope = _scope(app, run, decided, session, recorder, delivery, executor_name)
     except BaseException:
@@ -83,9 +85,9 @@ def execute(
         problem = _close(delivery, session)
     finished = replace(
         run,
-        state=RunState.DONE,
+        state=RunState.DONE if conclusion else RunState.PARKED,
         conclusion=conclusion,
-        finished=app.clock.now(),
+        finished=app.clock.now() if conclusion else None,
         stages=scope.runs.all(),
     )
     recorder_problem = _finish(announcer, recorder, finished)
@@ -163,7 +165,7 @@ def _scope(
 
     return RunScope(
         run_id=run.id,
-        plan=decided,
+        course=Course(decided),
         settings=app.settings,
         clock=app.clock,
         session=session,
@@ -177,6 +179,8 @@ def _scope(
         resolve=resolver_of(decided.event, app.kinds, app.expressions),
         layers=Layers([item.stage for item in decided.stages]),
         runs=StageRuns({stage.name: stage for stage in run.stages}),
+        emit=lambda plan, planned, text: emitted_stages(app, plan, planned, text),
+        groups=lambda: app.groups,
     )
 
 
@@ -200,8 +204,15 @@ def _new_run(app: Application, decided: Plan, executor: str) -> Run:
         state=RunState.RUNNING,
         created=now,
         executor=executor,
-        stages=tuple(StageRun(name=item.stage.name, kind=item.stage.kind) for item in decided.stages),
+        stages=tuple(
+            StageRun(name=item.stage.name, kind=item.stage.kind, group=item.stage.group, cell=item.stage.cell)
+            for item in decided.stages
+        ),
         runner=this_process(),
+        trust=event.trust,
+        proposal=event.proposal,
+        host=event.host,
+        url=event.url,
     )
 
 

@@ -9,6 +9,7 @@ if TYPE_CHECKING:
     from pipeline.model.definition import EnvironmentDefinition
     from pipeline.model.run import Run
     from pipeline.ports.clock import Clock
+    from pipeline.ports.concurrency import Groups
     from pipeline.ports.delivery import Delivery
     from pipeline.ports.executor import Executor
     from pipeline.ports.expressions import Expressions
@@ -56,6 +57,10 @@ class Application(Protocol):
     @property
     def secrets(self) -> Secrets:
         """Secret values."""
+
+    @property
+    def groups(self) -> Groups:
+        """Concurrency groups."""
 
     def executor(self, name: str) -> Executor:
         """An executor by name; UsageError with the known names."""

@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Protocol
+from datetime import datetime
+from typing import IO, Protocol
 
 from pipeline.model.container import ContainerSpec, Exit, Stream
 from pipeline.model.identity import RunIdentity
@@ -26,6 +27,35 @@ class Output(Protocol):
 
     def service(self, name: str) -> Output:
         """Where the output of a service of this stage goes."""
+
+    def replaying(self) -> None:
+        """The container began under another process: all that it has printed follows from its first byte, through
+        `replayed` and then `write`. What an earlier process noted of its output is to be dropped."""
+
+    def replayed(self, stream: Stream, lines: bytes, moment: datetime) -> None:
+        """Whole lines (the last may have no end yet) that the container printed at `moment`, before we watched."""
+
+
+class ContainerFiles(Protocol):
+    """The file system of one container that has not started yet, or has ended. Errors: EngineError and kin,
+    DiskFullError."""
+
+    def put(self, folder: str, archive: IO[bytes] | Iterable[bytes]) -> None:
+        """Unpack a tar stream below an absolute folder of the container, which is made when missing."""
+
+    def get(self, path: str) -> Iterator[bytes] | None:
+        """A tar stream of an absolute path (names in it begin with the path's last part); None when there is none.
+        Relative paths are below the workspace."""
+
+
+class Visitor(Protocol):
+    """Looks into a container before it starts and after it has ended; called in the thread of `execute`."""
+
+    def created(self, files: ContainerFiles) -> None:
+        """The container exists and has not started; not called for one that is found begun."""
+
+    def ended(self, files: ContainerFiles, ending: Exit) -> None:
+        """The container has ended by itself or by cancelling; its files are as it left them."""
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -74,15 +104,24 @@ class Session(Protocol):
         output: Output,
         cancel: Cancellation,
         stdin: bytes = b"",
+        visitor: Visitor | None = None,
     ) -> Exit:
         """Run a container to its end and return how it ended.
 
         First looks for its own container by name and attaches if the digest of the specification matches.
         `stdin` is written to the process and closed; nothing of it shows in the engine's records, so this is how
         secrets arrive. On cancel: SIGTERM, the grace period, SIGKILL,
-        and an Exit with `cancelled`. When it returns, all output has been written. Removal may happen later,
-        behind the scenes, at the latest in `close`.
+        and an Exit with `cancelled`. When it returns, all output has been written. The container stays until
+        `release`, so that a runner that is killed before it has recorded the result finds it again.
         """
+
+    def release(self, stage: str) -> None:
+        """The stage's results are recorded: what its containers and services left may go now, behind the scenes.
+        Never raises; idempotent; unknown stages are fine."""
+
+    def keep(self, stage: str) -> None:
+        """Leave this stage's last containers, its services, its network and the layers that it sees, also after
+        `release` and `close`, so that a person can look into them. `gc` removes them by their age."""
 
     def close(self) -> None:
         """Remove everything of this run on the engine, and wait for it. Idempotent; says what could not be removed

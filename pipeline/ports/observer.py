@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import TYPE_CHECKING, Protocol
 
 if TYPE_CHECKING:
@@ -32,6 +33,12 @@ class Observer(Protocol):
 
     def stage_finished(self, run: str, stage: StageRun, outcome: Outcome) -> None:
         """A stage is done."""
+
+    def plan_extended(self, run: str, plan: Plan, stages: Sequence[StageRun]) -> None:
+        """A stage emitted further stages: they and the plan with them."""
+
+    def stage_parked(self, run: str, stage: StageRun) -> None:
+        """A stage waits for a person or a gate (`stage.parked` says for what); it is `waiting` again."""
 
     def run_finished(self, run: Run) -> None:
         """The run is done or parked; nothing follows."""

@@ -9,7 +9,7 @@ from typing import Protocol
 
 from pipeline.model.plan import Plan
 from pipeline.model.release import LedgerEntry, Promotion, Release
-from pipeline.model.run import Run, StageRun
+from pipeline.model.run import Run, Runner, StageRun
 from pipeline.model.status import Conclusion, RunState
 from pipeline.model.value import Value
 
@@ -43,6 +43,15 @@ class Records(Protocol):
         finished: datetime | None = None,
     ) -> None:
         """Move a run on. A run that is done is not changed again."""
+
+    def reopen_run(self, seen: Run, runner: Runner) -> None:
+        """Move a run that is running, parked or done to `running` under another runner.
+
+        RefusedError when it no longer stands as `seen` does (state and runner): somebody else was quicker.
+        """
+
+    def save_plan(self, run: str, plan: Plan) -> None:
+        """Replace the plan of a run that got further stages. NotFoundError for an unknown run."""
 
     def save_stage(self, run: str, stage: StageRun) -> None:
         """Store a stage run with its attempts and products, replacing what was known of it."""

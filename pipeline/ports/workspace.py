@@ -43,3 +43,10 @@ class Workspace(Protocol):
 
         Raises NotFoundError when there is no such folder.
         """
+
+    def save(self, layer: str, below: Sequence[str]) -> Iterator[bytes]:
+        """A tar stream from which `restore` makes the same layer again, on this or on another executor of its name:
+        what was written, and what was deleted of the layers `below` (nearest first)."""
+
+    def restore(self, layer: str, archive: IO[bytes] | Iterable[bytes]) -> None:
+        """Make a layer that no stage has used yet from what `save` gave. StorageError for what is no such stream."""

@@ -7,6 +7,7 @@ from typing import Any
 
 import sqlalchemy as sa
 
+from pipeline.model.run import Run, Runner
 from pipeline.model.status import Conclusion, RunState
 from pipeline.ports.records import RunFilter
 from pipeline.records import tables as t
@@ -41,6 +42,14 @@ def next_number(connection: sa.Connection, repository: str) -> int:
 def move_run(run: str, changed: dict[str, Any]) -> sa.Update:
     """Change a run that is not done."""
     return t.runs.update().where(t.runs.c.id == run, t.runs.c.state != RunState.DONE).values(**changed)
+
+
+def reopen_run(run: str, runner: Runner, seen: Run) -> sa.Update:
+    """Give a run to a runner if it still stands as it was seen."""
+    same = (t.runs.c.id == run, t.runs.c.state == seen.state)
+    mine = t.runs.c.runner.is_(None) if seen.runner is None else t.runs.c.runner == seen.runner
+    values = {"state": RunState.RUNNING, "conclusion": None, "finished": None, "runner": runner}
+    return t.runs.update().where(*same, mine).values(**values)
 
 
 def run_by_id(run: str) -> sa.Select[Any]:

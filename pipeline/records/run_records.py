@@ -10,7 +10,7 @@ from typing import Any
 
 import sqlalchemy as sa
 
-from pipeline.errors import NotFoundError, RecordsError
+from pipeline.errors import NotFoundError, RecordsError, RefusedError
 from pipeline.model.plan import Plan
 from pipeline.model.run import Run, Runner, StageRun
 from pipeline.model.status import Conclusion, RunState
@@ -30,7 +30,10 @@ def create_run(connection: sa.Connection, run: Run, plan: Plan) -> int:
     values = {name: item for name, item in plain(run).items() if name != "stages"}
     connection.execute(t.runs.insert().values(**values | {"number": number}))
     connection.execute(t.plans.insert().values(run=run.id, body=plan.to_json()))
-    planned = tuple(StageRun(name=item.stage.name, kind=item.stage.kind) for item in plan.stages)
+    planned = tuple(
+        StageRun(name=item.stage.name, kind=item.stage.kind, group=item.stage.group, cell=item.stage.cell)
+        for item in plan.stages
+    )
     insert_stages(connection, run.id, 0, run.stages or planned)
     return number
 
@@ -42,6 +45,22 @@ def update_run(
     changed: dict[str, Any] = {"state": state, "conclusion": conclusion, "finished": finished}
     moved = connection.execute(queries.move_run(run, changed)).rowcount
     if not moved and connection.execute(queries.run_by_id(run)).first() is None:
+        raise _unknown(run)
+
+
+def reopen_run(connection: sa.Connection, run: str, runner: Runner, seen: Run) -> None:
+    """Hand a run to another runner, unless somebody was quicker."""
+    taken = connection.execute(queries.reopen_run(run, runner, seen)).rowcount
+    if not taken:
+        raise RefusedError(
+            f"run {seen.number or run} was taken up by another process in this moment",
+            hint="`ecluse show` tells how it goes on",
+        )
+
+
+def save_plan(connection: sa.Connection, run: str, plan: Plan) -> None:
+    """Replace the plan of a run."""
+    if not connection.execute(t.plans.update().where(t.plans.c.run == run).values(body=plan.to_json())).rowcount:
         raise _unknown(run)
 
 

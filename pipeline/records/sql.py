@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 
 from pipeline.model.plan import Plan
 from pipeline.model.release import LedgerEntry, Promotion, Release
-from pipeline.model.run import Run, StageRun
+from pipeline.model.run import Run, Runner, StageRun
 from pipeline.model.status import Conclusion, RunState
 from pipeline.model.value import Value
 from pipeline.ports.records import RunFilter
@@ -59,6 +59,22 @@ class SqlRecords:
 
         with database.writing() as connection:
             run_records.update_run(connection, run, state, conclusion, finished)
+
+    def reopen_run(self, seen: Run, runner: Runner) -> None:
+        """Give a run to another runner."""
+        database = self._database()
+        from pipeline.records import run_records
+
+        with database.durable() as connection:
+            run_records.reopen_run(connection, seen.id, runner, seen)
+
+    def save_plan(self, run: str, plan: Plan) -> None:
+        """Replace the plan of a run."""
+        database = self._database()
+        from pipeline.records import run_records
+
+        with database.writing() as connection:
+            run_records.save_plan(connection, run, plan)
 
     def save_stage(self, run: str, stage: StageRun) -> None:
         """Replace what is known of a stage run."""

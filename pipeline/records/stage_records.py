@@ -33,6 +33,10 @@ def insert_stages(connection: sa.Connection, run: str, first: int, stages: Seque
             "state": stage.state,
             "started": stage.started,
             "finished": stage.finished,
+            "group": stage.group,
+            "cell": stage.cell,
+            "reused": stage.reused,
+            "parked": stage.parked,
             **outcome_values(stage.outcome),
         }
         for index, stage in enumerate(stages)
@@ -59,6 +63,8 @@ def _insert_attempt(connection: sa.Connection, run: str, stage: str, attempt: At
             release=made.release,
             promotion=made.promotion,
             outputs=made.outputs,
+            service_logs=attempt.service_logs,
+            layer=attempt.layer,
             **outcome_values(attempt.outcome),
         )
     )

@@ -11,6 +11,7 @@ from pipeline.model.outcome import Effect
 from pipeline.model.release import PromotionKind
 from pipeline.model.report import TestStatus
 from pipeline.model.status import Conclusion, PromotionState, RunState, StageState
+from pipeline.model.trust import Trust
 from pipeline.records.columns import Choice, Document, Instant, Words
 
 metadata = sa.MetaData()
@@ -18,6 +19,11 @@ metadata = sa.MetaData()
 
 def _needed(name: str, kind: sa.types.TypeEngine[Any]) -> sa.Column[Any]:
     return sa.Column(name, kind, nullable=False)
+
+
+def _added(name: str, kind: sa.types.TypeEngine[Any], stored: str) -> sa.Column[Any]:
+    """A column of a later revision; rows of earlier ones have `stored`."""
+    return sa.Column(name, kind, nullable=False, server_default=stored)
 
 
 def _outcome() -> tuple[sa.Column[Any], ...]:
@@ -76,6 +82,10 @@ runs = sa.Table(
     sa.Column("finished", Instant),
     _needed("executor", Words()),
     sa.Column("runner", Document),
+    _added("trust", Choice(Trust), Trust.BRANCH.value),
+    _added("proposal", Words(), ""),
+    _added("host", Words(), ""),
+    _added("url", Words(), ""),
     sa.UniqueConstraint("repository", "number", name="uq_runs_number"),
     sa.Index("ix_runs_created", "created"),
 )
@@ -99,6 +109,10 @@ stage_runs = sa.Table(
     *_outcome(),
     sa.Column("started", Instant),
     sa.Column("finished", Instant),
+    _added("group", Words(), ""),
+    _added("cell", Document(), "{}"),
+    _added("reused", Words(), ""),
+    _added("parked", Words(), ""),
 )
 
 attempts = sa.Table(
@@ -117,6 +131,8 @@ attempts = sa.Table(
     _needed("release", Words()),
     _needed("promotion", Words()),
     _needed("outputs", Document()),
+    _added("service_logs", Document(), "{}"),
+    _added("layer", Words(), ""),
     sa.ForeignKeyConstraint(["run", "stage"], ["stage_runs.run", "stage_runs.name"], ondelete="CASCADE"),
 )
 
@@ -129,6 +145,7 @@ artifacts = sa.Table(
     _needed("digest", Words()),
     _needed("size", sa.BigInteger()),
     _needed("kind", Words()),
+    sa.Column("keep", sa.Float),
 )
 
 reports = sa.Table(

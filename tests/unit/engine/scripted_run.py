@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from pathlib import Path
@@ -11,6 +11,7 @@ import pytest
 
 from pipeline.diagnostic import Position
 from pipeline.engine.announcer import Announcer
+from pipeline.engine.course import Course
 from pipeline.engine.layers import Layers
 from pipeline.engine.runner import Runner
 from pipeline.engine.scope import RunScope, StageRuns
@@ -24,6 +25,7 @@ from pipeline.model.run import Attempt, Run, StageRun
 from pipeline.model.source import Commit, Event, Source
 from pipeline.model.status import Conclusion, StageState
 from pipeline.ports.cancellation import Cancellation
+from pipeline.ports.concurrency import Groups
 from pipeline.ports.delivery import Delivery
 from pipeline.ports.images import Images
 from pipeline.secrets.provided import provided_secrets
@@ -71,6 +73,11 @@ class Watcher:
     def stage_finished(self, run: str, stage: StageRun, outcome: Outcome) -> None:
         self.moves.append((stage.name, StageState.DONE))
 
+    def plan_extended(self, run: str, plan: Plan, stages: Sequence[StageRun]) -> None: ...
+
+    def stage_parked(self, run: str, stage: StageRun) -> None:
+        self.moves.append((stage.name, StageState.WAITING))
+
     def run_finished(self, run: Run) -> None: ...
 
 
@@ -78,7 +85,7 @@ class Watcher:
 class Played:
     """A finished run."""
 
-    conclusion: Conclusion
+    conclusion: Conclusion | None
     runs: StageRuns
     watcher: Watcher
     executor: ScriptedExecutor
@@ -146,7 +153,7 @@ def play(tmp_path: Path) -> Play:
         runs = StageRuns({item.name: StageRun(name=item.name, kind=item.kind) for item in stages})
         scope = RunScope(
             run_id="01run",
-            plan=decided,
+            course=Course(decided),
             settings=made,
             clock=FixedClock(),
             session=session,
@@ -160,6 +167,8 @@ def play(tmp_path: Path) -> Play:
             resolve=lambda planned, _facts: planned,
             layers=Layers(stages),
             runs=runs,
+            emit=lambda _plan, _planned, _text: (),
+            groups=_no_groups,
         )
         runner = Runner(scope, Announcer((watcher,)), cancel=cancel or Cancellation(), parallel=parallel)
         return Played(conclusion=runner.run(), runs=runs, watcher=watcher, executor=executor, storage=storage)
@@ -173,6 +182,10 @@ def _as_variables(secrets: Mapping[str, str]) -> Mapping[str, str]:
 
 def _no_images() -> Images:
     raise UsageError("no engine here")
+
+
+def _no_groups() -> Groups:
+    raise UsageError("no groups here")
 
 
 def _no_delivery() -> Delivery:
