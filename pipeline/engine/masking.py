@@ -1,108 +1,124 @@
-"""Masking of secrets in a byte stream: in clear, base64 and URL-encoded, across chunk borders."""
+"""Masking of secrets in a byte stream: in every usual spelling, across chunk borders and the line breaks of base64."""
 
 from __future__ import annotations
 
-import base64
 import re
-from collections.abc import Callable, Iterable
-from urllib.parse import quote, quote_plus
+import threading
+from bisect import bisect_right
+from collections.abc import Iterable, Iterator
+
+from pipeline.engine.spellings import SHORTEST, spellings
+
+__all__ = ["CARRY_LIMIT", "MASK", "SHORTEST", "LineCutter", "Masker"]
 
 MASK = b"***"
-SHORTEST = 4
-"""Secrets shorter than this many characters are refused: masking them would black out half a log."""
 
 CARRY_LIMIT = 1 << 20
 """A line longer than this is given on in pieces."""
 
-
-BASE64_REST = rb"[A-Za-z0-9+/_-]{0,2}={0,2}"
+WRAPPED = 40
+"""Base64 is broken into lines of no fewer characters than this (PEM 64, MIME 76)."""
+_BASE64 = rb"A-Za-z0-9+/_\-"
+_REST = re.compile(rb"[%b]{0,2}={0,2}" % _BASE64)
 """What may follow the characters that a secret alone decides: they hold its last bits together with others."""
+_LONG_END = re.compile(rb"[%b]{%d}\r?\n\Z" % (_BASE64, WRAPPED))
+_LINE_ENDS = b"\r\n"
 
-
-def spellings(secret: str) -> tuple[frozenset[bytes], frozenset[bytes]]:
-    """All forms in which a secret may show: those in clear and URL-encoded, and those in base64 at any alignment.
-
-    Each line of a secret of several lines counts by itself.
-    """
-    forms: set[bytes] = set()
-    coded: set[bytes] = set()
-    raw = secret.encode()
-    pieces = [raw, *(line.strip() for line in raw.splitlines())]
-    for piece in pieces:
-        if len(piece) < SHORTEST:
-            continue
-        text = piece.decode()
-        if b"\n" not in piece:
-            forms.add(piece)
-            forms.update(form.encode() for form in (quote(text), quote(text, safe=""), quote_plus(text)))
-            forms.add(repr(text)[1:-1].encode())
-        for encode in (base64.b64encode, base64.urlsafe_b64encode):
-            coded.update(_base64_forms(piece, encode))
-        coded.update(_wrapped(base64.b64encode(piece)))
-    return frozenset(forms), frozenset(coded)
-
-
-def _wrapped(coded: bytes) -> Iterable[bytes]:
-    # base64(1) breaks lines at 76 characters, PEM writers at 64.
-    for width in (76, 64):
-        if len(coded) > width:
-            yield from (part for at in range(0, len(coded), width) if len(part := coded[at : at + width]) >= SHORTEST)
-
-
-def _base64_forms(piece: bytes, encode: Callable[[bytes], bytes]) -> Iterable[bytes]:
-    # A secret inside a longer text starts at one of three bit offsets; only the characters that depend on the
-    # secret alone are compared.
-    for offset in range(3):
-        coded = encode(b"\0" * offset + piece)
-        head = (0, 2, 3)[offset]
-        bits = 8 * (offset + len(piece))
-        whole = bits // 6
-        form = coded[head:whole]
-        if len(form) >= SHORTEST:
-            yield form
+_Span = tuple[int, int]
+"""Where a secret stands in a block: first byte, and the one behind its last."""
 
 
 class Masker:
-    """Replaces known secrets in whole-line blocks. Secrets can be added while it works."""
+    """Replaces known secrets in blocks of whole lines. Secrets can be added while it works, from any thread."""
 
     def __init__(self) -> None:
-        self._forms: set[bytes] = set()
-        self._coded: set[bytes] = set()
-        self._pattern: re.Pattern[bytes] | None = None
+        self._clear: tuple[bytes, ...] = ()
+        self._coded: tuple[bytes, ...] = ()
+        self._adding = threading.Lock()
         self.longest = 0
+        """Bytes within which every known spelling fits, the line breaks of base64 included."""
 
     def add(self, secret: str) -> None:
         """Mask this value from now on."""
-        forms, coded = spellings(secret)
-        self._forms |= forms
-        self._coded |= coded
-        longest_first = sorted({*self._forms, *self._coded}, key=len, reverse=True)
-        if longest_first:
-            self.longest = len(longest_first[0]) + 4
-            self._pattern = re.compile(
-                b"|".join(
-                    re.escape(form) + (BASE64_REST if form in self._coded and form not in self._forms else b"")
-                    for form in longest_first
-                )
-            )
+        clear, coded = spellings(secret)
+        with self._adding:
+            self._clear = tuple({*self._clear, *clear})
+            self._coded = tuple({*self._coded, *coded} - {*self._clear})
+            longest = max(map(len, (*self._clear, *self._coded)), default=0)
+            self.longest = longest + 2 * (longest // WRAPPED) + 4 if longest else 0
 
     def mask(self, block: bytes) -> bytes:
-        """The block with every secret replaced."""
-        return self._pattern.sub(MASK, block) if self._pattern else block
+        """The block with every secret replaced; it keeps its line ends."""
+        spans = self._spans(block)
+        if not spans:
+            return block
+        pieces: list[bytes] = []
+        at = 0
+        for start, end in spans:
+            pieces += (block[at:start], MASK, (b"\n" + MASK) * block.count(b"\n", start, end))
+            at = end
+        return b"".join((*pieces, block[at:]))
 
     def text(self, text: str) -> str:
         """The same for a piece of text, such as a reason or a command shown to people."""
-        return self.mask(text.encode()).decode() if self._pattern else text
+        return self.mask(text.encode(errors="replace")).decode() if self.longest else text
 
     def safe_cut(self, carry: bytes) -> int:
         """Where an unfinished line may be cut without cutting through a secret that is, or may yet be, in it."""
-        if self._pattern is None:
+        if not self.longest:
             return len(carry)
         cut = max(0, len(carry) - self.longest + 1)
-        for match in self._pattern.finditer(carry):
-            if match.start() < cut < match.end():
-                return match.start()
-        return cut
+        return next((start or cut for start, end in self._spans(carry) if start < cut < end), cut)
+
+    def unfinished(self, block: bytes) -> int:
+        """The start of the line from which whole lines must wait for those that follow, or the block's length.
+
+        They wait where they end in long base64 that may be the beginning of a secret's, broken at the line's end.
+        """
+        if not self._coded or not _LONG_END.search(block):
+            return len(block)
+        tail = block[-2 * self.longest :]
+        flat = tail.translate(None, _LINE_ENDS)
+        begun = max(_overlap(flat, form) for form in self._coded)
+        if not begun:
+            return len(block)
+        start = len(block) - len(tail) + _Places(tail).of(len(flat) - begun)
+        return block.rfind(b"\n", 0, start) + 1
+
+    def _spans(self, block: bytes) -> list[_Span]:
+        """Where secrets stand, in order and without overlap: what two of them share is masked as one."""
+        found = [span for form in self._clear for span in _occurrences(block, form)]
+        if self._coded:
+            found += self._coded_spans(block)
+        found.sort()
+        merged: list[_Span] = []
+        for start, end in found:
+            if merged and start < merged[-1][1]:
+                merged[-1] = (merged[-1][0], max(end, merged[-1][1]))
+            else:
+                merged.append((start, end))
+        return merged
+
+    def _coded_spans(self, block: bytes) -> Iterator[_Span]:
+        flat = block.translate(None, _LINE_ENDS)
+        places: _Places | None = None
+        for form in self._coded:
+            for start, end in _occurrences(flat, form):
+                places = places or _Places(block)
+                last = places.of(end - 1) + 1
+                rest = _REST.match(block, last)
+                yield places.of(start), rest.end() if rest else last
+
+
+class _Places:
+    """Where the bytes of a text without line ends stand in the text that has them."""
+
+    def __init__(self, block: bytes) -> None:
+        ends = (match.start() for match in re.finditer(rb"[\r\n]", block))
+        self._ends = [place - before for before, place in enumerate(ends)]
+
+    def of(self, index: int) -> int:
+        return index + bisect_right(self._ends, index)
 
 
 class LineCutter:
@@ -117,16 +133,34 @@ class LineCutter:
         end = chunk.rfind(b"\n")
         if end < 0:
             self._carry += chunk
-            if len(self._carry) <= CARRY_LIMIT:
-                return b""
-            cut = self._masker.safe_cut(self._carry)
-            block, self._carry = self._carry[:cut], self._carry[cut:]
-            return self._masker.mask(block) + b"\n" if block else b""
-        block = self._carry + chunk[: end + 1]
-        self._carry = chunk[end + 1 :]
-        return self._masker.mask(block)
+            return self._piece() if len(self._carry) > CARRY_LIMIT else b""
+        block, rest = self._carry + chunk[: end + 1], chunk[end + 1 :]
+        whole = self._masker.unfinished(block)
+        self._carry = block[whole:] + rest
+        return self._masker.mask(block[:whole])
 
     def finish(self) -> bytes:
-        """The last line where it had no newline, with one."""
+        """What is left, the last line with a newline where it had none."""
         block, self._carry = self._carry, b""
-        return self._masker.mask(block) + b"\n" if block else b""
+        masked = self._masker.mask(block)
+        return masked if not masked or masked.endswith(b"\n") else masked + b"\n"
+
+    def _piece(self) -> bytes:
+        """The beginning of a line that has no end."""
+        cut = self._masker.safe_cut(self._carry)
+        block, self._carry = self._carry[:cut], self._carry[cut:]
+        masked = self._masker.mask(block)
+        return masked + b"\n" if masked else b""
+
+
+def _occurrences(text: bytes, form: bytes) -> Iterable[_Span]:
+    at = text.find(form)
+    while at >= 0:
+        yield at, at + len(form)
+        at = text.find(form, at + 1)
+
+
+def _overlap(text: bytes, form: bytes) -> int:
+    """How many characters at the end of the text are the beginning of the form, but not all of it."""
+    longest = min(len(form) - 1, len(text))
+    return next((size for size in range(longest, 0, -1) if text.endswith(form[:size])), 0)
