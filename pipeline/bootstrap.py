@@ -22,6 +22,7 @@ if TYPE_CHECKING:
     from pipeline.model.definition import EnvironmentDefinition
     from pipeline.model.run import Run
     from pipeline.ports.clock import Clock
+    from pipeline.ports.concurrency import Groups
     from pipeline.ports.delivery import Delivery
     from pipeline.ports.executor import Executor
     from pipeline.ports.expressions import Expressions
@@ -99,6 +100,13 @@ class Application:
         from pipeline.secrets.provided import provided_secrets
 
         return provided_secrets(self.settings.home, self.environment)
+
+    @cached_property
+    def groups(self) -> Groups:
+        """Tickets under the home."""
+        from pipeline.storage.groups import FileGroups
+
+        return FileGroups(self.settings.home / "groups")
 
     def executor(self, name: str) -> Executor:
         """An executor by name."""

@@ -10,7 +10,7 @@ if TYPE_CHECKING:
     from pipeline.model.outcome import Outcome
     from pipeline.model.plan import Plan
     from pipeline.model.run import Attempt, Run, StageRun
-    from pipeline.model.status import StageState
+    from pipeline.model.status import RunState, StageState
     from pipeline.ports.observer import Observer
 
 
@@ -32,6 +32,18 @@ class Announcer:
         with self._lock:
             for observer in self._observers:
                 observer.run_numbered(run)
+
+    def run_moved(self, run: str, state: RunState, why: str) -> None:
+        """The run waits or goes on."""
+        with self._lock:
+            for observer in self._observers:
+                observer.run_moved(run, state, why)
+
+    def run_noted(self, run: str, text: str) -> None:
+        """Something about the run as a whole."""
+        with self._lock:
+            for observer in self._observers:
+                observer.run_noted(run, text)
 
     def stage_moved(self, run: str, stage: StageRun, state: StageState) -> None:
         """A stage changed its state."""

@@ -13,7 +13,7 @@ from pipeline.errors import EcluseError, RecordsError
 from pipeline.model.outcome import Outcome
 from pipeline.model.plan import Plan
 from pipeline.model.run import Attempt, Run, StageRun
-from pipeline.model.status import StageState
+from pipeline.model.status import RunState, StageState
 from pipeline.ports.records import Records
 
 Broken = Callable[[EcluseError], None]
@@ -67,6 +67,14 @@ class Recorder:
 
     def run_numbered(self, run: Run) -> None:
         """Known already."""
+
+    def run_moved(self, run: str, state: RunState, why: str) -> None:
+        """Store whether it waits or runs."""
+        self._begin.set()
+        self._work.put(("", lambda records: records.update_run(run, state=state)))
+
+    def run_noted(self, run: str, text: str) -> None:
+        """For the eye."""
 
     def stage_moved(self, run: str, stage: StageRun, state: StageState) -> None:
         """Store that a stage runs; the states between are for the eye."""

@@ -9,7 +9,7 @@ if TYPE_CHECKING:
     from pipeline.model.outcome import Outcome
     from pipeline.model.plan import Plan
     from pipeline.model.run import Attempt, Run, StageRun
-    from pipeline.model.status import StageState
+    from pipeline.model.status import RunState, StageState
 
 
 class Observer(Protocol):
@@ -21,6 +21,12 @@ class Observer(Protocol):
 
     def run_numbered(self, run: Run) -> None:
         """The records gave the run its number."""
+
+    def run_moved(self, run: str, state: RunState, why: str) -> None:
+        """The run waits (`queued`) for what `why` says, or goes on (`running`)."""
+
+    def run_noted(self, run: str, text: str) -> None:
+        """Something about the run as a whole that a person wants to read."""
 
     def stage_moved(self, run: str, stage: StageRun, state: StageState) -> None:
         """A stage changed its state (not to done)."""

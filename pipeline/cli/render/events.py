@@ -4,16 +4,16 @@ from __future__ import annotations
 
 import json
 from collections import Counter
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from datetime import UTC, datetime
 from typing import BinaryIO
 
 from pipeline.cli.render.outlet import Outlet
 from pipeline.model.outcome import Outcome
-from pipeline.model.plan import Plan
+from pipeline.model.plan import Plan, PlannedStage
 from pipeline.model.report import TestStatus
 from pipeline.model.run import Attempt, Products, Run, StageRun
-from pipeline.model.status import StageState
+from pipeline.model.status import RunState, StageState
 from pipeline.model.value import Value, to_value
 
 
@@ -34,19 +34,20 @@ class JsonEvents:
 
     def run_started(self, run: Run, plan: Plan) -> None:
         """`run_started` with the run and the names of its stages; the number is not known yet."""
-        stages: list[Value] = [
-            {
-                "name": item.stage.name,
-                "kind": item.stage.kind,
-                "needs": [need.stage for need in item.stage.needs],
-            }
-            for item in plan.stages
-        ]
+        stages = [_planned(item) for item in plan.stages]
         self._emit("run_started", run.id, **_facts(run), plan=plan.digest, stages=stages)
 
     def run_numbered(self, run: Run) -> None:
         """`run_numbered` with the number that the records gave."""
         self._emit("run_numbered", run.id, number=run.number)
+
+    def run_moved(self, run: str, state: RunState, why: str) -> None:
+        """`run_moved` with the new state and what it waits for."""
+        self._emit("run_moved", run, state=state.value, waits_for=why)
+
+    def run_noted(self, run: str, text: str) -> None:
+        """`note` about the run as a whole."""
+        self._emit("note", run, text=text)
 
     def stage_moved(self, run: str, stage: StageRun, state: StageState) -> None:
         """`stage_moved` with the new state."""
@@ -80,8 +81,18 @@ class JsonEvents:
             flaky=stage.flaky,
         )
 
+    def plan_extended(self, run: str, plan: Plan, stages: Sequence[StageRun]) -> None:
+        """`plan_extended` with the stages that came and the digest of the longer plan."""
+        came = {stage.name for stage in stages}
+        added = [_planned(item) for item in plan.stages if item.stage.name in came]
+        self._emit("plan_extended", run, plan=plan.digest, stages=added)
+
+    def stage_parked(self, run: str, stage: StageRun) -> None:
+        """`stage_parked` with what it waits for."""
+        self._emit("stage_parked", run, stage=stage.name, waits_for=stage.parked)
+
     def run_finished(self, run: Run) -> None:
-        """`run_finished` with state and conclusion."""
+        """`run_finished` with state and conclusion, and what a parked run waits for."""
         self._emit(
             "run_finished",
             run.id,
@@ -89,6 +100,7 @@ class JsonEvents:
             state=run.state.value,
             conclusion=run.conclusion.value if run.conclusion else None,
             stages={stage.name: stage.conclusion.value if stage.conclusion else None for stage in run.stages},
+            waits_for={stage.name: stage.parked for stage in run.stages if stage.parked},
         )
 
     def note(self, text: str) -> None:
@@ -102,6 +114,11 @@ class JsonEvents:
         moment = self._clock().isoformat(timespec="milliseconds").replace("+00:00", "Z")
         entry: dict[str, Value] = {"event": event, "time": moment, "run": run, **facts}
         self._outlet.write(json.dumps(entry, ensure_ascii=False, separators=(",", ":")).encode() + b"\n")
+
+
+def _planned(item: PlannedStage) -> dict[str, Value]:
+    stage = item.stage
+    return {"name": stage.name, "kind": stage.kind, "needs": [need.stage for need in stage.needs]}
 
 
 def _facts(run: Run) -> dict[str, Value]:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import threading
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING, TextIO
 
 from pipeline.cli.render.lines import ASCII, Line, written
@@ -15,7 +15,7 @@ from pipeline.cli.render.terminal import Terminal
 from pipeline.model.outcome import Outcome
 from pipeline.model.plan import Plan
 from pipeline.model.run import Attempt, Run, StageRun
-from pipeline.model.status import StageState
+from pipeline.model.status import RunState, StageState
 
 if TYPE_CHECKING:
     from rich.console import Console
@@ -54,6 +54,15 @@ class LiveView:
             self._progress.run = run
         self._changed.set()
 
+    def run_moved(self, run: str, state: RunState, why: str) -> None:
+        """The run waits or goes on."""
+        self.note(why)
+
+    def run_noted(self, run: str, text: str) -> None:
+        """Keep it for the last words."""
+        with self._progress.lock:
+            self._progress.notes.append(text)
+
     def stage_moved(self, run: str, stage: StageRun, state: StageState) -> None:
         """A stage changed its state."""
         with self._progress.lock:
@@ -76,6 +85,18 @@ class LiveView:
         """A stage is done."""
         with self._progress.lock:
             self._progress.stage_finished(stage, outcome)
+        self._changed.set()
+
+    def plan_extended(self, run: str, plan: Plan, stages: Sequence[StageRun]) -> None:
+        """Further stages came."""
+        with self._progress.lock:
+            self._progress.plan_extended(plan, stages)
+        self._changed.set()
+
+    def stage_parked(self, run: str, stage: StageRun) -> None:
+        """A stage waits for somebody."""
+        with self._progress.lock:
+            self._progress.stage_parked(stage)
         self._changed.set()
 
     def run_finished(self, run: Run) -> None:

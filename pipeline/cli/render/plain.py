@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import BinaryIO
 
-from pipeline.cli.render.clean import for_file, for_terminal
+from pipeline.cli.render.clean import for_file, for_terminal, one_line
 from pipeline.cli.render.lines import Line, line, written
 from pipeline.cli.render.outlet import Outlet
 from pipeline.cli.render.progress import RunProgress
@@ -16,7 +16,10 @@ from pipeline.cli.render.words import count, duration, shape, spoken, stage_look
 from pipeline.model.outcome import Outcome
 from pipeline.model.plan import Plan
 from pipeline.model.run import Attempt, Run, StageRun
-from pipeline.model.status import StageState
+from pipeline.model.status import RunState, StageState
+
+_NAMED = 8
+"""How many of the stages that came are named."""
 
 
 class PlainLines:
@@ -38,6 +41,15 @@ class PlainLines:
     def run_numbered(self, run: Run) -> None:
         """Remember the number for the summary's commands."""
         self._progress.run = run
+
+    def run_moved(self, run: str, state: RunState, why: str) -> None:
+        """Say what the run waits for."""
+        if why:
+            self.note(why)
+
+    def run_noted(self, run: str, text: str) -> None:
+        """Say it."""
+        self.note(text)
 
     def stage_moved(self, run: str, stage: StageRun, state: StageState) -> None:
         """Say when a stage starts."""
@@ -68,6 +80,18 @@ class PlainLines:
         tests = f" · {seen.tests}" if seen.tests else ""
         word = spoken(outcome.conclusion.value)
         self._say(line(shape(look), f" {stage.name} ", (word, look), f"{flaky}{took}: {outcome.reason}{tests}"))
+
+    def plan_extended(self, run: str, plan: Plan, stages: Sequence[StageRun]) -> None:
+        """Say which stages came."""
+        self._progress.plan_extended(plan, stages)
+        names = ", ".join(stage.name for stage in stages[:_NAMED])
+        more = f" and {len(stages) - _NAMED} more" if len(stages) > _NAMED else ""
+        self._say(line(shape("waiting"), f" {count(len(stages), 'more stage')}: {names}{more}"))
+
+    def stage_parked(self, run: str, stage: StageRun) -> None:
+        """Say what it waits for."""
+        self._progress.stage_parked(stage)
+        self._say(line(shape("waiting"), f" {stage.name} waits: {one_line(stage.parked)}"))
 
     def run_finished(self, run: Run) -> None:
         """Say what failed and where to look."""

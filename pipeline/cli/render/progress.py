@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import threading
 from collections import deque
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 
 from pipeline.cli.render.clean import bare
@@ -27,6 +27,7 @@ class StageProgress:
     name: str
     kind: str
     needs: tuple[str, ...] = ()
+    manual: bool = False
     state: StageState = StageState.WAITING
     attempt: int = 0
     began: float | None = None
@@ -38,6 +39,8 @@ class StageProgress:
     """The last lines of the log, without their ends."""
     tests: str = ""
     failures: tuple[TestCase, ...] = ()
+    parked: str = ""
+    """What it waits for while nobody has to do with it but a person."""
 
     @property
     def conclusion(self) -> Conclusion | None:
@@ -55,6 +58,8 @@ class RunProgress:
         self.stages: dict[str, StageProgress] = {}
         self.note = ""
         """What is being done about the run as a whole, such as cancelling it."""
+        self.notes: list[str] = []
+        """What the last words repeat."""
         self._began = 0.0
 
     @property
@@ -72,15 +77,24 @@ class RunProgress:
         """The run exists with all stages of its plan."""
         self.run = run
         self._began = self._stopwatch()
-        for planned in plan.stages:
-            stage = planned.stage
-            self.stages[stage.name] = StageProgress(
-                name=stage.name, kind=stage.kind, needs=tuple(need.stage for need in stage.needs)
-            )
+        self._know(plan)
+        for stage in run.stages:
+            if stage.outcome is not None:
+                self.stage_finished(stage, stage.outcome)
+
+    def plan_extended(self, plan: Plan, stages: Sequence[StageRun]) -> None:
+        """A stage emitted further stages; those that waited for it may wait for them too."""
+        self._know(plan)
+
+    def stage_parked(self, stage: StageRun) -> None:
+        """A stage waits for a person or a gate; its time does not run."""
+        seen = self._stage(stage)
+        seen.state, seen.parked, seen.began, seen.command = stage.state, stage.parked, None, ""
 
     def stage_moved(self, stage: StageRun, state: StageState) -> None:
         """A stage changed its state."""
         seen = self._stage(stage)
+        seen.parked = ""
         if state is StageState.PREPARING:
             running = (item.number for item in stage.attempts if item.finished is None)
             seen.attempt = next(running, len(stage.attempts) + 1)
@@ -113,7 +127,7 @@ class RunProgress:
     def stage_finished(self, stage: StageRun, outcome: Outcome) -> None:
         """A stage is done; the lines of one that went well are not needed any more."""
         seen = self._stage(stage)
-        seen.state = StageState.DONE
+        seen.state, seen.parked = StageState.DONE, ""
         seen.outcome = outcome
         if seen.began is not None:
             seen.seconds = self._stopwatch() - seen.began
@@ -127,6 +141,15 @@ class RunProgress:
             for name in stage.needs
             if (needed := self.stages.get(name)) is not None and needed.state is not StageState.DONE
         )
+
+    def _know(self, plan: Plan) -> None:
+        for planned in plan.stages:
+            stage = planned.stage
+            needs = tuple(need.stage for need in stage.needs)
+            if stage.name not in self.stages:
+                self.stages[stage.name] = StageProgress(
+                    name=stage.name, kind=stage.kind, needs=needs, manual=stage.when.manual
+                )
 
     def _stage(self, stage: StageRun) -> StageProgress:
         seen = self.stages.get(stage.name)

@@ -105,6 +105,8 @@ def _why(progress: RunProgress, stage: StageProgress, look: str) -> Line:
         return line((word, look), f" {reason}{tests}{again}")
     match stage.state:
         case StageState.WAITING | StageState.READY:
+            if stage.parked:
+                return line((f"waits: {one_line(stage.parked)}", "warned"))
             needs = progress.waits_for(stage)
             return line((f"needs {', '.join(needs)}" if needs else "", "dim"))
         case StageState.RUNNING:

@@ -100,7 +100,7 @@ def _stage(stage: StageRun, names: int) -> Line:
     flaky = line((" flaky", "warned")) if stage.flaky else ()
     if stage.outcome is None:
         state = stage.state.value if stage.state is not StageState.WAITING else "waiting"
-        ending: Line = line((state, look))
+        ending: Line = line((state, look)) + (line(f": {one_line(stage.parked)}") if stage.parked else ())
     elif stage.conclusion is Conclusion.SUCCEEDED:
         ending = line((one_line(stage.outcome.reason), "dim"))
     else:

@@ -32,6 +32,10 @@ def summary(progress: RunProgress, run: Run) -> list[Line]:
         lines += [line(""), *_trouble(stage, outcome, run)]
     if len(wrong) > _STAGES:
         lines += [line(""), line(f"… and {count(len(wrong) - _STAGES, 'more stage')} that went wrong")]
+    parked = [stage for stage in progress.stages.values() if stage.parked]
+    if parked:
+        lines += [line(""), *_waiting(parked, run)]
+    lines += [line((f"  {one_line(text)}", "dim")) for text in progress.notes]
     return [*lines, line(""), last_line(progress, run), *_next(run, went_wrong=bool(wrong))]
 
 
@@ -56,6 +60,17 @@ def _counts(progress: RunProgress) -> str:
         seen[word] = seen.get(word, 0) + 1
     order = [spoken(item.value) for item in reversed(Conclusion)] + ["waiting"]
     return ", ".join(f"{seen[word]} {word}" for word in order if word in seen)
+
+
+def _waiting(parked: list[StageProgress], run: Run) -> list[Line]:
+    """What each parked stage waits for, and the command that starts it."""
+    lines: list[Line] = []
+    for stage in parked:
+        lines.append(line(shape("waiting"), " ", (stage.name, "bold"), f" waits: {one_line(stage.parked)}"))
+        if stage.manual:
+            command = f"ecluse resume {run.number or run.id} --start {stage.name}"
+            lines.append(line(("  start it: ", "dim"), (command, "accent")))
+    return lines
 
 
 def _wrong(outcome: Outcome) -> bool:
@@ -102,7 +117,7 @@ def _last_words(stage: StageProgress) -> list[Line]:
 def _next(run: Run, *, went_wrong: bool) -> list[Line]:
     reference = str(run.number or run.id)
     if run.state is RunState.PARKED:
-        return [line(("  it waits for a person: ", "dim"), (f"ecluse show {reference}", "accent"))]
+        return [line(("  it goes on with: ", "dim"), (f"ecluse resume {reference}", "accent"))]
     if went_wrong:
         return [line(("  everything about it: ", "dim"), (f"ecluse show {reference}", "accent"))]
     return []

@@ -23,7 +23,7 @@ from pipeline.model.outcome import Outcome
 from pipeline.model.plan import Plan, PlannedStage
 from pipeline.model.run import Attempt, Run, StageRun
 from pipeline.model.source import Commit, Event, Source
-from pipeline.model.status import Conclusion, StageState
+from pipeline.model.status import Conclusion, RunState, StageState
 from pipeline.ports.cancellation import Cancellation
 from pipeline.ports.concurrency import Groups
 from pipeline.ports.delivery import Delivery
@@ -52,6 +52,7 @@ class Watcher:
     """Notes what an observer is told."""
 
     moves: list[tuple[str, StageState]] = field(default_factory=list)
+    run_moves: list[tuple[RunState, str]] = field(default_factory=list)
     attempts: list[tuple[str, int, str]] = field(default_factory=list)
     text: dict[str, bytes] = field(default_factory=dict)
     on_output: Callable[[str, bytes], None] = lambda _stage, _text: None
@@ -59,6 +60,11 @@ class Watcher:
     def run_started(self, run: Run, plan: Plan) -> None: ...
 
     def run_numbered(self, run: Run) -> None: ...
+
+    def run_moved(self, run: str, state: RunState, why: str) -> None:
+        self.run_moves.append((state, why))
+
+    def run_noted(self, run: str, text: str) -> None: ...
 
     def stage_moved(self, run: str, stage: StageRun, state: StageState) -> None:
         self.moves.append((stage.name, state))
