@@ -6,17 +6,29 @@ import queue
 import threading
 from collections.abc import Callable, Sequence
 from contextlib import suppress
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from functools import partial
 
 from pipeline.errors import EcluseError, RecordsError
 from pipeline.model.outcome import Outcome
 from pipeline.model.plan import Plan
 from pipeline.model.run import Attempt, Run, StageRun
-from pipeline.model.status import RunState, StageState
+from pipeline.model.status import StageState
 from pipeline.ports.records import Records
 
 Broken = Callable[[EcluseError], None]
+Write = Callable[[Records], None]
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class _Job:
+    """One transaction. What is stored later of the same `stage` makes it needless, unless it is `durable`."""
+
+    write: Write
+    stage: str = ""
+    durable: bool = False
+    then: Callable[[], None] | None = None
+    """Called once it is committed."""
 
 
 class Recorder:
@@ -24,18 +36,34 @@ class Recorder:
     engine starts its container, this process has nothing better to do.
 
     `number` waits until the records gave the run its number. The first error is told to `broken` at once and raised
-    again by `close`, which returns when everything is written.
+    again by `close`, which returns when everything is written. `released` is told of each stage once its end is
+    committed: until then its containers tell a later process how it ended. Stages of a kind with `effects` are on the
+    disk when they are committed, their beginning too: see `begun`.
     """
 
-    def __init__(self, open_records: Callable[[], Records], *, numbered: Callable[[Run], None], broken: Broken) -> None:
+    def __init__(
+        self,
+        open_records: Callable[[], Records],
+        *,
+        numbered: Callable[[Run], None],
+        broken: Broken,
+        known: int = 0,
+        released: Callable[[str], None] = lambda _: None,
+        effects: Callable[[str], bool] = lambda _: False,
+    ) -> None:
+        """`known`: the number of a run that is recorded already."""
         self._open = open_records
         self._numbered = numbered
         self._broken = broken
-        self._work: queue.SimpleQueue[tuple[str, Callable[[Records], None]] | None] = queue.SimpleQueue()
-        self._number = 0
+        self._released = released
+        self._effects = effects
+        self._work: queue.SimpleQueue[_Job | None] = queue.SimpleQueue()
+        self._number = known
         self._known = threading.Event()
         self._begin = threading.Event()
         self._error: EcluseError | None = None
+        if known:
+            self._known.set()
         self._thread = threading.Thread(target=self._write, name="recorder", daemon=True)
         self._thread.start()
 
@@ -47,6 +75,16 @@ class Recorder:
             raise self._error
         return self._number
 
+    def begun(self, run: str, stage: StageRun) -> None:
+        """Return when it is on the disk that this stage's attempt has begun: what it does outside must not be
+        forgotten in a power cut. Raises what kept it from being written."""
+        done = threading.Event()
+        self._begin.set()
+        self._work.put(_Job(write=partial(_save, run, stage, True), stage=stage.name, durable=True, then=done.set))
+        while not done.wait(0.5):
+            if self._error is not None:
+                raise self._error
+
     def close(self) -> None:
         """Wait until all is written; raises the first error."""
         self._begin.set()
@@ -56,31 +94,25 @@ class Recorder:
             raise self._error
 
     def run_started(self, run: Run, plan: Plan) -> None:
-        """Store the run and learn its number."""
+        """Store the run and learn its number; nothing of one that is recorded already."""
+        if self._number:
+            return
 
         def write(records: Records) -> None:
             self._number = records.create_run(run, plan)
             self._known.set()
             self._numbered(replace(run, number=self._number))
 
-        self._work.put(("", write))
+        self._work.put(_Job(write=write))
 
     def run_numbered(self, run: Run) -> None:
         """Known already."""
-
-    def run_moved(self, run: str, state: RunState, why: str) -> None:
-        """Store whether it waits or runs."""
-        self._begin.set()
-        self._work.put(("", lambda records: records.update_run(run, state=state)))
-
-    def run_noted(self, run: str, text: str) -> None:
-        """For the eye."""
 
     def stage_moved(self, run: str, stage: StageRun, state: StageState) -> None:
         """Store that a stage runs; the states between are for the eye."""
         if state is StageState.RUNNING:
             self._begin.set()
-            self._work.put((stage.name, lambda records: records.save_stage(run, stage)))
+            self._save(run, stage)
 
     def stage_output(self, run: str, stage: str, attempt: int, text: bytes) -> None:
         """The log has it."""
@@ -88,27 +120,32 @@ class Recorder:
     def attempt_finished(self, run: str, stage: StageRun, attempt: Attempt) -> None:
         """Store the attempt when another follows; the last one is stored with its stage."""
         if stage.state is not StageState.DONE:
-            self._work.put((stage.name, lambda records: records.save_stage(run, stage)))
+            self._save(run, stage)
 
     def stage_finished(self, run: str, stage: StageRun, outcome: Outcome) -> None:
-        """Store the stage with its attempts and products."""
+        """Store the stage with its attempts and products; then its containers may go."""
         self._begin.set()
-        self._work.put((stage.name, lambda records: records.save_stage(run, stage)))
+        durable = bool(stage.attempts) and self._effects(stage.kind)
+        release = partial(self._released, stage.name) if stage.attempts else None
+        write = partial(_save, run, stage, durable)
+        self._work.put(_Job(write=write, stage=stage.name, durable=durable, then=release))
 
     def plan_extended(self, run: str, plan: Plan, stages: Sequence[StageRun]) -> None:
         """Store the longer plan and its new stages."""
-        self._work.put(("", lambda records: records.save_plan(run, plan)))
+        self._work.put(_Job(write=lambda records: records.save_plan(run, plan)))
         for stage in stages:
-            self._work.put((stage.name, partial(_save, run, stage)))
+            self._save(run, stage)
 
     def stage_parked(self, run: str, stage: StageRun) -> None:
         """Store what it waits for."""
-        self._work.put((stage.name, lambda records: records.save_stage(run, stage)))
+        self._save(run, stage)
 
     def run_finished(self, run: Run) -> None:
         """Store the end."""
-        end = partial(_end, run)
-        self._work.put(("", end))
+        self._work.put(_Job(write=partial(_end, run)))
+
+    def _save(self, run: str, stage: StageRun) -> None:
+        self._work.put(_Job(write=partial(_save, run, stage, False), stage=stage.name))
 
     def _write(self) -> None:
         records: Records | None = None
@@ -121,13 +158,17 @@ class Recorder:
                     batch.append(self._work.get_nowait())
             ended = None in batch
             jobs = [item for item in batch if item is not None]
-            latest = {stage: index for index, (stage, _) in enumerate(jobs)}
-            for index, (stage, job) in enumerate(jobs):
-                if self._error is not None or (stage and latest[stage] > index):
+            latest = {job.stage: index for index, job in enumerate(jobs)}
+            for index, job in enumerate(jobs):
+                if self._error is not None:
+                    break
+                if job.stage and latest[job.stage] > index and not job.durable:
                     continue  # what is stored later of the same stage holds this too
                 try:
                     records = records or self._open()
-                    job(records)
+                    job.write(records)
+                    if job.then is not None:
+                        job.then()
                 except EcluseError as error:
                     self._stop(error)
                 except Exception as error:  # noqa: BLE001 - the worker's edge: whoever waits for the number must hear
@@ -139,8 +180,8 @@ class Recorder:
         self._broken(error)
 
 
-def _save(run: str, stage: StageRun, records: Records) -> None:
-    records.save_stage(run, stage)
+def _save(run: str, stage: StageRun, durable: bool, records: Records) -> None:  # noqa: FBT001 - bound by partial
+    records.save_stage(run, stage, durable=durable)
 
 
 def _end(run: Run, records: Records) -> None:

@@ -5,7 +5,19 @@ from __future__ import annotations
 import shlex
 from collections.abc import Mapping, Sequence
 
+from pipeline.model.container import UNFED
+
 DEFAULT_SHELL = ("sh", "-e", "-c")
+
+COMPLETE = "# complete"
+"""The last line of what arrives on standard input: without it, whoever sent it was cut off."""
+
+_PRELUDE = f"""\
+ecluse_secrets=$(cat)
+case "$ecluse_secrets" in *'{COMPLETE}') ;; *) exit {UNFED} ;; esac
+eval "$ecluse_secrets"
+unset ecluse_secrets
+exec </dev/null"""
 
 
 def header(command: str) -> str:
@@ -17,9 +29,10 @@ def header(command: str) -> str:
 def compose(commands: Sequence[str], *, secrets: bool) -> str:
     """One script of all commands. With `secrets` it first reads their exports from standard input to its end.
 
+    Where the end mark is missing there, no command runs and nothing is printed: it exits with UNFED.
     The headers go to standard output, so they stand in order with what the command prints there.
     """
-    lines = ['eval "$(cat)"', "exec </dev/null"] if secrets else []
+    lines = [_PRELUDE] if secrets else []
     for command in commands:
         lines.append(f"printf '\\033[1;36m$ %s\\033[0m\\n' {shlex.quote(header(command))}")
         lines.append(command.rstrip("\n"))
@@ -28,7 +41,8 @@ def compose(commands: Sequence[str], *, secrets: bool) -> str:
 
 def exports(secrets: Mapping[str, str]) -> bytes:
     """What the script reads to have the secrets in its environment."""
-    return "".join(f"export {name}={shlex.quote(value)}\n" for name, value in secrets.items()).encode()
+    lines = [f"export {name}={shlex.quote(value)}" for name, value in secrets.items()]
+    return "\n".join([*lines, COMPLETE, ""]).encode()
 
 
 def shell_command(shell: Sequence[str] | None, script: str) -> tuple[str, ...]:

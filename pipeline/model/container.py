@@ -15,6 +15,10 @@ WORKSPACE = "/workspace"
 EXCHANGE = "/ecluse"
 """Where a container that asks for it finds the folder through which it hands things to the engine."""
 
+UNFED = 119
+"""How a script ends that found its standard input cut off. A container that is found ended so, without having printed
+anything, has not run: it is created anew."""
+
 
 class Network(StrEnum):
     """What a container can reach: `SHARED` may join a sandbox of the run, `OWN` gets its own, `NONE` nothing;

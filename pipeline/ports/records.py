@@ -53,8 +53,9 @@ class Records(Protocol):
     def save_plan(self, run: str, plan: Plan) -> None:
         """Replace the plan of a run that got further stages. NotFoundError for an unknown run."""
 
-    def save_stage(self, run: str, stage: StageRun) -> None:
-        """Store a stage run with its attempts and products, replacing what was known of it."""
+    def save_stage(self, run: str, stage: StageRun, *, durable: bool = False) -> None:
+        """Store a stage run with its attempts and products, replacing what was known of it. With `durable` it also
+        outlives a power cut once this returns."""
 
     def find_run(self, reference: str, *, repository: str = "") -> Run:
         """By id, unique prefix of an id (4 or more), number in the repository, or `last`. NotFoundError else."""

@@ -76,12 +76,12 @@ class SqlRecords:
         with database.writing() as connection:
             run_records.save_plan(connection, run, plan)
 
-    def save_stage(self, run: str, stage: StageRun) -> None:
-        """Replace what is known of a stage run."""
+    def save_stage(self, run: str, stage: StageRun, *, durable: bool = False) -> None:
+        """Replace what is known of a stage run; `durable`: on the disk when this returns."""
         database = self._database()
         from pipeline.records import run_records
 
-        with database.writing() as connection:
+        with database.durable() if durable else database.writing() as connection:
             run_records.save_stage(connection, run, stage)
 
     def find_run(self, reference: str, *, repository: str = "") -> Run:
