@@ -25,7 +25,7 @@ from pipeline.executors.process_workspace import DirectoryWorkspace, failures
 from pipeline.model.container import WORKSPACE, ContainerSpec, Exit, Network
 from pipeline.model.identity import RunIdentity
 from pipeline.ports.cancellation import Cancellation
-from pipeline.ports.executor import ExecutorInfo, Leftover, Output, Session
+from pipeline.ports.executor import ExecutorInfo, Leftover, Output, Session, Visitor
 from pipeline.settings import CERTIFICATE_VARIABLES, Settings, certificate_bundle, stage_environment
 
 TERMINATED = 143
@@ -107,7 +107,15 @@ class ProcessSession:
         """It is all the same."""
         return 0
 
-    def execute(self, spec: ContainerSpec, *, output: Output, cancel: Cancellation, stdin: bytes = b"") -> Exit:
+    def execute(
+        self,
+        spec: ContainerSpec,
+        *,
+        output: Output,
+        cancel: Cancellation,
+        stdin: bytes = b"",
+        visitor: Visitor | None = None,
+    ) -> Exit:
         """Run the command in a copy of the view, then keep what it changed as the view's layer.
 
         Raises UsageError for what needs an engine: services, and an image's own command.
@@ -137,6 +145,12 @@ class ProcessSession:
             if spec.view and copied:
                 self._workspace.take_in(spec.view, files, copied)
         return ended
+
+    def release(self, stage: str) -> None:
+        """Nothing outlives its end but the layer."""
+
+    def keep(self, stage: str) -> None:
+        """Nothing yet."""
 
     def close(self) -> None:
         """End what still runs, and remove the run's folder. Raises EngineError if it stays."""

@@ -68,6 +68,14 @@ class DirectoryWorkspace:
                 raise StorageError(f"archive of layer '{layer}' is broken: {error}") from error
             self._settle(layer, draft, frozenset())
 
+    def save(self, layer: str, below: Sequence[str]) -> Iterator[bytes]:
+        """A layer as a stream."""
+        raise StorageError(f"layer '{layer}' cannot be saved")
+
+    def restore(self, layer: str, archive: IO[bytes] | Iterable[bytes]) -> None:
+        """A layer from such a stream."""
+        raise StorageError(f"layer '{layer}' cannot be restored")
+
     def read(self, view: View, patterns: Sequence[str]) -> Iterator[WorkspaceFile]:
         """Files of the merged view in path order; a symlink is read where it leads to a file inside."""
         matches = matcher(patterns)

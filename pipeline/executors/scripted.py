@@ -16,7 +16,7 @@ from pipeline.executors.scripted_workspace import MemoryWorkspace
 from pipeline.model.container import ContainerSpec, Exit, Stream
 from pipeline.model.identity import RunIdentity
 from pipeline.ports.cancellation import Cancellation
-from pipeline.ports.executor import ExecutorInfo, Leftover, Output, Session
+from pipeline.ports.executor import ExecutorInfo, Leftover, Output, Session, Visitor
 
 TERMINATED = 143
 """128 + SIGTERM: how a cancelled container ends."""
@@ -210,7 +210,15 @@ class ScriptedSession:
         """It is all the same."""
         return 0
 
-    def execute(self, spec: ContainerSpec, *, output: Output, cancel: Cancellation, stdin: bytes = b"") -> Exit:
+    def execute(
+        self,
+        spec: ContainerSpec,
+        *,
+        output: Output,
+        cancel: Cancellation,
+        stdin: bytes = b"",
+        visitor: Visitor | None = None,
+    ) -> Exit:
         """Do what the script says; a container that is already there with the same digest is attached to."""
         if cancel.cancelled:
             return Exit(code=TERMINATED, cancelled=True)
@@ -236,6 +244,12 @@ class ScriptedSession:
         )
         self._engine.end(name, container, spec.stage, result)
         return result
+
+    def release(self, stage: str) -> None:
+        """Nothing outlives its end but the layer."""
+
+    def keep(self, stage: str) -> None:
+        """Nothing yet."""
 
     def close(self) -> None:
         """Remove the run's containers and layers."""

@@ -94,6 +94,14 @@ class MemoryWorkspace:
             gone: dict[str, bytes | None] = dict.fromkeys(layer.hidden)
             return gone | {path: item.content for path, item in layer.entries.items() if not item.folder}
 
+    def save(self, layer: str, below: Sequence[str]) -> Iterator[bytes]:
+        """A layer as a stream."""
+        raise StorageError(f"layer '{layer}' cannot be saved")
+
+    def restore(self, layer: str, archive: IO[bytes] | Iterable[bytes]) -> None:
+        """A layer from such a stream."""
+        raise StorageError(f"layer '{layer}' cannot be restored")
+
     def read(self, view: View, patterns: Sequence[str]) -> Iterator[WorkspaceFile]:
         """Files of the merged view that match, in path order; symlinks are read where they lead to a file inside."""
         matches = matcher(patterns)

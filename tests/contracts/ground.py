@@ -5,6 +5,7 @@ from __future__ import annotations
 import secrets
 import threading
 from dataclasses import dataclass, field
+from datetime import datetime
 from typing import Any
 
 from pipeline.model.container import ContainerSpec, Exit, Stream, View
@@ -21,6 +22,8 @@ class Printed:
     chunks: list[tuple[Stream, bytes]] = field(default_factory=list)
     notes: list[str] = field(default_factory=list)
     services: dict[str, Printed] = field(default_factory=dict)
+    replays: int = 0
+    moments: list[tuple[datetime, bytes]] = field(default_factory=list)
     _changed: threading.Condition = field(default_factory=threading.Condition)
 
     def write(self, stream: Stream, chunk: bytes) -> None:
@@ -33,6 +36,14 @@ class Printed:
 
     def note(self, line: str) -> None:
         self.notes.append(line)
+
+    def replaying(self) -> None:
+        self.replays += 1
+        self.chunks.clear()
+
+    def replayed(self, stream: Stream, lines: bytes, moment: datetime) -> None:
+        self.moments.append((moment, lines))
+        self.write(stream, lines)
 
     def service(self, name: str) -> Printed:
         return self.services.setdefault(name, Printed())

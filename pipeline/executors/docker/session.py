@@ -25,7 +25,7 @@ from pipeline.executors.docker.workspace_overlay import OverlayWorkspace
 from pipeline.model.container import ContainerSpec, Exit, Network
 from pipeline.model.identity import RunIdentity
 from pipeline.ports.cancellation import Cancellation
-from pipeline.ports.executor import Output
+from pipeline.ports.executor import Output, Visitor
 from pipeline.ports.workspace import Workspace
 from pipeline.settings import Settings, certificate_bundle
 
@@ -96,7 +96,15 @@ class DockerSession:
         settled = grounds.done() and not grounds.cancelled() and grounds.exception() is None
         return grounds.result().placement.soonest(stages) if settled else 0
 
-    def execute(self, spec: ContainerSpec, *, output: Output, cancel: Cancellation, stdin: bytes = b"") -> Exit:
+    def execute(
+        self,
+        spec: ContainerSpec,
+        *,
+        output: Output,
+        cancel: Cancellation,
+        stdin: bytes = b"",
+        visitor: Visitor | None = None,
+    ) -> Exit:
         """Run a container to its end; see the port."""
         with self._lock:
             preparing = self._preparing.pop(spec.stage, None)
@@ -113,6 +121,12 @@ class DockerSession:
             with standing(grounds.client, placement.around, spec, placement.pulls, output, cancel) as network:
                 return placement.execute(spec, output=output, cancel=cancel, stdin=stdin, network=network)
         return placement.execute(spec, output=output, cancel=cancel, stdin=stdin)
+
+    def release(self, stage: str) -> None:
+        """Nothing yet: containers go when they end."""
+
+    def keep(self, stage: str) -> None:
+        """Nothing yet."""
 
     def close(self) -> None:
         """Remove everything of this run."""

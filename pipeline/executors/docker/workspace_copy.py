@@ -14,7 +14,7 @@ from pathlib import Path
 from typing import IO, TYPE_CHECKING, Any
 
 from pipeline.dockerapi import translating
-from pipeline.errors import NotFoundError, StorageError
+from pipeline.errors import EngineError, NotFoundError, StorageError
 from pipeline.executors.docker.depot import create_anchored, reading, volume_mount
 from pipeline.executors.docker.layer_files import (
     Layer,
@@ -119,6 +119,14 @@ class CopyWorkspace:
             note_layer(path, deleted=(), digests=digests_of(path))
         with self._lock:
             self._known.pop(layer, None)
+
+    def save(self, layer: str, below: Sequence[str]) -> Iterator[bytes]:
+        """A layer as a stream."""
+        raise EngineError(f"layer '{layer}' cannot be saved")
+
+    def restore(self, layer: str, archive: IO[bytes] | Iterable[bytes]) -> None:
+        """A layer from such a stream."""
+        raise EngineError(f"layer '{layer}' cannot be restored")
 
     def read(self, view: View, patterns: Sequence[str]) -> Iterator[WorkspaceFile]:
         """Files of the merged view, from this machine."""

@@ -66,6 +66,14 @@ class OverlayWorkspace:
         self._depot.put(self._slots.of(layer) + "/u", change_modes(archive, shared_mode))
         self._slots.claim(layer)
 
+    def save(self, layer: str, below: Sequence[str]) -> Iterator[bytes]:
+        """A layer as a stream."""
+        raise EngineError(f"layer '{layer}' cannot be saved")
+
+    def restore(self, layer: str, archive: IO[bytes] | Iterable[bytes]) -> None:
+        """A layer from such a stream."""
+        raise EngineError(f"layer '{layer}' cannot be restored")
+
     def read(self, view: View, patterns: Sequence[str]) -> Iterator[WorkspaceFile]:
         """Files of the merged view, straight from the engine."""
         from pipeline.executors.docker.workspace_files import matching, roots_of
