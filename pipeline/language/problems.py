@@ -22,6 +22,7 @@ class Problems:
         self._found: dict[tuple[str, Position], Diagnostic] = {}
         self.errors = 0
         """How many of them stop."""
+        self._included: dict[str, Position] = {}
 
     def add(
         self,
@@ -49,9 +50,28 @@ class Problems:
         """Keep a warning."""
         self.add(code, message, place, note=note, severity=Severity.WARNING)
 
+    def include(self, source: Source, by: Position) -> None:
+        """Count a further file among the sources, and remember which line included it."""
+        self.source = replace(self.source, others={**self.source.others, source.file: source})
+        self._included[source.file] = by
+
     def all(self) -> tuple[Diagnostic, ...]:
-        """All of them, by line and column."""
-        return tuple(sorted(self._found.values(), key=lambda item: (item.position.line, item.position.column)))
+        """All of them, by line and column; those of included files behind, each with the lines that included it."""
+        if not self._included:
+            return tuple(sorted(self._found.values(), key=lambda item: (item.position.line, item.position.column)))
+        order = {file: number for number, file in enumerate(self._included, start=1)}
+        ordered = sorted(
+            self._found.values(),
+            key=lambda item: (order.get(item.position.file, 0), item.position.line, item.position.column),
+        )
+        return tuple(replace(item, related=item.related + self._way(item.position.file)) for item in ordered)
+
+    def _way(self, file: str) -> tuple[tuple[str, Position], ...]:
+        way: list[tuple[str, Position]] = []
+        while file in self._included and len(way) <= len(self._included):
+            way.append((f"{file} is included here", self._included[file]))
+            file = self._included[file].file
+        return tuple(way)
 
 
 def printable(text: str) -> str:

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import re
-from typing import Any, Final, NamedTuple, NoReturn
+from io import StringIO
+from typing import Any, Final, NamedTuple, NoReturn, TypeAlias
 
 import yaml
 from yaml.cyaml import CParser  # type: ignore[attr-defined]
@@ -34,6 +35,10 @@ _WORDS: Final = {
 }
 
 
+Broken: TypeAlias = tuple[str, Position, str]
+"""Why a text cannot be read, where, and what to do."""
+
+
 class _BrokenError(Exception):
     """Reading cannot go on; the problem is already kept."""
 
@@ -61,26 +66,41 @@ class _Open:
 
 def read(text: bytes, *, file: str) -> tuple[Node | None, Problems]:
     """The top node, or None when the file is empty or cannot be read; what stands against it is in the problems."""
-    decoded, source, bad = _decode(text, file)
+    source, bad = decode(text, file)
     problems = Problems(source)
-    if len(text) > MAX_BYTES:
-        problems.add("too-big", "the file is larger than 10 MiB", Span(0, 0, 0, 0, 1, 1))
-        return None, problems
+    return nodes(source, bad, problems, size=len(text)), problems
+
+
+def nodes(source: Source, bad: Broken | None, problems: Problems, *, size: int, included: bool = False) -> Node | None:
+    """The top node of a source of `size` bytes; the marks of an included one carry its name."""
+    name = source.file if included else ""
+    if size > MAX_BYTES:
+        problems.add("too-big", "the file is larger than 10 MiB", Span(0, 0, 0, 0, 1, 1, name))
+        return None
     if bad is not None:
         problems.add("encoding", bad[0], bad[1], note=bad[2])
-        return None, problems
-    reader = _Reader(decoded, problems)
+        return None
+    reader = _Reader(_Named(source.text, name) if included else source.text, problems)
     try:
-        return reader.document(), problems
+        return reader.document()
     except _BrokenError:
-        return None, problems
+        return None
     except (yaml.YAMLError, ValueError) as error:
-        _syntax(error, problems)
-        return None, problems
+        _syntax(error, problems, name)
+        return None
 
 
-def _decode(text: bytes, file: str) -> tuple[str, Source, tuple[str, Position, str] | None]:
-    bad = None
+class _Named(StringIO):
+    """A text that the parser knows by a name."""
+
+    def __init__(self, text: str, name: str) -> None:
+        super().__init__(text)
+        self.name = name
+
+
+def decode(text: bytes, file: str) -> tuple[Source, Broken | None]:
+    """The text of a file, and what keeps it from being read."""
+    bad: Broken | None = None
     try:
         decoded = text[: MAX_BYTES + 1].decode("utf-8-sig")
     except UnicodeDecodeError as error:
@@ -90,7 +110,7 @@ def _decode(text: bytes, file: str) -> tuple[str, Source, tuple[str, Position, s
     if bad is None and (found := _UNPRINTABLE.search(decoded)):
         place = _place(decoded[: found.start()], file)
         bad = ("a control character cannot stand in a file", place, f"U+{ord(found.group()):04X}")
-    return decoded, Source(file=file, text=decoded, lines=tuple(split_lines(decoded))), bad
+    return Source(file=file, text=decoded, lines=tuple(split_lines(decoded))), bad
 
 
 def _place(before: str, file: str) -> Position:
@@ -98,31 +118,32 @@ def _place(before: str, file: str) -> Position:
     return Position(file=file, line=len(lines), column=len(lines[-1]) + 1)
 
 
-def _syntax(error: Exception, problems: Problems) -> None:
+def _syntax(error: Exception, problems: Problems, name: str) -> None:
     mark = getattr(error, "problem_mark", None) or getattr(error, "context_mark", None)
     problem = str(getattr(error, "problem", None) or error)
     line, column, offset = (mark.line, mark.column, mark.index) if mark else (0, 0, 0)
     message = _WORDS.get(problem, problem)
-    lines = problems.source.lines
+    lines = problems.source.of(name).lines
     if line < len(lines) and lines[line][column : column + 1] == "\t":
         message = _WORDS["found a tab character where an indentation space is expected"]
-        problems.add("tab", message, Span(line, column, offset, line, column + 1, offset + 1))
+        problems.add("tab", message, Span(line, column, offset, line, column + 1, offset + 1, name))
         return
     opened = getattr(error, "context_mark", None)
     related: tuple[tuple[str, Position], ...] = ()
     if opened and (opened.line, opened.column) != (line, column):
-        start = Span(opened.line, opened.column, opened.index, opened.line, opened.column + 1, opened.index + 1)
+        end = (opened.line, opened.column + 1, opened.index + 1)
+        start = Span(opened.line, opened.column, opened.index, *end, name)
         related = (("what is not ended starts here", problems.source.position(start)),)
     note = "put a text with ': ' in it in quotes" if message == "a ':' cannot stand here" else ""
     problems.add(
-        "syntax", message, Span(line, column, offset, line, column + 1, offset + 1), note=note, related=related
+        "syntax", message, Span(line, column, offset, line, column + 1, offset + 1, name), note=note, related=related
     )
 
 
 class _Reader:
     """Builds the nodes of one document from the parser's events; no recursion, so depth costs nothing."""
 
-    def __init__(self, text: str, problems: Problems) -> None:
+    def __init__(self, text: str | _Named, problems: Problems) -> None:
         self._parser: Any = CParser(text)
         self._problems = problems
         self._anchors: dict[str, _Anchored] = {}

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Final, NamedTuple, Protocol, TypeAlias
 
 from pipeline.diagnostic import Position
@@ -31,10 +31,16 @@ class Span(NamedTuple):
     end_line: int
     end_column: int
     end_offset: int
+    file: str = ""
+    """The name of an included file; any other name is the pipeline file itself."""
 
 
 class Mark(Protocol):
     """A place as the YAML parser counts, from 0."""
+
+    @property
+    def name(self) -> str:
+        """What the parser calls the text."""
 
     @property
     def line(self) -> int:
@@ -51,7 +57,7 @@ class Mark(Protocol):
 
 def span_of(start: Mark, end: Mark) -> Span:
     """From one mark to another."""
-    return Span(start.line, start.column, start.index, end.line, end.column, end.index)
+    return Span(start.line, start.column, start.index, end.line, end.column, end.index, start.name)
 
 
 class Scalar(NamedTuple):
@@ -112,27 +118,35 @@ class Source:
     file: str
     text: str
     lines: tuple[str, ...]
+    others: Mapping[str, Source] = field(default_factory=dict)
+    """The files that it includes, at any distance, by their names."""
+
+    def of(self, file: str) -> Source:
+        """The source of that name; the pipeline file itself for a name that no included file has."""
+        return self.others.get(file, self)
 
     def position(self, span: Span) -> Position:
         """Where a span starts; its length stops at the end of the first line."""
+        source = self.of(span.file)
         if span.end_line == span.line:
             length = span.end_column - span.column
         else:
-            line = self.lines[span.line] if span.line < len(self.lines) else ""
+            line = source.lines[span.line] if span.line < len(source.lines) else ""
             length = len(line.rstrip()) - span.column
-        return Position(file=self.file, line=span.line + 1, column=span.column + 1, length=max(length, 1))
+        return Position(file=source.file, line=span.line + 1, column=span.column + 1, length=max(length, 1))
 
     def within(self, span: Span, needle: str, occurrence: int) -> Position:
         """Where the n-th occurrence of `needle` inside a span stands; the span itself where it cannot be found."""
-        offset = span.offset - 1
+        source = self.of(span.file)
+        text, offset = source.text, span.offset - 1
         for _ in range(occurrence + 1):
-            offset = self.text.find(needle, offset + 1, span.end_offset)
+            offset = text.find(needle, offset + 1, span.end_offset)
             if offset < 0:
                 return self.position(span)
-        start = max(self.text.rfind("\n", 0, offset), self.text.rfind("\r", 0, offset)) + 1
-        between = self.text[span.offset : offset]
+        start = max(text.rfind("\n", 0, offset), text.rfind("\r", 0, offset)) + 1
+        between = text[span.offset : offset]
         line = span.line + between.count("\n")
-        return Position(file=self.file, line=line + 1, column=offset - start + 1, length=len(needle))
+        return Position(file=source.file, line=line + 1, column=offset - start + 1, length=len(needle))
 
 
 def entry_at(root: Node, path: Path) -> Entry | None:
