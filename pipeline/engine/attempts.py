@@ -5,15 +5,24 @@ from __future__ import annotations
 import random
 import threading
 import traceback
-from collections.abc import Container
+from collections.abc import Container, Mapping
 from contextlib import suppress
 from dataclasses import dataclass, replace
+from datetime import datetime
 
 from pipeline.engine.announcer import Announcer
 from pipeline.engine.context import AttemptContext
 from pipeline.engine.scope import RunScope
 from pipeline.engine.stage_log import AttemptLog
-from pipeline.errors import CancelledError, DefinitionError, EcluseError, ParkedError, RefusedError
+from pipeline.errors import (
+    CancelledError,
+    DefinitionError,
+    EcluseError,
+    HostRestartedError,
+    ParkedError,
+    RefusedError,
+    ServiceNotReadyError,
+)
 from pipeline.model.definition import RetryRule, StageDefinition
 from pipeline.model.duration import spell_duration
 from pipeline.model.identity import safe_name
@@ -22,7 +31,7 @@ from pipeline.model.plan import PlannedStage
 from pipeline.model.run import Attempt, StageRun
 from pipeline.model.status import Conclusion, StageState
 from pipeline.ports.cancellation import Cancellation
-from pipeline.ports.stage import StageKind, StageResult
+from pipeline.ports.stage import Recovering, StageKind, StageResult
 
 TRANSIENT_RETRIES = 2
 TRANSIENT_BACKOFF = 1.0
@@ -48,6 +57,8 @@ class _Tried:
     outcome: Outcome
     said: frozenset[str] = frozenset()
     emitted: tuple[PlannedStage, ...] = ()
+    cut: bool = False
+    """Whether a restart of the host cut it off."""
 
 
 class StageWork:
@@ -84,11 +95,14 @@ class StageWork:
 
     def _tries(self, planned: PlannedStage, cancel: Cancellation) -> StageEnd:
         name = planned.stage.name
-        number, tries = self._first_number(name), 0
+        (number, began), tries = self._first(name), self._scope.tried.get(name, 0)
         while True:
             tries += 1
-            tried = self._attempt(planned, number, cancel)
+            tried = self._attempt(planned, number, cancel, began)
+            began = None
             pause = self._pause(planned.stage, tried.outcome, tries, tried.said)
+            if tried.cut and self._repeatable(planned.stage):
+                tries, pause = tries - 1, 0.0
             if pause is None or cancel.cancelled:
                 return StageEnd(outcome=self._allow(planned.stage, tried.outcome), emitted=tried.emitted)
             stage = self._scope.runs.get(name)
@@ -97,17 +111,25 @@ class StageWork:
                 return StageEnd(outcome=cancelled(cancel.reason))
             number += 1
 
-    def _first_number(self, name: str) -> int:
-        """That of the attempt that another process left unfinished, which is taken up; else the next one."""
+    def _first(self, name: str) -> tuple[int, datetime | None]:
+        """Number and start of the attempt that another process left unfinished, which is taken up; else the next
+        number."""
         stage = self._scope.runs.get(name)
         if stage.attempts and stage.attempts[-1].finished is None:
             self._scope.runs.put(replace(stage, attempts=stage.attempts[:-1]))
-            return stage.attempts[-1].number
-        return len(stage.attempts) + 1
+            return stage.attempts[-1].number, stage.attempts[-1].started
+        return len(stage.attempts) + 1, None
 
-    def _attempt(self, planned: PlannedStage, number: int, run_or_stage: Cancellation) -> _Tried:
+    def _repeatable(self, stage: StageDefinition) -> bool:
+        """Whether what was cut off may be done again: it does nothing outside, or can tell what it did."""
+        kind = self._scope.kinds[stage.kind]
+        return not kind.effects or isinstance(kind, Recovering)
+
+    def _attempt(
+        self, planned: PlannedStage, number: int, run_or_stage: Cancellation, began: datetime | None
+    ) -> _Tried:
         runs, clock, name = self._scope.runs, self._scope.clock, planned.stage.name
-        started = clock.now()
+        started = began or clock.now()
         stage = runs.get(name)
         attempt = Attempt(number=number, started=started)
         self._move(
@@ -117,35 +139,43 @@ class StageWork:
         cancel = Cancellation()
         log, result = None, StageResult(outcome=errored("not started"))
         emitted: tuple[PlannedStage, ...] = ()
+        cut = False
         with run_or_stage.calling(lambda: cancel.cancel(run_or_stage.reason)):
             try:
-                log = self._open_log(planned.stage, number)
-                result, emitted = self._run_kind(planned, number, log, cancel)
+                log = self._open_log(planned.stage, number, taken_up=began is not None)
+                result, emitted = self._run_kind(planned, number, log, cancel, began)
             except ParkedError:
                 runs.put(replace(runs.get(name), attempts=stage.attempts))
                 raise
             except EcluseError as error:
+                cut = isinstance(error, HostRestartedError)
+                if log is not None and isinstance(error, ServiceNotReadyError):
+                    log.last_words()
                 result = StageResult(outcome=self._outcome(error, cancel))
             except Exception as error:  # noqa: BLE001 - the worker's edge: a defect must become an outcome
                 result = StageResult(outcome=self._defect(name, number, error))
-        digest, result = self._finish_log(log, result)
+        digest, services, result = self._finish_log(log, result)
         finished = replace(
             attempt,
             finished=clock.now(),
             outcome=self._masked(result.outcome),
             log=digest,
             log_lines=log.lines if log else 0,
+            service_logs=services,
             layer=self._scope.layers.left_by(name),
             products=result.products,
         )
         stage = runs.get(name)
         runs.put(replace(stage, attempts=(*stage.attempts[:-1], finished)))
         return _Tried(
-            outcome=finished.outcome or result.outcome, said=log.seen if log else frozenset(), emitted=emitted
+            outcome=finished.outcome or result.outcome,
+            said=log.seen if log else frozenset(),
+            emitted=emitted,
+            cut=cut,
         )
 
     def _run_kind(
-        self, planned: PlannedStage, number: int, log: AttemptLog, cancel: Cancellation
+        self, planned: PlannedStage, number: int, log: AttemptLog, cancel: Cancellation, began: datetime | None
     ) -> tuple[StageResult, tuple[PlannedStage, ...]]:
         stage = planned.stage
         if planned.deferred:
@@ -169,12 +199,26 @@ class StageWork:
         )
         try:
             cancel.check()
-            result = kind.run(context)
+            result = self._recovered(kind, context, began) or kind.run(context)
             if stage.emits and result.outcome.conclusion is Conclusion.SUCCEEDED:
                 return self._read_emitted(planned, context, result)
             return result, ()
         finally:
             timer.cancel()
+
+    def _recovered(self, kind: StageKind, context: AttemptContext, began: datetime | None) -> StageResult | None:
+        """What an attempt that was cut off with its process is known to have done outside. Before anything is done
+        outside now, that it begins is on the disk."""
+        name = context.stage.name
+        if name in self._scope.remarks:
+            context.log.note(self._scope.remarks[name])
+        if not kind.effects:
+            return None
+        self._scope.begun(self._scope.runs.get(name))
+        if began is None or not isinstance(kind, Recovering):
+            return None
+        context.log.note("the process that ran this stage has gone; asking what it did")
+        return kind.recover(context, since=began)
 
     def _read_emitted(
         self, planned: PlannedStage, context: AttemptContext, result: StageResult
@@ -195,7 +239,7 @@ class StageWork:
         context.log.note(f"emitted {', '.join(item.stage.name for item in stages) or 'no stage'}")
         return result, stages
 
-    def _open_log(self, stage: StageDefinition, number: int) -> AttemptLog:
+    def _open_log(self, stage: StageDefinition, number: int, *, taken_up: bool) -> AttemptLog:
         name = stage.name
         try:
             return AttemptLog(
@@ -205,6 +249,7 @@ class StageWork:
                 limit=self._scope.settings.log_limit,
                 starting=lambda: self._running_now(name),
                 watch_for=_texts(stage.retry),
+                taken_up=taken_up,
             )
         except OSError as error:
             raise EcluseError(
@@ -212,20 +257,25 @@ class StageWork:
                 hint=f"check the space and the permissions of {self._scope.folder}",
             ) from error
 
-    def _finish_log(self, log: AttemptLog | None, result: StageResult) -> tuple[str, StageResult]:
+    def _finish_log(self, log: AttemptLog | None, result: StageResult) -> tuple[str, Mapping[str, str], StageResult]:
+        """The digests of the log and of those of the services."""
         if log is None:
-            return "", result
+            return "", {}, result
         try:
             digest = log.close()
             self._scope.storage.adopt(log.path, digest)
+            for path, service_digest in log.service_logs.values():
+                self._scope.storage.adopt(path, service_digest)
         except EcluseError as error:
-            return "", replace(result, outcome=errored(error.message, hint=error.hint))
-        return digest, result
+            return "", {}, replace(result, outcome=errored(error.message, hint=error.hint))
+        return digest, {name: item for name, (_, item) in log.service_logs.items()}, result
 
     def _outcome(self, error: EcluseError, cancel: Cancellation) -> Outcome:
         if isinstance(error, CancelledError) or cancel.cancelled:
             reason = cancel.reason or error.message
             return timed_out(reason) if cancel.timed_out else cancelled(reason)
+        if isinstance(error, HostRestartedError):
+            return errored("host restarted", hint=error.hint)
         if isinstance(error, RefusedError):
             return failed(error.message, hint=error.hint, effect=Effect.REFUSED)
         return errored(error.message, hint=error.hint, transient=error.transient)

@@ -180,7 +180,7 @@ class Recorder:
         self._broken(error)
 
 
-def _save(run: str, stage: StageRun, durable: bool, records: Records) -> None:  # noqa: FBT001 - bound by partial
+def _save(run: str, stage: StageRun, durable: bool, records: Records) -> None:
     records.save_stage(run, stage, durable=durable)
 
 

@@ -94,6 +94,12 @@ class RunScope:
     groups: Callable[[], Groups]
     started: frozenset[str] = frozenset()
     """Manual stages that a person has started."""
+    begun: Callable[[StageRun], None] = lambda _: None
+    """Returns when it is on the disk that this stage, which does something outside, begins."""
+    tried: Mapping[str, int] = field(default_factory=dict)
+    """Attempts of unfinished stages that count for their retry rule although another process made them."""
+    remarks: Mapping[str, str] = field(default_factory=dict)
+    """Why a stage that was done runs again, for its log."""
     masker: Masker = field(default_factory=Masker)
 
     @property

@@ -6,11 +6,13 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from enum import StrEnum
 from pathlib import Path
-from typing import IO, TYPE_CHECKING, Protocol
+from typing import IO, TYPE_CHECKING, Protocol, runtime_checkable
 
 from pipeline.model.run import Artifact, Products, StageRun
 
 if TYPE_CHECKING:
+    from datetime import datetime
+
     from pipeline.diagnostic import Diagnostic
     from pipeline.model.container import ContainerSpec, Exit, Stream
     from pipeline.model.definition import Definition, EnvironmentDefinition, StageDefinition
@@ -196,4 +198,19 @@ class StageKind(Protocol):
 
         The user's failure is a result. Errors of the family leave as they are: the engine turns them into `errored`
         (transient or not), CancelledError into `cancelled` or `timed_out`.
+        """
+
+
+@runtime_checkable
+class Recovering(Protocol):
+    """A kind with outside effects that can tell what an attempt did outside whose process was killed.
+
+    One without this is attached to where it runs in a container; cut off by a restart of the host, it is `errored`.
+    """
+
+    def recover(self, context: StageContext, *, since: datetime) -> StageResult | None:
+        """Ask the outside what the attempt that began at `since` did there.
+
+        Its result where that is settled; None where `run` may be called: it then goes on with what is there, and does
+        nothing a second time. Errors as of `run`.
         """
