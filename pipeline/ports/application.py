@@ -16,6 +16,7 @@ if TYPE_CHECKING:
     from pipeline.ports.images import Images
     from pipeline.ports.monitoring import Sink
     from pipeline.ports.records import Records
+    from pipeline.ports.reuse import ReuseStore
     from pipeline.ports.secrets import Secrets
     from pipeline.ports.stage import StageKind
     from pipeline.ports.storage import Storage
@@ -53,6 +54,10 @@ class Application(Protocol):
     @property
     def storage(self) -> Storage:
         """Blobs."""
+
+    @property
+    def reuse(self) -> ReuseStore:
+        """What earlier runs left for later ones."""
 
     @property
     def secrets(self) -> Secrets:
