@@ -13,7 +13,7 @@ from pipeline.errors import EcluseError, RecordsError
 from pipeline.model.outcome import Outcome
 from pipeline.model.plan import Plan
 from pipeline.model.run import Attempt, Run, StageRun
-from pipeline.model.status import StageState
+from pipeline.model.status import RunState, StageState
 from pipeline.ports.records import Records
 
 Broken = Callable[[EcluseError], None]
@@ -29,6 +29,26 @@ class _Job:
     durable: bool = False
     then: Callable[[], None] | None = None
     """Called once it is committed."""
+
+
+class _Came:
+    """Stages that were emitted, until the end of their emitter is known."""
+
+    def __init__(self, plan: Plan, stages: Sequence[StageRun]) -> None:
+        self._plan = plan
+        self._stages = {stage.name: stage for stage in stages}
+
+    def holds(self, stage: StageRun) -> bool:
+        """Whether it is one of them; then its newer state is kept."""
+        known = stage.name in self._stages
+        if known:
+            self._stages[stage.name] = stage
+        return known
+
+    def write(self, run: str, emitter: StageRun) -> Write:
+        """All in one transaction."""
+        stages = (*self._stages.values(), emitter)
+        return lambda records: records.save_plan(run, self._plan, stages=stages)
 
 
 class Recorder:
@@ -59,6 +79,7 @@ class Recorder:
         self._effects = effects
         self._work: queue.SimpleQueue[_Job | None] = queue.SimpleQueue()
         self._number = known
+        self._came: _Came | None = None
         self._known = threading.Event()
         self._begin = threading.Event()
         self._error: EcluseError | None = None
@@ -108,6 +129,14 @@ class Recorder:
     def run_numbered(self, run: Run) -> None:
         """Known already."""
 
+    def run_moved(self, run: str, state: RunState, why: str) -> None:
+        """Store whether it waits or runs."""
+        self._begin.set()
+        self._work.put(_Job(write=lambda records: records.update_run(run, state=state)))
+
+    def run_noted(self, run: str, text: str) -> None:
+        """For the eye."""
+
     def stage_moved(self, run: str, stage: StageRun, state: StageState) -> None:
         """Store that a stage runs; the states between are for the eye."""
         if state is StageState.RUNNING:
@@ -125,20 +154,25 @@ class Recorder:
     def stage_finished(self, run: str, stage: StageRun, outcome: Outcome) -> None:
         """Store the stage with its attempts and products; then its containers may go."""
         self._begin.set()
-        durable = bool(stage.attempts) and self._effects(stage.kind)
         release = partial(self._released, stage.name) if stage.attempts else None
+        if self._came is not None and not self._came.holds(stage):
+            write = self._came.write(run, stage)
+            self._came = None
+            self._work.put(_Job(write=write, then=release))
+            return
+        durable = bool(stage.attempts) and self._effects(stage.kind)
         write = partial(_save, run, stage, durable)
         self._work.put(_Job(write=write, stage=stage.name, durable=durable, then=release))
 
     def plan_extended(self, run: str, plan: Plan, stages: Sequence[StageRun]) -> None:
-        """Store the longer plan and its new stages."""
-        self._work.put(_Job(write=lambda records: records.save_plan(run, plan)))
-        for stage in stages:
-            self._save(run, stage)
+        """Store the longer plan and its new stages together with the end of the stage that emitted them, which comes
+        next: a stage that is not done must not have emitted anything."""
+        self._came = _Came(plan, stages)
 
     def stage_parked(self, run: str, stage: StageRun) -> None:
         """Store what it waits for."""
-        self._save(run, stage)
+        if self._came is None or not self._came.holds(stage):
+            self._save(run, stage)
 
     def run_finished(self, run: Run) -> None:
         """Store the end."""

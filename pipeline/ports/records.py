@@ -50,8 +50,8 @@ class Records(Protocol):
         RefusedError when it no longer stands as `seen` does (state and runner): somebody else was quicker.
         """
 
-    def save_plan(self, run: str, plan: Plan) -> None:
-        """Replace the plan of a run that got further stages. NotFoundError for an unknown run."""
+    def save_plan(self, run: str, plan: Plan, *, stages: Sequence[StageRun] = ()) -> None:
+        """Replace the plan of a run that got further stages, and store these. NotFoundError for an unknown run."""
 
     def save_stage(self, run: str, stage: StageRun, *, durable: bool = False) -> None:
         """Store a stage run with its attempts and products, replacing what was known of it. With `durable` it also

@@ -68,13 +68,15 @@ class SqlRecords:
         with database.durable() as connection:
             run_records.reopen_run(connection, seen.id, runner, seen)
 
-    def save_plan(self, run: str, plan: Plan) -> None:
-        """Replace the plan of a run."""
+    def save_plan(self, run: str, plan: Plan, *, stages: Sequence[StageRun] = ()) -> None:
+        """Replace the plan of a run, and store stages with it."""
         database = self._database()
         from pipeline.records import run_records
 
         with database.writing() as connection:
             run_records.save_plan(connection, run, plan)
+            for stage in stages:
+                run_records.save_stage(connection, run, stage)
 
     def save_stage(self, run: str, stage: StageRun, *, durable: bool = False) -> None:
         """Replace what is known of a stage run; `durable`: on the disk when this returns."""
