@@ -93,6 +93,11 @@ class EngineError(EcluseError):
     """The container engine refused or broke a request."""
 
 
+class HostRestartedError(EngineError):
+    """A container was under way when the engine's host restarted: what became of its work is not known. It is gone
+    now, and its stage can be run again if that does no harm."""
+
+
 class EngineBusyError(EngineError):
     """The engine failed in a way that may pass (5xx, dropped connection, timeout)."""
 
