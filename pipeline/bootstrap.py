@@ -16,6 +16,7 @@ from typing import TYPE_CHECKING, Any
 
 from pipeline.errors import UsageError
 from pipeline.executors import EXECUTORS
+from pipeline.hosts import GRACE, host_of
 from pipeline.settings import Settings, load_settings
 
 if TYPE_CHECKING:
@@ -29,6 +30,7 @@ if TYPE_CHECKING:
     from pipeline.ports.images import Images
     from pipeline.ports.monitoring import Sink
     from pipeline.ports.records import Records
+    from pipeline.ports.reuse import ReuseStore
     from pipeline.ports.secrets import Secrets
     from pipeline.ports.stage import StageKind
     from pipeline.ports.storage import Storage
@@ -61,7 +63,7 @@ class Application:
     @cached_property
     def settings(self) -> Settings:
         """From the settings file and `ECLUSE_…` variables."""
-        return load_settings(self.environment)
+        return load_settings(self.environment, grace=GRACE if host_of(self.environment) else None)
 
     @cached_property
     def kinds(self) -> Mapping[str, StageKind]:
@@ -93,6 +95,14 @@ class Application:
         from pipeline.storage.directory import DirectoryStorage
 
         return DirectoryStorage(self.settings.home / "storage")
+
+    @cached_property
+    def reuse(self) -> ReuseStore:
+        """Files under the home."""
+        from pipeline.storage.objects import FolderObjects
+        from pipeline.storage.reuse import ObjectReuse
+
+        return ObjectReuse(FolderObjects(self.settings.home / "reuse"), self.storage)
 
     @cached_property
     def secrets(self) -> Secrets:

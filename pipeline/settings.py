@@ -10,6 +10,7 @@ from types import MappingProxyType
 from typing import Any
 
 from pipeline.errors import SettingsError
+from pipeline.model.permission import SecretRule
 
 PROXY_VARIABLES = ("HTTP_PROXY", "HTTPS_PROXY", "NO_PROXY", "http_proxy", "https_proxy", "no_proxy")
 CERTIFICATE_VARIABLES = (
@@ -20,6 +21,8 @@ CERTIFICATE_VARIABLES = (
     "GIT_SSL_CAINFO",
     "NODE_EXTRA_CA_CERTS",
 )
+SPELLED = {"true": True, "yes": True, "1": True, "false": False, "no": False, "0": False}
+"""How a setting that is on or off may be written; in TOML also as true and false."""
 CERTIFICATES_PATH = "/etc/ecluse/certificates.crt"
 """Where a stage finds the host's certificate bundle."""
 
@@ -52,8 +55,26 @@ class Settings:
     """The image on which the scanners are installed, once."""
     docker_host: str = ""
     """Engine address; "" = DOCKER_HOST or the default socket."""
+    include_protocols: str = "https ssh"
+    """How git may ask for included files of other repositories; untrusted runs ask by https alone."""
+    secrets: Mapping[str, SecretRule] = field(default_factory=dict)
+    """Secrets that only some branches, tags or environments may read, by name; the others are for every trusted run."""
+    cache_limit: int = 2 * 1024**3
+    """Bytes that one cache of a stage may have."""
+    privileged_images: tuple[str, ...] = ()
+    """Images (as they are written, `*` for any characters) whose containers may ask to be privileged."""
+    devices: tuple[str, ...] = ()
+    """Devices of the engine's host (`/dev/kvm`, `/dev/nvidia*`) that stages may ask for."""
+    host_network: bool = False
+    """Whether stages may ask for the network of the engine's host."""
     database: str = ""
     """SQLAlchemy URL; "" = SQLite under `home`."""
+    store: str = ""
+    """Where several machines share results and caches: a folder, or `s3://bucket/prefix?endpoint=https://…`."""
+    protected_branches: tuple[str, ...] = ("main", "master")
+    """Branches (globs, `*` crosses `/`) whose runs are protected on a CI host that does not say it itself."""
+    protected_tags: tuple[str, ...] = ()
+    """As `protected_branches`, for tags."""
 
     @property
     def installation(self) -> str:
@@ -95,20 +116,21 @@ def installation_id(home: Path) -> str:
         ) from error
 
 
-def load_settings(environment: Mapping[str, str]) -> Settings:
+def load_settings(environment: Mapping[str, str], *, grace: float | None = None) -> Settings:
     """Settings from `ECLUSE_CONFIG`, else `home/config.toml`, overridden by `ECLUSE_<NAME>` variables.
 
-    Raises SettingsError with the file and key for an unknown key, a wrong type or broken TOML.
+    `grace` is the grace period where neither names one. Raises SettingsError with the file and key for an unknown
+    key, a wrong type or broken TOML.
     """
     home = default_home(environment)
-    settings = Settings(home=home)
+    settings = Settings(home=home) if grace is None else Settings(home=home, grace=grace)
     path = Path(environment.get("ECLUSE_CONFIG", home / "config.toml"))
     if path.exists():
         settings = _apply(settings, _read(path), str(path))
     variables = {
         name: environment[variable]
         for name in (item.name for item in fields(Settings))
-        if (variable := f"ECLUSE_{name.upper()}") in environment and name not in ("home", "proxy")
+        if (variable := f"ECLUSE_{name.upper()}") in environment and name not in ("home", "proxy", "secrets")
     }
     return _apply(settings, variables, "environment")
 
@@ -138,20 +160,49 @@ def _apply(settings: Settings, values: Mapping[str, object], where: str) -> Sett
 
 def _convert(name: str, kind: str, value: object, where: str) -> object:
     wrong = SettingsError(f"{where}: setting '{name}' is {value!r}, which is not {kind}", hint="correct the value")
+    if kind == "Mapping[str, SecretRule]":
+        return _secret_rules(value, where)
     if kind.startswith("Mapping"):
         if not isinstance(value, dict) or not all(isinstance(item, str) for item in value.values()):
             raise wrong
         return MappingProxyType(dict(value))
+    if kind.startswith("tuple"):
+        words = value.replace(",", " ").split() if isinstance(value, str) else value
+        if not isinstance(words, list) or not all(isinstance(item, str) for item in words):
+            raise wrong
+        return tuple(words)
     if kind.startswith("str"):
         if not isinstance(value, str):
             raise wrong
         return value
+    if kind == "bool":
+        if str(value).lower() not in SPELLED:
+            raise wrong
+        return SPELLED[str(value).lower()]
     if isinstance(value, bool) or not isinstance(value, int | float | str):
         raise wrong
     try:
         return float(value) if kind.startswith("float") else int(value)
     except ValueError:
         raise wrong from None
+
+
+def _secret_rules(value: object, where: str) -> Mapping[str, SecretRule]:
+    """`[secrets.NAME]` with `branches`, `tags` and `environments`, each a list of texts."""
+    known = tuple(item.name for item in fields(SecretRule))
+    if not isinstance(value, dict):
+        raise SettingsError(f"{where}: setting 'secrets' is no table", hint="write [secrets.NAME] and its keys")
+    rules: dict[str, SecretRule] = {}
+    for name, table in value.items():
+        if not isinstance(table, dict) or not set(table) <= set(known):
+            raise SettingsError(
+                f"{where}: [secrets.{name}] takes only {', '.join(known)}", hint="correct the table's keys"
+            )
+        for key, items in table.items():
+            if not isinstance(items, list) or not all(isinstance(item, str) for item in items):
+                raise SettingsError(f"{where}: [secrets.{name}] {key} is no list of texts", hint='write ["main"]')
+        rules[name] = SecretRule(**{key: tuple(items) for key, items in table.items()})
+    return MappingProxyType(rules)
 
 
 def stage_environment(settings: Settings, environment: Mapping[str, str]) -> Mapping[str, str]:

@@ -8,6 +8,7 @@ from typing import Protocol
 
 import click
 
+from pipeline.cli.job import job_observers, reports_option
 from pipeline.cli.options import application, executor_option, file_option, output, repository_option, variables
 from pipeline.cli.request import request_options
 from pipeline.cli.stopping import stopping
@@ -33,6 +34,7 @@ class View(Observer, Protocol):
 @request_options
 @executor_option
 @click.option("--parallel", type=click.IntRange(1, 256), metavar="N", help="Stages at a time; by default 4.")
+@reports_option
 @click.option("--json", "as_json", is_flag=True, help="Print one JSON event a line.")
 @click.option("--plain", is_flag=True, help="Print plain lines, also on a terminal.")
 def run(
@@ -45,6 +47,7 @@ def run(
     var: tuple[str, ...],
     executor: str | None,
     parallel: int | None,
+    reports: Path | None,
     as_json: bool,
     plain: bool,
 ) -> int:
@@ -72,7 +75,9 @@ def run(
     cancel = Cancellation()
     with stopping(cancel, note=view.note):
         try:
-            finished = start(application(), request, (view,), cancel=cancel)
+            app = application()
+            observers = (view, *job_observers(app, reports, note=view.note, quiet=as_json))
+            finished = start(app, request, observers, cancel=cancel)
         finally:
             view.close()
     return exit_code(finished)

@@ -4,80 +4,55 @@ from __future__ import annotations
 
 import getpass
 import subprocess
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
+from dataclasses import replace
+from fnmatch import fnmatchcase
 
+from pipeline.hosts import job_of
+from pipeline.model.job import Job
 from pipeline.model.source import Event, Source
+from pipeline.model.trust import Trust
 from pipeline.operations.source import git_environment
+from pipeline.settings import Settings
 
 
-def guess_event(source: Source, environment: Mapping[str, str]) -> Event:
-    """The event of a run that a command starts: kind, branch, tag and actor.
+def guess_event(source: Source, environment: Mapping[str, str], settings: Settings) -> Event:
+    """The event of a run that a command starts: kind, branch, tag, actor, and how far the run is trusted.
 
-    Within a job of GitHub, Gitea/Forgejo, GitLab, Jenkins or Woodpecker it is that job's event; elsewhere it is
-    `manual`, on the branch that is checked out or that the revision names, or on the tag of the commit.
+    Within a job of a CI host it is that job's event; elsewhere it is `manual`, on the branch that is checked out or
+    that the revision names, or on the tag of the commit, and of the trust of a branch.
     """
-    for guess in (_github, _gitlab, _woodpecker, _jenkins):
-        event = guess(environment)
-        if event is not None:
-            return event
-    branch, tag = _head(source)
-    return Event(kind="manual", branch=branch, tag=tag, actor=environment.get("ECLUSE_ACTOR") or _user())
+    job = job_of(environment)
+    if job is None:
+        branch, tag = _head(source)
+        return Event(kind="manual", branch=branch, tag=tag, actor=environment.get("ECLUSE_ACTOR") or _user())
+    event = job.event
+    if not event.branch and not event.tag:
+        branch, tag = _head(source)
+        event = replace(event, branch=branch, tag=tag)
+    return replace(event, trust=trust_of(replace(job, event=event), source, settings))
 
 
-def _github(variables: Mapping[str, str]) -> Event | None:
-    if variables.get("GITHUB_ACTIONS") != "true":
-        return None
-    name = variables.get("GITHUB_REF_NAME", "")
-    tagged = variables.get("GITHUB_REF_TYPE") == "tag"
-    kinds = {"pull_request_target": "pull_request", "workflow_dispatch": "manual"}
-    kind = variables.get("GITHUB_EVENT_NAME", "push")
-    return Event(
-        kind=kinds.get(kind, kind) if kinds.get(kind, kind) in _KINDS else "manual",
-        branch="" if tagged else variables.get("GITHUB_HEAD_REF") or name,
-        tag=name if tagged else "",
-        actor=variables.get("GITHUB_ACTOR", ""),
-    )
+def trust_of(job: Job, source: Source, settings: Settings) -> Trust:
+    """How far a run in this job is trusted.
+
+    Protected are only a protected branch's or tag's own commit without changes. Where the commit is not the job's, the
+    host's word does not hold for it; then a job that anybody can start is not trusted at all.
+    """
+    own = not source.revision if not job.sha else job.sha == source.commit.sha
+    if job.foreign or (job.anybody and not own):
+        return Trust.UNTRUSTED
+    if not own or source.commit.dirty or job.event.kind == "pull_request":
+        return Trust.BRANCH
+    protected = job.protected
+    if protected is None:
+        protected = _matches(job.event.branch, settings.protected_branches)
+        protected = protected or _matches(job.event.tag, settings.protected_tags)
+    return Trust.PROTECTED if protected else Trust.BRANCH
 
 
-def _gitlab(variables: Mapping[str, str]) -> Event | None:
-    if variables.get("GITLAB_CI") != "true":
-        return None
-    kinds = {"push": "push", "merge_request_event": "pull_request", "schedule": "schedule"}
-    branch = variables.get("CI_COMMIT_BRANCH") or variables.get("CI_MERGE_REQUEST_SOURCE_BRANCH_NAME", "")
-    return Event(
-        kind=kinds.get(variables.get("CI_PIPELINE_SOURCE", ""), "manual"),
-        branch=branch,
-        tag=variables.get("CI_COMMIT_TAG", ""),
-        actor=variables.get("GITLAB_USER_LOGIN", ""),
-    )
-
-
-def _woodpecker(variables: Mapping[str, str]) -> Event | None:
-    if variables.get("CI") != "woodpecker":
-        return None
-    kinds = {"push": "push", "tag": "push", "pull_request": "pull_request", "cron": "schedule"}
-    return Event(
-        kind=kinds.get(variables.get("CI_PIPELINE_EVENT", ""), "manual"),
-        branch=variables.get("CI_COMMIT_SOURCE_BRANCH") or variables.get("CI_COMMIT_BRANCH", ""),
-        tag=variables.get("CI_COMMIT_TAG", ""),
-        actor=variables.get("CI_COMMIT_AUTHOR", ""),
-    )
-
-
-def _jenkins(variables: Mapping[str, str]) -> Event | None:
-    if not variables.get("JENKINS_URL") or not variables.get("BRANCH_NAME"):
-        return None
-    tag = variables.get("TAG_NAME", "")
-    change = variables.get("CHANGE_ID")
-    return Event(
-        kind="pull_request" if change else "push",
-        branch="" if tag else variables.get("CHANGE_BRANCH") or variables["BRANCH_NAME"],
-        tag=tag,
-        actor=variables.get("CHANGE_AUTHOR", ""),
-    )
-
-
-_KINDS = ("push", "pull_request", "schedule", "manual")
+def _matches(name: str, patterns: Sequence[str]) -> bool:
+    return bool(name) and any(fnmatchcase(name, pattern) for pattern in patterns)
 
 
 def _head(source: Source) -> tuple[str, str]:

@@ -68,7 +68,7 @@ def planned(app: Application, request: StartRequest) -> Planned:
 
 
 def _event(app: Application, request: StartRequest, source: Source) -> Event:
-    event = guess_event(source, app.environment)
+    event = guess_event(source, app.environment, app.settings)
     if request.event is not None:
         event = replace(event, kind=request.event)
     if request.branch is not None:
