@@ -18,6 +18,10 @@ class TestStatus(StrEnum):
     SKIPPED = "skipped"
 
 
+WRONG = (TestStatus.FAILED, TestStatus.ERRORED)
+"""How a test ends that did not do what it should."""
+
+
 @dataclass(frozen=True, kw_only=True, slots=True)
 class TestCase:
     """One test; `seconds` as the runner measured it, `message` and `details` only where it did not pass."""
@@ -33,6 +37,13 @@ class TestCase:
     details: str = ""
     file: str = ""
     line: int = 0
+    quarantined: str = ""
+    """Why its failure does not count, for people; "" where it counts."""
+
+    @property
+    def title(self) -> str:
+        """What people and the quarantine call it: `classname::name`, or the name alone."""
+        return f"{self.classname}::{self.name}" if self.classname else self.name
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -56,18 +67,25 @@ class TestReport:
 
     @property
     def failed(self) -> int:
-        """How many failed or errored."""
-        return self.count(TestStatus.FAILED) + self.count(TestStatus.ERRORED)
+        """How many failed or errored, those in quarantine not counted."""
+        return self.count(TestStatus.FAILED) + self.count(TestStatus.ERRORED) - self.quarantined
+
+    @property
+    def quarantined(self) -> int:
+        """How many failed or errored in quarantine."""
+        return sum(bool(case.quarantined) for case in self.failures)
 
     @property
     def failures(self) -> tuple[TestCase, ...]:
-        """Tests that failed or errored, in report order."""
-        return tuple(case for case in self.cases if case.status in (TestStatus.FAILED, TestStatus.ERRORED))
+        """Tests that failed or errored, in report order; those in quarantine too."""
+        return tuple(case for case in self.cases if case.status in WRONG)
 
     @property
     def summary(self) -> str:
         """For people: `12 passed, 1 failed, 2 skipped`."""
         parts = [f"{self.count(status)} {status.value}" for status in TestStatus if self.count(status)]
+        if self.quarantined:
+            parts.append(f"{self.quarantined} of them in quarantine")
         return ", ".join(parts) or "no tests"
 
 

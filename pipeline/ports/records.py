@@ -12,6 +12,7 @@ from pipeline.model.release import LedgerEntry, Promotion, Release
 from pipeline.model.run import Run, Runner, StageRun
 from pipeline.model.status import Conclusion, RunState
 from pipeline.model.value import Value
+from pipeline.ports.history import History
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -25,7 +26,7 @@ class RunFilter:
     limit: int = 20
 
 
-class Records(Protocol):
+class Records(History, Protocol):
     """The database of one installation. Safe for several threads and processes; every method is one transaction.
 
     Errors that may leave: RecordsError, DiskFullError, NotFoundError.

@@ -148,14 +148,6 @@ def succeeded_times(repository: str, per_stage: int) -> sa.Select[Any]:
     return sa.select(ranked.c.name, ranked.c.started, ranked.c.finished).where(ranked.c.place <= per_stage)
 
 
-def blobs() -> sa.CompoundSelect[Any]:
-    """Digests that artifacts and logs name."""
-    return sa.union(
-        sa.select(t.artifacts.c.digest),
-        sa.select(t.attempts.c.log).where(t.attempts.c.log != ""),
-    )
-
-
 # Releases, promotions, ledger ----------------------------------------------------------------------------------------
 
 

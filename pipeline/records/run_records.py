@@ -28,7 +28,7 @@ def create_run(connection: sa.Connection, run: Run, plan: Plan) -> int:
         raise RecordsError(f"run {run.id} is already recorded")
     number = queries.next_number(connection, run.repository)
     values = {name: item for name, item in plain(run).items() if name != "stages"}
-    connection.execute(t.runs.insert().values(**values | {"number": number}))
+    connection.execute(t.runs.insert().values(**values | {"number": number, "tree": plan.source.commit.tree}))
     connection.execute(t.plans.insert().values(run=run.id, body=plan.to_json()))
     planned = tuple(
         StageRun(name=item.stage.name, kind=item.stage.kind, group=item.stage.group, cell=item.stage.cell)

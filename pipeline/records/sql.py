@@ -14,6 +14,7 @@ from pipeline.model.run import Run, Runner, StageRun
 from pipeline.model.status import Conclusion, RunState
 from pipeline.model.value import Value
 from pipeline.ports.records import RunFilter
+from pipeline.records.sql_history import SqlHistory
 
 if TYPE_CHECKING:  # for its 174 ms, not for a circle
     from pipeline.records.database import Database
@@ -28,7 +29,7 @@ def sqlite_url(home: Path) -> str:
     return f"sqlite:///{home / 'records.db'}"
 
 
-class SqlRecords:
+class SqlRecords(SqlHistory):
     """Implements `pipeline.ports.records.Records` over SQLite (`sqlite:///path`) and PostgreSQL (`postgresql://…`).
 
     Making one costs nothing and touches nothing; the first call connects, and brings an older schema up to date.
@@ -165,12 +166,8 @@ class SqlRecords:
             return release_records.ledger(connection, after, limit)
 
     def referenced_blobs(self) -> frozenset[str]:
-        """Digests that a log or an artifact names."""
-        database = self._database()
-        from pipeline.records import queries
-
-        with database.reading() as connection:
-            return frozenset(connection.execute(queries.blobs()).scalars())
+        """Digests that a log, a service's log or an artifact names."""
+        return frozenset(digest for digests in self.blobs_by_run().values() for digest in digests)
 
     def stage_seconds(self, repository: str, *, runs: int = 20) -> Mapping[str, float]:
         """Median seconds by stage, over its latest succeeded runs."""

@@ -124,14 +124,19 @@ def _products_of(connection: sa.Connection, run: str) -> Mapping[_Key, Products]
         kept = {row.type: row for row in reports.get(key, ())}
         made[key] = Products(
             artifacts=tuple(noun(Artifact, row) for row in artifacts.get(key, ())),
-            tests=TestReport(cases=tuple(noun(TestCase, row) for row in cases.get(key, ())))
-            if "tests" in kept
-            else None,
+            tests=_tests(kept["tests"], cases.get(key, ())) if "tests" in kept else None,
             coverage=noun(CoverageReport, kept["coverage"]) if "coverage" in kept else None,
             findings=tuple(noun(Finding, row) for row in found.get(key, ())),
             measurements=tuple(noun(Measurement, row) for row in measured.get(key, ())),
         )
     return made
+
+
+def _tests(counted: sa.Row[Any], rows: Sequence[sa.Row[Any]]) -> TestReport:
+    """The cases, and what was counted beyond them."""
+    listed = TestReport(cases=tuple(noun(TestCase, row) for row in rows))
+    beyond = {status: counted._mapping[status.value] - listed.count(status) for status in TestStatus}
+    return TestReport(cases=listed.cases, unlisted={status: count for status, count in beyond.items() if count > 0})
 
 
 def _with_columns(left: Products, row: sa.Row[Any]) -> Products:

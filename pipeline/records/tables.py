@@ -86,8 +86,11 @@ runs = sa.Table(
     _added("proposal", Words(), ""),
     _added("host", Words(), ""),
     _added("url", Words(), ""),
+    _added("tree", Words(), ""),
     sa.UniqueConstraint("repository", "number", name="uq_runs_number"),
     sa.Index("ix_runs_created", "created"),
+    sa.Index("ix_runs_repository", "repository", "created"),
+    sa.Index("ix_runs_state", "state"),
 )
 
 plans = sa.Table(
@@ -175,6 +178,13 @@ test_cases = sa.Table(
     _needed("details", Words()),
     _needed("file", Words()),
     _needed("line", sa.Integer()),
+    _added("quarantined", Words(), ""),
+    sa.Index(
+        "ix_test_cases_failures",
+        "run",
+        sqlite_where=sa.text("status IN ('failed', 'errored')"),
+        postgresql_where=sa.text("status IN ('failed', 'errored')"),
+    ),
 )
 
 findings = sa.Table(

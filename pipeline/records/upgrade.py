@@ -9,7 +9,7 @@ import sqlalchemy as sa
 from pipeline.errors import RecordsError
 from pipeline.records.database import Database
 
-REVISIONS = ("0001", "0002")
+REVISIONS = ("0001", "0002", "0003")
 """Every revision in order; the last is what this program works with. A test holds them against the migrations."""
 
 MIGRATIONS = Path(__file__).parent / "migrations"
