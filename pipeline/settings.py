@@ -55,7 +55,7 @@ class Settings:
     """The image on which the scanners are installed, once."""
     docker_host: str = ""
     """Engine address; "" = DOCKER_HOST or the default socket."""
-    include_protocols: str = "https ssh"
+    include_protocols: tuple[str, ...] = ("https", "ssh")
     """How git may ask for included files of other repositories; untrusted runs ask by https alone."""
     secrets: Mapping[str, SecretRule] = field(default_factory=dict)
     """Secrets that only some branches, tags or environments may read, by name; the others are for every trusted run."""

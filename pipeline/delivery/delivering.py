@@ -6,6 +6,7 @@ import os
 import threading
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
+from datetime import datetime
 from functools import partial
 
 from pipeline.delivery.journal import PromotionJournal
@@ -15,8 +16,10 @@ from pipeline.delivery.release import image_to_run, seal
 from pipeline.errors import CancelledError, EcluseError, RefusedError, SecretError, UsageError
 from pipeline.model.definition import EnvironmentDefinition
 from pipeline.model.hiding import hide
+from pipeline.model.permission import check_secret
 from pipeline.model.release import Measurement, Promotion, Release
 from pipeline.model.run import Run
+from pipeline.model.source import Event
 from pipeline.model.status import PromotionState
 from pipeline.model.value import Value, digest_of
 from pipeline.ports.cancellation import Cancellation
@@ -152,10 +155,21 @@ class RunDelivery:
             active = self._active.get(environment.name)
         return active.target if active else self._target(environment)
 
-    def close(self) -> None:
+    def settled(self, environment: EnvironmentDefinition, *, since: datetime) -> Promotion | None:
+        """This run's latest promotion that ended after that moment."""
+        mine = (item for item in self._journal.history(environment.name) if item.run == self._run.id)
+        return next((item for item in mine if item.finished is not None and item.finished >= since), None)
+
+    def close(self, *, parked: bool = False) -> None:
         """Deal with promotions that nobody verified. The first error leaves once all were tried."""
         with self._guard:
             left = list(self._active.values())
+            if parked:
+                self._active.clear()
+        if parked:
+            for active in left:
+                active.lock.release()
+            return
         problems: list[EcluseError] = []
         for active in left:
             try:
@@ -344,7 +358,10 @@ class RunDelivery:
 
     def _secrets_of(self, environment: EnvironmentDefinition) -> dict[str, str]:
         values: dict[str, str] = {}
+        run = self._run  # an untrusted one never gets here: the engine runs no stage with effects for it
+        event = Event(kind=run.event, branch=run.branch, tag=run.tag)
         for name in environment.secrets:
+            check_secret(name, self._settings.secrets.get(name), event, environment=environment.name)
             value = self._secrets.get(name)
             if value is None:
                 raise SecretError(

@@ -27,6 +27,7 @@ from pipeline.model.definition import RetryRule, StageDefinition
 from pipeline.model.duration import spell_duration
 from pipeline.model.identity import safe_name
 from pipeline.model.outcome import Effect, Outcome, cancelled, errored, failed, timed_out
+from pipeline.model.permission import check_stage
 from pipeline.model.plan import PlannedStage
 from pipeline.model.run import Attempt, StageRun
 from pipeline.model.status import Conclusion, StageState
@@ -104,6 +105,8 @@ class StageWork:
             if tried.cut and self._repeatable(planned.stage):
                 tries, pause = tries - 1, 0.0
             if pause is None or cancel.cancelled:
+                if tried.outcome.conclusion.went_wrong:
+                    self._scope.keep(name)
                 return StageEnd(outcome=self._allow(planned.stage, tried.outcome), emitted=tried.emitted)
             stage = self._scope.runs.get(name)
             self._announcer.attempt_finished(self._scope.run_id, stage, stage.attempts[-1])
@@ -184,10 +187,8 @@ class StageWork:
             if planned.skip:
                 return StageResult(outcome=Outcome(conclusion=Conclusion.SKIPPED, reason=planned.skip.sentence)), ()
         kind = self._scope.kinds[stage.kind]
+        check_stage(stage, self._scope.plan.event, effects=kind.effects)
         seconds = stage.timeout or self._scope.settings.stage_timeout
-        timer = threading.Timer(seconds, lambda: cancel.cancel(f"timeout {spell_duration(seconds)}", timed_out=True))
-        timer.daemon = True
-        timer.start()
         context = AttemptContext(
             self._scope,
             stage,
@@ -197,9 +198,18 @@ class StageWork:
             running=lambda: self._running_now(stage.name),
             collecting=lambda: self._move(self._scope.runs.get(stage.name), StageState.COLLECTING),
         )
+
+        def time_out() -> None:
+            where = f" in step {context.step}" if context.step else ""
+            cancel.cancel(f"timeout {spell_duration(seconds)}{where}", timed_out=True)
+
+        timer = threading.Timer(seconds, time_out)
+        timer.daemon = True
+        timer.start()
         try:
             cancel.check()
             result = self._recovered(kind, context, began) or kind.run(context)
+            result = _with_outputs(result, context)
             if stage.emits and result.outcome.conclusion is Conclusion.SUCCEEDED:
                 return self._read_emitted(planned, context, result)
             return result, ()
@@ -306,6 +316,16 @@ class StageWork:
         if stage.allow_failure and outcome.conclusion in (Conclusion.FAILED, Conclusion.TIMED_OUT):
             return replace(outcome, conclusion=Conclusion.WARNED, reason=f"{outcome.reason}, allowed")
         return outcome
+
+
+def _with_outputs(result: StageResult, context: AttemptContext) -> StageResult:
+    """The result with what the commands wrote to $ECLUSE_OUTPUT; what is wrong there fails what had succeeded."""
+    visit = context.visit
+    if visit is None:
+        return result
+    if visit.problem and result.outcome.conclusion is Conclusion.SUCCEEDED:
+        return replace(result, outcome=failed(f"outputs: {visit.problem}"))
+    return replace(result, products=replace(result.products, outputs={**result.products.outputs, **visit.outputs}))
 
 
 def retry_pause(

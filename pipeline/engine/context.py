@@ -10,20 +10,23 @@ from typing import IO, TYPE_CHECKING
 
 from pipeline.engine.layers import commands_spec
 from pipeline.engine.script import exports
-from pipeline.errors import CancelledError, SecretError, UsageError
+from pipeline.engine.steps import StepWatch
+from pipeline.errors import CancelledError, EcluseError, SecretError, UsageError
+from pipeline.model.permission import check_secret
 from pipeline.model.run import Artifact, StageRun
 from pipeline.ports.cancellation import Cancellation
 
 if TYPE_CHECKING:
     from pipeline.engine.scope import RunScope
     from pipeline.engine.stage_log import AttemptLog
+    from pipeline.engine.visit import Visit
     from pipeline.model.container import ContainerSpec, Exit, View
     from pipeline.model.definition import EnvironmentDefinition, StageDefinition
     from pipeline.model.source import Source
     from pipeline.model.value import Value
     from pipeline.ports.clock import Clock
     from pipeline.ports.delivery import Delivery
-    from pipeline.ports.executor import Output
+    from pipeline.ports.executor import Output, Visitor
     from pipeline.ports.images import Images
     from pipeline.ports.monitoring import Sink
     from pipeline.ports.stage import Collected
@@ -52,6 +55,9 @@ class AttemptContext:
         self._cancel = cancel
         self._running = running
         self._collecting = collecting
+        self._watch: StepWatch | None = None
+        self.visit: Visit | None = None
+        """What was seen in the container of the commands, of a stage with caches or outputs."""
 
     @property
     def stage(self) -> StageDefinition:
@@ -109,6 +115,10 @@ class AttemptContext:
         raise UsageError(f"there is no environment '{name}'", hint="write it under `environments:`")
 
     def sinks(self, environment: EnvironmentDefinition) -> tuple[Sink, ...]:
+        for options in environment.supervision:
+            for name in _texts(options):
+                if name in self.settings.secrets:
+                    self._check_secret(name)
         return self._scope.sinks(environment)
 
     def stage_run(self, name: str) -> StageRun:
@@ -118,6 +128,7 @@ class AttemptContext:
         return tuple(planned.stage for planned in self._scope.plan.stages)
 
     def secret(self, name: str) -> str:
+        self._check_secret(name)
         value = self._scope.secrets.get(name)
         if value is None:
             raise SecretError(
@@ -129,15 +140,22 @@ class AttemptContext:
 
     def execute_commands(self) -> Exit:
         secrets = {name: self.secret(name) for name in self._stage.secrets}
-        spec = self._commands("main")
+        stdin = exports(secrets) if secrets else b""
+        steps = self._steps()
         try:
             return self._scope.session.execute(
-                spec, output=self._log, cancel=self._cancel, stdin=exports(secrets) if secrets else b""
+                self._commands("main"),
+                output=steps or self._log,
+                cancel=self._cancel,
+                stdin=stdin,
+                visitor=self._visitor(),
             )
         finally:
+            if steps is not None:
+                steps.close()
             self._scope.layers.written(self._stage.name, self._attempt)
             if self._stage.after:
-                self._run_after(exports(secrets) if secrets else b"")
+                self._run_after(stdin)
 
     def execute(self, spec: ContainerSpec, *, stdin: bytes = b"", output: Output | None = None) -> Exit:
         own = replace(spec, stage=self._stage.name, attempt=self._attempt)
@@ -175,6 +193,32 @@ class AttemptContext:
     def facts(self) -> Mapping[str, Value]:
         return self._scope.facts(frozenset({"run"}))
 
+    @property
+    def step(self) -> int:
+        """Which of the stage's commands runs, from 1; 0 where there is but one, or none has begun."""
+        return self._watch.step if self._watch is not None else 0
+
+    def _steps(self) -> StepWatch | None:
+        if len(self._stage.commands) < 2 and not any(self._stage.step_timeouts):
+            return None
+        self._watch = StepWatch(
+            self._log, self._stage.commands, self._stage.step_timeouts, cancel=self._cancel, now=self.clock.now
+        )
+        return self._watch
+
+    def _visitor(self) -> Visitor | None:
+        stage = self._stage
+        if not stage.cache and not stage.outputs:
+            return None
+        from pipeline.engine.visit import Visit
+
+        self.visit = Visit(self._scope, stage, note=self._log.note)
+        return self.visit
+
+    def _check_secret(self, name: str) -> None:
+        environment = str(self._stage.options.get("environment", ""))
+        check_secret(name, self.settings.secrets.get(name), self._scope.plan.event, environment=environment)
+
     def _view(self) -> View:
         return self._scope.layers.view(self._stage.name, self._attempt)
 
@@ -200,5 +244,19 @@ class AttemptContext:
                 self._log.note(f"after: {budget.reason or f'exit {ended.code}'}; this does not change the outcome")
         except CancelledError:
             self._log.note("after: cancelled")
+        except EcluseError as error:
+            self._log.note(f"after: {error.message}; this does not change the outcome")
         finally:
             timer.cancel()
+
+
+def _texts(value: Value) -> Iterable[str]:
+    """Every text in a nested value."""
+    if isinstance(value, str):
+        yield value
+    elif isinstance(value, Mapping):
+        for item in value.values():
+            yield from _texts(item)
+    elif isinstance(value, Sequence):
+        for item in value:
+            yield from _texts(item)

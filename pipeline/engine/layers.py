@@ -5,6 +5,7 @@ from __future__ import annotations
 import threading
 from collections.abc import Mapping, Sequence
 
+from pipeline.engine import outputs
 from pipeline.engine.script import compose, shell_command
 from pipeline.model.container import ContainerSpec, Network, View
 from pipeline.model.definition import StageDefinition
@@ -20,6 +21,7 @@ class Layers:
         self._rank: dict[str, int] = {}
         self._ancestors: dict[str, tuple[str, ...]] = {}
         self._written: dict[str, str] = dict(written or {})
+        self._narrow: dict[str, Mapping[str, str]] = {}
         self._lock = threading.Lock()
         self.extend(stages)
 
@@ -44,6 +46,16 @@ class Layers:
         with self._lock:
             return self._written.get(stage, "")
 
+    def narrow(self, stage: str, layers: Mapping[str, str]) -> None:
+        """This stage sees other layers in the place of some."""
+        with self._lock:
+            self._narrow[stage] = layers
+
+    def before(self, stage: str) -> tuple[str, ...]:
+        """All that a stage needs at any distance, nearest in plan order first."""
+        with self._lock:
+            return self._before(stage)
+
     def view(self, stage: str, attempt: int, *, expected: Sequence[str] = ()) -> View:
         """What an attempt sees now; `expected` are stages that still run and will have written when it starts."""
         with self._lock:
@@ -52,6 +64,9 @@ class Layers:
                 for name in self._before(stage)
                 if name in self._written or name in expected
             )
+            narrow = self._narrow.get(stage)
+        if narrow:
+            below = tuple(narrow.get(layer, layer) for layer in below)
         return View(layer=self.own(stage, attempt), below=below)
 
     def _before(self, stage: str) -> tuple[str, ...]:
@@ -76,11 +91,13 @@ def commands_spec(
     """The container of a stage's commands (or of the image's own entry point where there are none)."""
     commands = stage.after if step == "after" else stage.commands
     command = shell_command(stage.shell, compose(commands, secrets=bool(stage.secrets))) if commands else None
+    hands_on = bool(stage.outputs) and step == "main"
     environment = {
         "CI": "true",
         "ECLUSE": "true",
         "ECLUSE_PIPELINE": pipeline,
         "ECLUSE_STAGE": stage.name,
+        **({outputs.VARIABLE: outputs.FILE} if hands_on else {}),
         **stage.env,
     }
     return ContainerSpec(
@@ -98,10 +115,16 @@ def commands_spec(
         resources=stage.resources,
         services=stage.services if step == "main" else (),
         grace=settings.grace,
+        hardened=stage.hardened,
+        privileged=stage.privileged,
+        devices=stage.devices,
+        exchange=hands_on,
     )
 
 
 def _network(stage: StageDefinition) -> Network:
     if stage.network == "none":
         return Network.NONE
+    if stage.network == "host":
+        return Network.HOST
     return Network.OWN if stage.services else Network.SHARED

@@ -26,6 +26,7 @@ if TYPE_CHECKING:
     from pipeline.ports.executor import Session
     from pipeline.ports.images import Images
     from pipeline.ports.monitoring import Sink
+    from pipeline.ports.reuse import ReuseStore
     from pipeline.ports.secrets import Secrets
     from pipeline.ports.stage import StageKind
     from pipeline.ports.storage import Storage
@@ -92,6 +93,7 @@ class RunScope:
     runs: StageRuns
     emit: Emit
     groups: Callable[[], Groups]
+    reuse: Callable[[], ReuseStore]
     started: frozenset[str] = frozenset()
     """Manual stages that a person has started."""
     begun: Callable[[StageRun], None] = lambda _: None
@@ -100,6 +102,8 @@ class RunScope:
     """Attempts of unfinished stages that count for their retry rule although another process made them."""
     remarks: Mapping[str, str] = field(default_factory=dict)
     """Why a stage that was done runs again, for its log."""
+    keep: Callable[[str], None] = lambda _: None
+    """Told of each stage that failed, before anything of it is removed."""
     masker: Masker = field(default_factory=Masker)
 
     @property

@@ -8,6 +8,8 @@ from collections.abc import Mapping, Sequence
 from pipeline.model.container import UNFED
 
 DEFAULT_SHELL = ("sh", "-e", "-c")
+_HEADER = r"\033[1;36m$ %s\033[0m\n"
+"""As printf takes it."""
 
 COMPLETE = "# complete"
 """The last line of what arrives on standard input: without it, whoever sent it was cut off."""
@@ -26,6 +28,11 @@ def header(command: str) -> str:
     return f"{first} …" if rest.strip() else first
 
 
+def header_line(command: str) -> bytes:
+    """What a script of `compose` prints before this command."""
+    return _HEADER.encode().decode("unicode_escape").replace("%s", header(command)).encode()
+
+
 def compose(commands: Sequence[str], *, secrets: bool) -> str:
     """One script of all commands. With `secrets` it first reads their exports from standard input to its end.
 
@@ -34,7 +41,7 @@ def compose(commands: Sequence[str], *, secrets: bool) -> str:
     """
     lines = [_PRELUDE] if secrets else []
     for command in commands:
-        lines.append(f"printf '\\033[1;36m$ %s\\033[0m\\n' {shlex.quote(header(command))}")
+        lines.append(f"printf '{_HEADER}' {shlex.quote(header(command))}")
         lines.append(command.rstrip("\n"))
     return "\n".join(lines) + "\n"
 

@@ -49,10 +49,29 @@ class Event:
     proposal: str = ""
     """Number of the pull (or merge) request."""
     trust: Trust = Trust.BRANCH
+    allowed: str = ""
+    """Who allowed this one untrusted run, and when; "" = nobody."""
     host: str = ""
     """The CI host in whose job this run is: gitlab, github, gitea, forgejo, woodpecker, jenkins; "" on a machine."""
     url: str = ""
     """The page of the host's job."""
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Changes:
+    """What changed since `base`, which was chosen for `reason`; `paths` is None where that cannot be known.
+
+    `base` is "" where there is none: then `reason` says why, and nothing known counts as changed.
+    """
+
+    paths: tuple[str, ...] | None
+    base: str = ""
+    reason: str = ""
+
+    @property
+    def since(self) -> str:
+        """`since 4f1c0de1a2b3 (last success of this stage)`, or the reason alone."""
+        return f"since {self.base[:12]} ({self.reason})" if self.base else self.reason
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)

@@ -25,12 +25,14 @@ from pipeline.model.run import Attempt, Run, StageRun
 from pipeline.model.source import Commit, Event, Source
 from pipeline.model.status import Conclusion, RunState, StageState
 from pipeline.ports.cancellation import Cancellation
-from pipeline.ports.concurrency import Groups
 from pipeline.ports.delivery import Delivery
 from pipeline.ports.images import Images
 from pipeline.secrets.provided import provided_secrets
 from pipeline.settings import Settings
 from pipeline.storage.directory import DirectoryStorage
+from pipeline.storage.groups import FileGroups
+from pipeline.storage.objects import FolderObjects
+from pipeline.storage.reuse import ObjectReuse
 from stages.run import KIND as RUN
 from stages.test import KIND as TEST
 
@@ -155,6 +157,7 @@ def play(tmp_path: Path) -> Play:
         executor = ScriptedExecutor(script or {})  # type: ignore[arg-type]  # both forms of a script
         session = executor.session(RunIdentity(installation="1" * 32, run="01run"))
         storage = DirectoryStorage(tmp_path / "storage")
+        reuse = ObjectReuse(FolderObjects(tmp_path / "reuse"), storage)
         watcher = watcher or Watcher()
         runs = StageRuns({item.name: StageRun(name=item.name, kind=item.kind) for item in stages})
         scope = RunScope(
@@ -174,7 +177,8 @@ def play(tmp_path: Path) -> Play:
             layers=Layers(stages),
             runs=runs,
             emit=lambda _plan, _planned, _text: (),
-            groups=_no_groups,
+            reuse=lambda: reuse,
+            groups=lambda: FileGroups(tmp_path / "groups"),
         )
         runner = Runner(scope, Announcer((watcher,)), cancel=cancel or Cancellation(), parallel=parallel)
         return Played(conclusion=runner.run(), runs=runs, watcher=watcher, executor=executor, storage=storage)
@@ -188,10 +192,6 @@ def _as_variables(secrets: Mapping[str, str]) -> Mapping[str, str]:
 
 def _no_images() -> Images:
     raise UsageError("no engine here")
-
-
-def _no_groups() -> Groups:
-    raise UsageError("no groups here")
 
 
 def _no_delivery() -> Delivery:
