@@ -104,10 +104,6 @@ class EngineBusyError(EngineError):
     transient = True
 
 
-class HostRestartedError(EngineError):
-    """A container was cut off by a restart of its host: what its exit code says is not believed."""
-
-
 class ImageNotFoundError(EcluseError):
     """An image is neither on the engine nor in its registry."""
 

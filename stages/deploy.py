@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import replace
+from datetime import datetime
 
 import schemas
 from pipeline.diagnostic import Diagnostic
@@ -70,7 +71,7 @@ class Deploy:
         options = context.stage.options
         environment = context.environment(str(options["environment"]))
         images = _images(context)
-        name = str(options.get("release") or f"{context.run_number()}-{context.source.commit.short}")
+        name = _release_name(context)
         followed = _is_checked_later(context)
         checks = _own_checks(environment)
         for secret in environment.secrets:
@@ -97,6 +98,27 @@ class Deploy:
             outputs={"release": promotion.release, "name": name},
         )
         return StageResult(outcome=outcome, products=products)
+
+    def recover(self, context: StageContext, *, since: datetime) -> StageResult | None:
+        """A promotion that came to its end is the result; one that was left half-way is taken up by `run`."""
+        environment = context.environment(str(context.stage.options["environment"]))
+        promotion = context.delivery.settled(environment, since=since)
+        if promotion is None:
+            return None
+        context.log.note(f"promotion {promotion.id} had ended before: {promotion.state.value}, {promotion.detail}")
+        name = _release_name(context)
+        products = Products(
+            release=promotion.release,
+            promotion=promotion.id,
+            measurements=promotion.measurements,
+            outputs={"release": promotion.release, "name": name},
+        )
+        return StageResult(outcome=_outcome(promotion, environment, name), products=products)
+
+
+def _release_name(context: StageContext) -> str:
+    """What the file says, else the run's number and the commit."""
+    return str(context.stage.options.get("release") or f"{context.run_number()}-{context.source.commit.short}")
 
 
 def _choice_of_image(stage: StageDefinition, definition: Definition, images: Sequence[str]) -> Iterable[Diagnostic]:

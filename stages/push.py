@@ -6,6 +6,7 @@ import random
 import re
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from contextlib import suppress
+from datetime import datetime
 from typing import TypeVar
 
 import schemas
@@ -78,6 +79,17 @@ class Push:
             outcome=succeeded(said),
             products=Products(pushed=pushed, outputs={"digest": digest, "image": pushed.pinned}),
         )
+
+    def recover(self, context: StageContext, *, since: datetime) -> StageResult | None:
+        """Say what the registry has under the tags by now. Pushing the same image again changes nothing there, so
+        the push is finished by doing it once more."""
+        repository = _check_repository(str(context.stage.options.get("to") or ""))
+        credentials = _credentials(context)
+        for tag in dict.fromkeys(_tags(context.stage) or [_default_tag(context)]):
+            with suppress(RegistryError):  # the push that follows says it
+                has = context.images.registry_digest(f"{repository}:{tag}", credentials=credentials)
+                context.log.note(f"{repository}:{tag} is {has or 'not there'}")
+        return None
 
 
 def _push(

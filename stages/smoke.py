@@ -3,13 +3,17 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
+from datetime import datetime
 
 import schemas
 from pipeline.diagnostic import Diagnostic
 from pipeline.errors import UsageError
 from pipeline.model.definition import Definition, StageDefinition
+from pipeline.model.outcome import Effect, Outcome, failed, succeeded
 from pipeline.model.quantity import seconds
+from pipeline.model.release import Promotion
 from pipeline.model.run import Products
+from pipeline.model.status import PromotionState
 from pipeline.model.value import Value
 from pipeline.ports.stage import Reuse, StageContext, StageResult
 from stages.checks.reporting import conclude, parse_checks, verify_environment
@@ -81,6 +85,24 @@ class Smoke:
                 promotion=promotion.id if promotion else "",
             ),
         )
+
+    def recover(self, context: StageContext, *, since: datetime) -> StageResult | None:
+        """A promotion that this stage had ended already is its result; else it asks again."""
+        environment = context.environment(str(context.stage.options["environment"]))
+        promotion = context.delivery.settled(environment, since=since)
+        if promotion is None:
+            return None
+        context.log.note(f"promotion {promotion.id} had ended before: {promotion.state.value}, {promotion.detail}")
+        products = Products(measurements=promotion.measurements, release=promotion.release, promotion=promotion.id)
+        return StageResult(outcome=_ended(promotion), products=products)
+
+
+def _ended(promotion: Promotion) -> Outcome:
+    """What the end of a promotion says of the checks that led to it."""
+    if promotion.state is PromotionState.DEPLOYED and all(item.passed for item in promotion.measurements):
+        return succeeded(promotion.detail)
+    rolled_back = promotion.state is PromotionState.ROLLED_BACK
+    return failed(promotion.detail, effect=Effect.ROLLED_BACK if rolled_back else Effect.NONE)
 
 
 def is_last(context: StageContext) -> bool:

@@ -29,6 +29,8 @@ class _Job:
     durable: bool = False
     then: Callable[[], None] | None = None
     """Called once it is committed."""
+    always: bool = False
+    """Whether `then` is called also where writing is over because of an error."""
 
 
 class _Came:
@@ -99,12 +101,13 @@ class Recorder:
     def begun(self, run: str, stage: StageRun) -> None:
         """Return when it is on the disk that this stage's attempt has begun: what it does outside must not be
         forgotten in a power cut. Raises what kept it from being written."""
-        done = threading.Event()
-        self._begin.set()
-        self._work.put(_Job(write=partial(_save, run, stage, True), stage=stage.name, durable=True, then=done.set))
-        while not done.wait(0.5):
-            if self._error is not None:
-                raise self._error
+        self._await(_Job(write=partial(_save, run, stage, True), stage=stage.name, durable=True))
+        if self._error is not None:
+            raise self._error
+
+    def settle(self) -> None:
+        """Return when all that was said until now is committed, or can never be: never raises."""
+        self._await(_Job(write=lambda _: None))
 
     def close(self) -> None:
         """Wait until all is written; raises the first error."""
@@ -178,6 +181,12 @@ class Recorder:
         """Store the end."""
         self._work.put(_Job(write=partial(_end, run)))
 
+    def _await(self, job: _Job) -> None:
+        done = threading.Event()
+        self._begin.set()
+        self._work.put(replace(job, then=done.set, always=True))
+        done.wait()
+
     def _save(self, run: str, stage: StageRun) -> None:
         self._work.put(_Job(write=partial(_save, run, stage, False), stage=stage.name))
 
@@ -194,19 +203,20 @@ class Recorder:
             jobs = [item for item in batch if item is not None]
             latest = {job.stage: index for index, job in enumerate(jobs)}
             for index, job in enumerate(jobs):
-                if self._error is not None:
-                    break
                 if job.stage and latest[job.stage] > index and not job.durable:
                     continue  # what is stored later of the same stage holds this too
+                written = False
                 try:
-                    records = records or self._open()
-                    job.write(records)
-                    if job.then is not None:
-                        job.then()
+                    if self._error is None:
+                        records = records or self._open()
+                        job.write(records)
+                        written = True
                 except EcluseError as error:
                     self._stop(error)
                 except Exception as error:  # noqa: BLE001 - the worker's edge: whoever waits for the number must hear
                     self._stop(RecordsError(f"defect in Écluse while recording: {type(error).__name__}: {error}"))
+                if job.then is not None and (written or job.always):
+                    job.then()
 
     def _stop(self, error: EcluseError) -> None:
         self._error = error

@@ -152,6 +152,13 @@ class ProcessSession:
     def keep(self, stage: str) -> None:
         """Nothing yet."""
 
+    def park(self) -> None:
+        """Nothing runs any more; the layers stay in the run's folder."""
+        with self._lock:
+            if self._holding is not None:
+                os.close(self._holding)
+                self._holding = None
+
     def close(self) -> None:
         """End what still runs, and remove the run's folder. Raises EngineError if it stays."""
         with self._lock:

@@ -171,12 +171,13 @@ class ScriptedExecutor:
                 self._containers.pop(name, None)
             self._changed.notify_all()
 
-    def forget(self, run: RunIdentity) -> None:
+    def forget(self, run: RunIdentity, *, layers: bool = True) -> None:
         """Remove what a run owns here."""
         with self._changed:
             for name in [name for name, item in self._containers.items() if item.run == run.run]:
                 del self._containers[name]
-            self._workspaces.pop(run.run, None)
+            if layers:
+                self._workspaces.pop(run.run, None)
 
     def _wake(self) -> None:
         with self._changed:
@@ -250,6 +251,10 @@ class ScriptedSession:
 
     def keep(self, stage: str) -> None:
         """Nothing yet."""
+
+    def park(self) -> None:
+        """Remove the run's containers; its layers stay."""
+        self._engine.forget(self._run, layers=False)
 
     def close(self) -> None:
         """Remove the run's containers and layers."""

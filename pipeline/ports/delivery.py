@@ -6,6 +6,8 @@ from collections.abc import Mapping
 from typing import TYPE_CHECKING, Protocol
 
 if TYPE_CHECKING:
+    from datetime import datetime
+
     from pipeline.model.definition import EnvironmentDefinition
     from pipeline.model.release import Measurement, Promotion
     from pipeline.ports.cancellation import Cancellation
@@ -57,5 +59,9 @@ class Delivery(Protocol):
     def target(self, environment: EnvironmentDefinition) -> Target:
         """The environment's target, for checks that ask it."""
 
-    def close(self) -> None:
-        """The run ends: a promotion that still waits for its verification is rolled back as `on_failure` says."""
+    def settled(self, environment: EnvironmentDefinition, *, since: datetime) -> Promotion | None:
+        """The latest promotion of this run into the environment that came to its end after `since`."""
+
+    def close(self, *, parked: bool = False) -> None:
+        """The run ends: a promotion that still waits for its verification is rolled back as `on_failure` says.
+        One of a run that is `parked` goes on waiting, and its environment is free for others meanwhile."""

@@ -123,6 +123,10 @@ class Session(Protocol):
         """Leave this stage's last containers, its services, its network and the layers that it sees, also after
         `release` and `close`, so that a person can look into them. `gc` removes them by their age."""
 
+    def park(self) -> None:
+        """Instead of `close`: the run waits for a person. Containers and networks go, the layers stay, so that a
+        later session of the same run goes on with them. Idempotent; raises EngineError after trying all."""
+
     def close(self) -> None:
         """Remove everything of this run on the engine, and wait for it. Idempotent; says what could not be removed
         by raising EngineError after trying all."""

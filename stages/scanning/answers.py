@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Mapping
+from datetime import datetime
 from typing import Any
 
 from pipeline.errors import EcluseError
@@ -29,6 +30,15 @@ class Answers:
 
     def starting(self) -> None:
         """The stage runs already."""
+
+    def replaying(self) -> None:
+        """Everything comes again."""
+        self._heard.clear()
+
+    def replayed(self, stream: Stream, lines: bytes, moment: datetime) -> None:
+        """As what comes now."""
+        del moment
+        self.write(stream, lines)
 
     def note(self, line: str) -> None:
         """Écluse's own words about the container."""

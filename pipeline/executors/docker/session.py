@@ -23,7 +23,7 @@ from pipeline.executors.docker.reaper import Reaper
 from pipeline.executors.docker.sandbox import Sandboxes
 from pipeline.executors.docker.workspace_overlay import OverlayWorkspace
 from pipeline.model.container import ContainerSpec, Exit, Network
-from pipeline.model.identity import RunIdentity
+from pipeline.model.identity import ROLE_WORKSPACE, RunIdentity
 from pipeline.ports.cancellation import Cancellation
 from pipeline.ports.executor import Output, Visitor
 from pipeline.ports.workspace import Workspace
@@ -46,6 +46,12 @@ class Grounds:
     placement: Placement
     reaper: Reaper
     depot: Depot
+
+    def rest(self) -> None:
+        """Wait until nothing is being made any more, and leave the layers as they are."""
+        self.sandboxes.close()
+        self.reaper.drain()
+        self.reaper.stop()
 
     def end(self, run: RunIdentity) -> None:
         """Wait until nothing is being made any more, and remove what the run made.
@@ -128,19 +134,32 @@ class DockerSession:
     def keep(self, stage: str) -> None:
         """Nothing yet."""
 
+    def park(self) -> None:
+        """Remove everything of this run but its layers."""
+        if self._end():
+            if self._grounds.exception() is None:
+                self._grounds.result().rest()
+            self._sweep(spare=frozenset({ROLE_WORKSPACE}))
+
     def close(self) -> None:
         """Remove everything of this run."""
+        if self._end():
+            if self._grounds.exception() is None:
+                self._grounds.result().end(self._run)
+            self._sweep()
+
+    def _end(self) -> bool:
+        """Begin nothing more; False when there is nothing to remove, or that was done already."""
         with self._lock:
             if self._closed:
-                return
+                return False
             self._closed = True
         self._pool.shutdown(wait=True, cancel_futures=True)
-        if self._grounds.cancelled() or isinstance(self._grounds.exception(), EngineUnreachableError):
-            return
-        if self._grounds.exception() is None:
-            self._grounds.result().end(self._run)
+        return not (self._grounds.cancelled() or isinstance(self._grounds.exception(), EngineUnreachableError))
+
+    def _sweep(self, *, spare: frozenset[str] = frozenset()) -> None:
         client = connect(self._settings)
-        sweep.remove(client, sweep.find(client, self._run.installation, self._run.run))
+        sweep.remove(client, sweep.find(client, self._run.installation, self._run.run, spare=spare))
 
     def _prepare(self, spec: ContainerSpec) -> None:
         try:

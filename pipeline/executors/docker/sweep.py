@@ -18,10 +18,12 @@ if TYPE_CHECKING:
 AT_ONCE = 8
 
 
-def find(client: APIClient, installation: str, run: str = "") -> tuple[Leftover, ...]:
+def find(
+    client: APIClient, installation: str, run: str = "", *, spare: frozenset[str] = frozenset()
+) -> tuple[Leftover, ...]:
     """Everything of all runs of this installation, or of one run less its images (others may need them by now).
 
-    Never what belongs to a target.
+    Never what belongs to a target, nor what has one of the roles in `spare`.
     """
     wanted = {"label": [f"{LABEL_INSTALLATION}={installation}", f"{LABEL_RUN}={run}" if run else LABEL_RUN]}
     lists: dict[str, Callable[[], Any]] = {
@@ -38,7 +40,7 @@ def find(client: APIClient, installation: str, run: str = "") -> tuple[Leftover,
     return tuple(
         Leftover(kind=kind, name=_name(kind, item), run=item["Labels"][LABEL_RUN])
         for kind, item in found
-        if item["Labels"].get(LABEL_ROLE) != ROLE_TARGET
+        if item["Labels"].get(LABEL_ROLE) not in {ROLE_TARGET, *spare}
     )
 
 

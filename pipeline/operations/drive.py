@@ -1,0 +1,239 @@
+"""Driving a run to its end, or until it parks: a new one, or one that another process left."""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Callable, Mapping, Sequence
+from contextlib import suppress
+from dataclasses import dataclass, field, replace
+from pathlib import Path
+
+from pipeline.engine.announcer import Announcer
+from pipeline.engine.course import Course
+from pipeline.engine.layers import Layers
+from pipeline.engine.masking import Masker
+from pipeline.engine.recorder import Recorder
+from pipeline.engine.runner import Runner
+from pipeline.engine.scope import RunScope, StageRuns
+from pipeline.errors import EcluseError, UsageError
+from pipeline.model.duration import spell_duration
+from pipeline.model.identity import RunIdentity
+from pipeline.model.plan import Plan
+from pipeline.model.run import Run
+from pipeline.model.status import Conclusion, RunState, StageState
+from pipeline.operations.emitting import emitted_stages
+from pipeline.operations.run_file import RunFile, remove_run_file, write_run_file
+from pipeline.operations.runner_process import claim, release, this_process
+from pipeline.planning.planner import resolver_of
+from pipeline.ports.application import Application
+from pipeline.ports.cancellation import Cancellation
+from pipeline.ports.delivery import Delivery
+from pipeline.ports.executor import Session
+from pipeline.ports.images import Images
+from pipeline.ports.observer import Observer
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Leg:
+    """What this process is to do of a run: all of it, or what another one left."""
+
+    run: Run
+    """With the stages as they stand; one with a number is recorded already."""
+    plan: Plan
+    parallel: int
+    started: frozenset[str] = frozenset()
+    """Manual stages that a person has started."""
+    tried: Mapping[str, int] = field(default_factory=dict)
+    """Attempts of unfinished stages that count for their retry rule."""
+    remarks: Mapping[str, str] = field(default_factory=dict)
+    """Why a stage that was done runs again."""
+    keep_failed: bool = False
+    """Leave the containers of stages that fail for `ecluse shell`."""
+
+
+def drive(app: Application, leg: Leg, observers: Sequence[Observer], *, cancel: Cancellation) -> Run:
+    """Run what is left; the run as it stands then. The user's failure is in its conclusion, not an exception.
+
+    KeyboardInterrupt kills what runs, removes what the run made, records it as cancelled, and goes on to the caller.
+    """
+    run, plan = leg.run, leg.plan
+    executor = app.executor(run.executor)
+    folder = app.settings.home / "runs" / run.id
+    claim(folder, this_process())
+    write_run_file(folder, RunFile(run=run, plan=plan, parallel=leg.parallel))
+    announcer: Announcer
+    session: Session
+    recorder = Recorder(
+        lambda: app.records,
+        numbered=lambda numbered: announcer.run_numbered(numbered),  # noqa: PLW0108 - the announcer comes next
+        broken=lambda error: cancel.cancel(f"the run cannot be recorded: {error.message}"),
+        known=run.number,
+        released=lambda stage: session.release(stage),  # noqa: PLW0108 - and so does the session
+        effects=lambda kind: app.kinds[kind].effects,
+    )
+    announcer = Announcer((*observers, recorder))
+    delivery = _Delivery(app, run, plan.pipeline_digest)
+    left = sum(1 for stage in run.stages if stage.state is not StageState.DONE)
+    session = executor.open(
+        RunIdentity(installation=app.settings.installation, run=run.id),
+        lanes=max(1, min(leg.parallel, left)),
+        stages=left,
+    )
+    interrupted: BaseException | None = None
+    conclusion: Conclusion | None = Conclusion.CANCELLED
+    try:
+        scope = _scope(app, leg, session, recorder, delivery)
+    except BaseException:
+        session.close()
+        raise
+    deadline = _deadline(plan.timeout or app.settings.run_timeout, cancel)
+    try:
+        announcer.run_started(run, plan)
+        conclusion = Runner(scope, announcer, cancel=cancel, parallel=leg.parallel).run()
+    except KeyboardInterrupt as interrupt:
+        interrupted = interrupt
+        cancel.cancel("interrupted twice")
+    finally:
+        deadline.cancel()
+        recorder.settle()  # what a container tells of its end must be recorded before it goes
+        problem = _close(delivery, session, parked=conclusion is None)
+    finished = replace(
+        run,
+        state=RunState.DONE if conclusion else RunState.PARKED,
+        conclusion=conclusion,
+        finished=app.clock.now() if conclusion else None,
+        stages=scope.runs.all(),
+    )
+    recorder_problem = _finish(announcer, recorder, finished)
+    _leave(folder, over=conclusion is not None and recorder_problem is None)
+    if interrupted is not None:
+        raise interrupted
+    if recorder_problem or problem:
+        raise recorder_problem or problem  # type: ignore[misc]  # one of them is an error
+    return replace(finished, number=recorder.number())
+
+
+def _leave(folder: Path, *, over: bool) -> None:
+    """Give the run's folder up; a run that is parked, or could not be recorded, keeps what it was asked to be."""
+    if over:
+        remove_run_file(folder)
+    release(folder)
+    with suppress(OSError):
+        folder.rmdir()
+
+
+def _finish(announcer: Announcer, recorder: Recorder, finished: Run) -> EcluseError | None:
+    try:
+        number = recorder.number()
+    except EcluseError:
+        number = 0
+    announcer.run_finished(replace(finished, number=number))
+    try:
+        recorder.close()
+    except EcluseError as error:
+        return error
+    return None
+
+
+def _close(delivery: _Delivery, session: Session, *, parked: bool) -> EcluseError | None:
+    problem: EcluseError | None = None
+    closing: tuple[Callable[[], None], ...] = (
+        lambda: delivery.close(parked=parked),
+        session.park if parked else session.close,
+    )
+    for close in closing:
+        try:
+            close()
+        except EcluseError as error:
+            problem = problem or error
+    return problem
+
+
+class _Delivery:
+    """Promotions of the run, built when a stage first asks for them."""
+
+    def __init__(self, app: Application, run: Run, pipeline_digest: str) -> None:
+        self._app = app
+        self._run = run
+        self._digest = pipeline_digest
+        self._delivery: Delivery | None = None
+        self._lock = threading.Lock()
+
+    def get(self) -> Delivery:
+        with self._lock:
+            if self._delivery is None:
+                self._delivery = self._app.delivery(self._run, self._digest)
+            return self._delivery
+
+    def close(self, *, parked: bool) -> None:
+        with self._lock:
+            if self._delivery is not None:
+                self._delivery.close(parked=parked)
+
+
+def _scope(app: Application, leg: Leg, session: Session, recorder: Recorder, delivery: _Delivery) -> RunScope:
+    run, plan = leg.run, leg.plan
+
+    def images() -> Images:
+        if run.executor != "docker":
+            raise UsageError(
+                f"the executor '{run.executor}' has no engine, so it can neither build, scan nor push images",
+                hint="run without --executor, on a machine with a Docker Engine",
+            )
+        return app.images()
+
+    return RunScope(
+        run_id=run.id,
+        course=Course(plan),
+        settings=app.settings,
+        clock=app.clock,
+        session=session,
+        storage=app.storage,
+        secrets=app.secrets,
+        kinds=app.kinds,
+        images=images,
+        delivery=delivery.get,
+        sinks=app.sinks,
+        number=recorder.number,
+        resolve=resolver_of(plan.event, app.kinds, app.expressions),
+        layers=Layers([item.stage for item in plan.stages], written=layers_left(run)),
+        runs=StageRuns({stage.name: stage for stage in run.stages}),
+        emit=lambda plan, planned, text: emitted_stages(app, plan, planned, text),
+        groups=lambda: app.groups,
+        started=leg.started,
+        begun=lambda stage: recorder.begun(run.id, stage),
+        tried=leg.tried,
+        remarks=leg.remarks,
+        keep=session.keep if leg.keep_failed else lambda _: None,
+        reuse=lambda: app.reuse,
+        masker=_masker(app, leg),
+    )
+
+
+def layers_left(run: Run) -> Mapping[str, str]:
+    """The layers that stages which are done have left."""
+    return {
+        stage.name: stage.attempts[-1].layer
+        for stage in run.stages
+        if stage.state is StageState.DONE and stage.attempts and stage.attempts[-1].layer
+    }
+
+
+def _masker(app: Application, leg: Leg) -> Masker:
+    """Knows the secrets of all stages that have begun under another process: their output may show again."""
+    masker = Masker()
+    begun = {stage.name for stage in leg.run.stages if stage.started is not None}
+    for planned in leg.plan.stages:
+        if planned.stage.name in begun:
+            for name in planned.stage.secrets:
+                value = app.secrets.get(name)
+                if value is not None:
+                    masker.add(value)
+    return masker
+
+
+def _deadline(seconds: float, cancel: Cancellation) -> threading.Timer:
+    timer = threading.Timer(seconds, cancel.cancel, (f"timeout of the run: {spell_duration(seconds)}",))
+    timer.daemon = True
+    timer.start()
+    return timer
