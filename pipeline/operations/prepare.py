@@ -36,6 +36,8 @@ class StartRequest:
     variables: Mapping[str, str] = field(default_factory=dict)
     executor: str | None = None
     parallel: int | None = None
+    keep_failed: bool = False
+    """Leave the containers of stages that fail for `ecluse shell`."""
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
