@@ -100,6 +100,8 @@ def installation_id(home: Path) -> str:
         pass
     try:
         home.mkdir(parents=True, exist_ok=True, mode=0o700)
+        if not (home / ".gitignore").exists():
+            (home / ".gitignore").write_text("*\n")  # a CI host's cache wants the home within the repository
         draft = home / f".installation.{os.getpid()}"
         draft.write_text(os.urandom(16).hex() + "\n")
         try:

@@ -25,6 +25,7 @@ COMMANDS: Mapping[str, tuple[str, str]] = {
     "env": ("environments:env", "Look after environments."),
     "doctor": ("doctor:doctor", "Examine this machine and say what to mend."),
     "gc": ("gc:gc", "Remove what finished or abandoned runs left behind."),
+    "host": ("host:host", "Print a ready job file for a CI host."),
     "completion": ("completion:completion", "Print the completion script of a shell."),
 }
 """Name to (file and function, one line of help), in the order of `--help`."""

@@ -17,7 +17,7 @@ from pipeline.hosts import Host, Speech, host_of
 from pipeline.model.outcome import Outcome
 from pipeline.model.plan import Plan
 from pipeline.model.run import Attempt, Run, StageRun
-from pipeline.model.status import StageState
+from pipeline.model.status import RunState, StageState
 from pipeline.ports.application import Application
 from pipeline.ports.observer import Observer
 
@@ -121,6 +121,12 @@ class JobReports:
 
     def run_numbered(self, run: Run) -> None:
         """The end has the number."""
+
+    def run_moved(self, run: str, state: RunState, why: str) -> None:
+        """Of no interest."""
+
+    def run_noted(self, run: str, text: str) -> None:
+        """The host's log has it."""
 
     def stage_moved(self, run: str, stage: StageRun, state: StageState) -> None:
         """Of no interest."""

@@ -1,4 +1,4 @@
-"""Ctrl-C and SIGTERM while a run is under way: the first stops it tidily, a second Ctrl-C kills and leaves."""
+"""Ctrl-C and SIGTERM while a run is under way: the first stops it tidily, one more after a Ctrl-C kills and leaves."""
 
 from __future__ import annotations
 
@@ -22,18 +22,20 @@ _REASONS = {
 def stopping(cancel: Cancellation, *, note: Callable[[str], None]) -> Iterator[None]:
     """Turn the first signal into a cancellation, a second Ctrl-C into KeyboardInterrupt in the main thread.
 
+    GitHub Actions cancels with SIGINT and, when that takes long, SIGTERM: behind a SIGINT every signal counts as the
+    second Ctrl-C. Behind a SIGTERM only a Ctrl-C does, for several hosts send SIGTERM and SIGHUP more than once.
     The cancelling itself is done in a thread of its own: the handler interrupts the main thread anywhere, also where
     that holds a lock which a note or a callback needs. The handlers of before are put back at the end.
     """
     asked: SimpleQueue[str | None] = SimpleQueue()
-    stopped = False
+    first: int | None = None
 
     def stop(number: int, frame: FrameType | None) -> None:  # noqa: ARG001  # the signal module's signature
-        nonlocal stopped
-        if not stopped:
-            stopped = True
+        nonlocal first
+        if first is None:
+            first = number
             asked.put(_REASONS[signal.Signals(number)])
-        elif number == signal.SIGINT:
+        elif signal.SIGINT in (number, first):
             raise KeyboardInterrupt
 
     def serve() -> None:

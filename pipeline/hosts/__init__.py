@@ -6,6 +6,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from enum import StrEnum
 from importlib import import_module
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
@@ -38,7 +39,7 @@ class Host:
     here: Callable[[Variables], bool]
     job: str
     template: str
-    """The ready job file beside this module, and the place in a repository where the host looks for it."""
+    """The ready job file in `jobs/`, and the place in a repository where the host looks for it."""
     place: str
     speech: Speech = Speech.PLAIN
     colour: bool = True
@@ -111,3 +112,8 @@ def job_of(variables: Variables) -> Job | None:
     module, _, function = host.job.partition(":")
     job: Job = getattr(import_module(module), function)(variables)
     return job
+
+
+def job_file(host: Host) -> str:
+    """A ready job file for the host, as it stands in a repository at `host.place`."""
+    return (Path(__file__).parent / "jobs" / host.template).read_text("utf-8")

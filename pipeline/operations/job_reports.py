@@ -58,7 +58,7 @@ def write_reports(run: Run, folder: Path, storage: Callable[[], Storage]) -> Non
             _junit(stage, folder / "junit")
             _sarif(stage, folder / "sarif", storage)
         (folder / "gl-code-quality-report.json").write_text(code_quality(run))
-        lines = (f"ECLUSE_{name.upper()}={value}\n" for name, value in facts(run).items())
+        lines = (f"ECLUSE_{name.upper()}={value}\n" for name, value in facts(run).items() if value)
         (folder / "run.env").write_text("".join(lines))
 
 

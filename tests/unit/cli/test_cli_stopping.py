@@ -30,13 +30,21 @@ def test_the_first_signal_cancels_with_its_reason(number: signal.Signals, reason
     assert signal.getsignal(number) is before
 
 
-def test_a_second_ctrl_c_interrupts_the_main_thread() -> None:
+@pytest.mark.parametrize(
+    ("first", "second"),
+    [
+        pytest.param(signal.SIGINT, signal.SIGINT, id="ctrl-c-twice"),
+        pytest.param(signal.SIGTERM, signal.SIGINT, id="ctrl-c-behind-sigterm"),
+        pytest.param(signal.SIGINT, signal.SIGTERM, id="github-cancels-a-job"),
+    ],
+)
+def test_a_second_ctrl_c_interrupts_the_main_thread(first: signal.Signals, second: signal.Signals) -> None:
     cancel = Cancellation()
 
     def twice() -> None:
-        os.kill(os.getpid(), signal.SIGTERM)
+        os.kill(os.getpid(), first)
         assert cancel.wait(20)
-        os.kill(os.getpid(), signal.SIGINT)
+        os.kill(os.getpid(), second)
 
     with pytest.raises(KeyboardInterrupt), stopping(cancel, note=lambda _: None):
         twice()
