@@ -17,6 +17,7 @@ def image_problems(stage: StageDefinition, definition: Definition, *, key: str) 
     name = stage.options.get(key)
     if not isinstance(name, str) or "${{" in name:
         return
+    name = name.partition(":")[0]
     stages = {item.name: item for item in definition.stages}
     if name not in stages or stages[name].kind != "build":
         builds = ", ".join(f"'{item.name}'" for item in definition.stages if item.kind == "build")

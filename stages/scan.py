@@ -35,7 +35,10 @@ class Scan:
             if request.wants_image or (DOCKERFILE in request.checks and not request.dockerfile):
                 yield _problem(stage, "missing-key", f"stage '{stage.name}' needs `of`, the build stage to scan")
             return
-        build = next((item for item in definition.stages if item.name == request.of), None)
+        if "${{" in request.of:
+            return
+        of = request.of.partition(":")[0]
+        build = next((item for item in definition.stages if item.name == of), None)
         if build is None:
             names = [item.name for item in definition.stages if item.kind == "build"]
             note = f"build stages: {', '.join(names)}" if names else "there is no build stage"
@@ -48,7 +51,7 @@ class Scan:
                 "wrong-kind",
                 f"stage '{stage.name}' scans '{request.of}', which is a {build.kind} and not a build",
             )
-        elif request.of not in ancestors(stage, definition.stages):
+        elif of not in ancestors(stage, definition.stages):
             yield _problem(
                 stage, "missing-need", f"stage '{stage.name}' scans '{request.of}', but does not need it",
                 f"add it: needs: [{request.of}]",

@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any, Final
 
 from pipeline.diagnostic import Position
+from pipeline.language import rules
+from pipeline.language.pending import Pending
 from pipeline.model.definition import (
     ArtifactRule,
     EdgeRule,
@@ -24,6 +26,8 @@ from pipeline.model.quantity import seconds, size_in_bytes
 _MERGED: Final = ("env", "resources", "services")
 """Keys whose defaults fill in what a stage does not write, name by name; the others are taken as a whole."""
 
+_READY_WITHIN: Final = Readiness(command="").within
+
 Values = Mapping[str, Any]
 
 
@@ -39,37 +43,58 @@ def with_defaults(stage: Values, defaults: Values, common: frozenset[str]) -> di
 
 
 def stage_definition(
-    name: str, values: Values, *, kind: str, needs: tuple[Need, ...], own: frozenset[str], position: Position
+    name: str,
+    values: Values,
+    *,
+    kind: str,
+    needs: tuple[Need, ...],
+    own: frozenset[str],
+    position: Position,
+    pending: Pending,
 ) -> StageDefinition:
     """One stage; keys in `own` are those of its kind and become its options."""
-    common = {key: value for key, value in values.items() if key not in own}
-    get = common.get
+    get = {key: value for key, value in values.items() if key not in own}.get
+    commands = get("commands", ())
+    options = {key: pending.deep(values[key], f"options.{key}") for key in values if key in own}
     return StageDefinition(
         name=name,
         kind=kind,
         position=position,
+        matrix=rules.matrix_rule(get("matrix"), get("exclude", [])),
+        split=rules.split_rule(get("split")),
         needs=needs,
         image=get("image"),
-        commands=tuple(get("commands", ())),
+        commands=tuple(item if isinstance(item, str) else item["run"] for item in commands),
+        step_timeouts=_step_timeouts(commands, pending),
         after=tuple(get("after", ())),
         shell=_shell(get("shell")),
         env=get("env", {}),
         secrets=tuple(get("secrets", ())),
-        timeout=_seconds(get("timeout")),
-        allow_failure=get("allow_failure", False),
-        artifacts=tuple(_artifact(rule) for rule in get("artifacts", ())),
+        timeout=_duration(get("timeout"), "timeout", pending),
+        allow_failure=_flag(get("allow_failure"), "allow_failure", pending),
+        artifacts=tuple(_artifact(rule, index, pending) for index, rule in enumerate(get("artifacts", ()))),
         reports={report: tuple(paths) for report, paths in get("reports", {}).items()},
         when=_when(get("when", {})),
         source=get("source", True),
-        services=tuple(_service(host, service) for host, service in get("services", {}).items()),
-        resources=resources(get("resources", {})),
-        retry=_retry(get("retry")),
+        services=tuple(
+            _service(host, service, index, pending) for index, (host, service) in enumerate(get("services", {}).items())
+        ),
+        resources=_resources(get("resources", {}), pending),
+        retry=_retry(get("retry"), pending),
         user=get("user"),
         workdir=get("workdir"),
-        network=get("network", "default"),
-        reuse=get("reuse", False),
+        network=pending.text(get("network", "default"), "network"),
+        reuse=_flag(get("reuse"), "reuse", pending),
         inputs=tuple(get("inputs", ())),
-        options={key: values[key] for key in values if key in own},
+        cache=tuple(rules.cache_rule(item) for item in get("cache", ())),
+        outputs=tuple(get("outputs", ())),
+        emits=pending.text(get("emits", ""), "emits"),
+        concurrency=rules.concurrency_rule(get("concurrency")),
+        hardened=_flag(get("hardened"), "hardened", pending),
+        privileged=get("privileged", False),
+        devices=tuple(get("devices", ())),
+        options=options,
+        typed=pending.found,
     )
 
 
@@ -78,11 +103,15 @@ def need(value: str | Values) -> Need:
     if isinstance(value, str):
         return Need(stage=value)
     return Need(
-        stage=value["stage"], rule=EdgeRule(value.get("if", EdgeRule.DEFAULT)), optional=value.get("optional", False)
+        stage=value["stage"],
+        rule=EdgeRule(value.get("if", EdgeRule.DEFAULT)),
+        optional=value.get("optional", False),
+        matrix=value.get("matrix", {}),
+        emitted=value.get("emitted", False),
     )
 
 
-def environment_definition(name: str, values: Values, *, position: Position) -> EnvironmentDefinition:
+def environment_definition(name: str, values: Values, *, position: Position, pending: Pending) -> EnvironmentDefinition:
     """One environment; its target's options stay as written."""
     kind, target = next(iter(values.get("target", {}).items()), ("docker", {}))
     return EnvironmentDefinition(
@@ -90,31 +119,44 @@ def environment_definition(name: str, values: Values, *, position: Position) -> 
         position=position,
         after=tuple(values.get("after", ())),
         target_kind=kind,
-        target=target or {},
+        target=pending.deep(target or {}, "target"),
         configuration=values.get("configuration", {}),
         secrets=tuple(values.get("secrets", ())),
-        verification=tuple(values.get("verification", ())),
-        supervision=tuple(values.get("supervision", ())),
+        verification=tuple(pending.deep(values.get("verification", []), "verification")),
+        supervision=tuple(pending.deep(values.get("supervision", []), "supervision")),
         on_failure=values.get("on_failure", "rollback"),
         url=values.get("url", ""),
         allow_dirty=values.get("allow_dirty", False),
         labels=values.get("labels", {}),
+        typed=pending.found,
     )
 
 
-def resources(values: Values) -> Resources:
+def _duration(value: Any, path: str, pending: Pending) -> float | None:
+    return pending.value(value, path, None, seconds)
+
+
+def _flag(value: Any, path: str, pending: Pending) -> bool:
+    return pending.value(value, path, False, bool)
+
+
+def _resources(values: Values, pending: Pending) -> Resources:
     """Limits with the memory in bytes."""
-    memory = values.get("memory")
-    cpu = values.get("cpu")
     return Resources(
-        cpu=None if cpu is None else float(cpu),
-        memory=None if memory is None else size_in_bytes(memory),
-        pids=values.get("pids"),
+        cpu=pending.value(values.get("cpu"), "resources.cpu", None, float),
+        memory=pending.value(values.get("memory"), "resources.memory", None, size_in_bytes),
+        pids=pending.value(values.get("pids"), "resources.pids", None, int),
     )
 
 
-def _seconds(text: str | None) -> float | None:
-    return None if text is None else seconds(text)
+def _step_timeouts(commands: Sequence[str | Values], pending: Pending) -> tuple[float | None, ...]:
+    """Seconds of each command; nothing where none has a limit of its own."""
+    if all(isinstance(item, str) for item in commands):
+        return ()
+    return tuple(
+        None if isinstance(item, str) else _duration(item.get("timeout"), f"step_timeouts.{index}", pending)
+        for index, item in enumerate(commands)
+    )
 
 
 def _shell(value: str | list[str] | None) -> tuple[str, ...] | None:
@@ -129,8 +171,12 @@ def _command(value: str | list[str] | None) -> tuple[str, ...] | None:
     return ("sh", "-c", value) if isinstance(value, str) else tuple(value)
 
 
-def _artifact(rule: Values) -> ArtifactRule:
-    return ArtifactRule(name=rule["name"], paths=tuple(rule["paths"]), keep=_seconds(rule.get("keep")))
+def _artifact(rule: Values, index: int, pending: Pending) -> ArtifactRule:
+    return ArtifactRule(
+        name=pending.text(rule["name"], f"artifacts.{index}.name"),
+        paths=tuple(rule["paths"]),
+        keep=_duration(rule.get("keep"), f"artifacts.{index}.keep", pending),
+    )
 
 
 def _when(values: Values) -> When:
@@ -153,7 +199,7 @@ def bare(condition: str) -> str:
     return text
 
 
-def _service(host: str, value: str | Values) -> ServiceDefinition:
+def _service(host: str, value: str | Values, index: int, pending: Pending) -> ServiceDefinition:
     if isinstance(value, str):
         return ServiceDefinition(name=host, image=value)
     return ServiceDefinition(
@@ -161,29 +207,28 @@ def _service(host: str, value: str | Values) -> ServiceDefinition:
         image=value["image"],
         env=value.get("env", {}),
         command=_command(value.get("command")),
-        ready=_ready(value.get("ready")),
+        ready=_ready(value.get("ready"), f"services.{index}.ready", pending),
+        privileged=value.get("privileged", False),
     )
 
 
-def _ready(value: str | Values | None) -> Readiness | None:
+def _ready(value: str | Values | None, path: str, pending: Pending) -> Readiness | None:
     if value is None:
         return None
     if isinstance(value, str):
         return Readiness(command=value)
-    within = value.get("within")
-    if within is None:
-        return Readiness(command=value["command"])
-    return Readiness(command=value["command"], within=seconds(within))
+    within = pending.value(value.get("within"), f"{path}.within", _READY_WITHIN, seconds)
+    return Readiness(command=value["command"], within=within)
 
 
-def _retry(value: int | Values | None) -> RetryRule | None:
+def _retry(value: int | Values | None, pending: Pending) -> RetryRule | None:
     if value is None:
         return None
-    if isinstance(value, int):
-        return RetryRule(max=value)
-    backoff = value.get("backoff")
+    if not isinstance(value, Mapping):
+        return RetryRule(max=pending.value(value, "retry.max", 0, int))
+    reasons = value.get("on", ("errored",))
     return RetryRule(
-        max=value["max"],
-        on=tuple(value.get("on", ("errored",))),
-        backoff=1.0 if backoff is None else seconds(backoff),
+        max=pending.value(value["max"], "retry.max", 0, int),
+        on=tuple(pending.text(reason, f"retry.on.{index}") for index, reason in enumerate(reasons)),
+        backoff=pending.value(value.get("backoff"), "retry.backoff", 1.0, seconds),
     )

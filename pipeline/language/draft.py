@@ -7,13 +7,14 @@ from dataclasses import dataclass
 from typing import Any
 
 from pipeline.diagnostic import Position
-from pipeline.language import build
+from pipeline.language import build, rules
 from pipeline.language.graph import CHECKOUT, with_source
+from pipeline.language.pending import Pending
 from pipeline.language.problems import Problems
 from pipeline.language.schema import DEFAULT_KIND, Grammar, Schema
 from pipeline.language.tree import Entry, MapNode, Path, Scalar, entry_at
 from pipeline.language.values import Reading, check_name, plain_value
-from pipeline.model.definition import Definition, EnvironmentDefinition, Need, StageDefinition
+from pipeline.model.definition import Definition, EnvironmentDefinition, MatrixRule, Need, SplitRule, StageDefinition
 from pipeline.model.quantity import seconds
 from pipeline.ports.stage import StageKind
 
@@ -35,6 +36,17 @@ class StageDraft:
         if written is None:
             return None
         return tuple(dict.fromkeys(build.need(item) for item in written if item is not None))
+
+    @property
+    def matrix(self) -> MatrixRule | None:
+        """Its matrix, as far as it can be understood."""
+        values = self.values or {}
+        return rules.matrix_rule(values.get("matrix"), values.get("exclude", []))
+
+    @property
+    def split(self) -> SplitRule | None:
+        """How it is cut into parts."""
+        return rules.split_rule((self.values or {}).get("split"))
 
     @property
     def own(self) -> frozenset[str]:
@@ -119,7 +131,9 @@ class Draft:
     def environments(self) -> tuple[EnvironmentDefinition, ...]:
         """The environments in written order."""
         return tuple(
-            build.environment_definition(name, values, position=self.position(("environments", name)))
+            build.environment_definition(
+                name, values, position=self.position(("environments", name)), pending=self._pending()
+            )
             for name, values in self._section("environments").items()
             if isinstance(values, dict)
         )
@@ -175,7 +189,13 @@ class Draft:
             variables=dict(self.variables),
             fail_fast=self.values.get("fail_fast", False),
             timeout=None if timeout is None else seconds(timeout),
+            triggers=rules.triggers(self.values.get("triggers")),
+            concurrency=rules.concurrency_rule(self.values.get("concurrency")),
+            notify=tuple(rules.notify_rule(item) for item in self.values.get("notify", ())),
         )
+
+    def _pending(self) -> Pending:
+        return Pending(self.problems.source.position)
 
     def position(self, path: Path) -> Position:
         """Where the key at a path stands."""
@@ -191,6 +211,7 @@ class Draft:
             needs=needs,
             own=stage.own,
             position=self.problems.source.position(stage.entry.key.span),
+            pending=self._pending(),
         )
 
 

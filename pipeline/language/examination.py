@@ -2,12 +2,16 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+
 from pipeline.diagnostic import Position
 from pipeline.language.cautions import check_deployments, check_images, check_secrets
 from pipeline.language.draft import Draft, StageDraft
-from pipeline.language.expressions import Checker, Names, Reads, check_expressions, check_reads
+from pipeline.language.expressions import Checker, Reads, check_expressions, check_reads
+from pipeline.language.facts import Names
 from pipeline.language.formats import check_formats
 from pipeline.language.graph import CHECKOUT, Graph, graph_of, ordered
+from pipeline.language.matrices import Cells, check_cell_names, check_cell_needs, check_matrices
 from pipeline.language.problems import suggestion
 from pipeline.language.semantics import check_cycles, check_reachable, check_references, environment_graph
 from pipeline.language.tree import ListNode, MapNode, Path, Scalar, span_at
@@ -23,11 +27,13 @@ def examine(draft: Draft, expressions: Expressions) -> Definition | None:
     """
     bad = _structure(draft)
     bad |= check_formats(draft.reading.formats, draft.problems)
-    names = Names(variables=draft.variables, stages=_stage_names(draft))
+    cells = check_matrices(draft, bad)
+    names = _names(draft, cells)
     conditions = [found for found in draft.reading.formats if found.label == "condition" and found.path not in bad]
     checker = Checker(names, expressions, draft.problems)
     bad |= check_expressions(checker, draft.reading.expressions, conditions)
     draft.drop(bad)
+    check_cell_needs(draft, cells)
     unknown = check_references(
         draft.reading.formats,
         _stage_names(draft),
@@ -35,6 +41,7 @@ def examine(draft: Draft, expressions: Expressions) -> Definition | None:
         _optional_needs(draft),
         draft.problems,
     )
+    unknown |= check_cell_names(draft.reading.formats, cells, draft.problems)
     draft.drop(unknown)
     definition = _order(draft, bad | unknown, checker.reads)
     check_secrets(draft.problems)
@@ -45,6 +52,21 @@ def examine(draft: Draft, expressions: Expressions) -> Definition | None:
 def _stage_names(draft: Draft) -> tuple[str, ...]:
     names = [stage.name for stage in draft.stages]
     return (CHECKOUT, *names) if draft.has_implicit_checkout else tuple(names)
+
+
+def _names(draft: Draft, cells: Mapping[str, Cells]) -> Names:
+    """What expressions may name, as the file says it."""
+    return Names(
+        variables=draft.variables,
+        stages=dict.fromkeys(_stage_names(draft)),
+        cells=cells,
+        outputs={
+            stage.name: (stage.values or {}).get("outputs", ())
+            for stage in draft.stages
+            if stage.schema and "outputs" in stage.schema["properties"]
+        },
+        environments=frozenset(stage.name for stage in draft.stages if (stage.values or {}).get("environment")),
+    )
 
 
 def _structure(draft: Draft) -> set[Path]:

@@ -2,30 +2,22 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
-from dataclasses import dataclass, replace
+from collections.abc import Iterable
+from dataclasses import replace
 from typing import NamedTuple
 
 from pipeline.diagnostic import Position
 from pipeline.language.build import bare
+from pipeline.language.facts import Names, unknown_facts
 from pipeline.language.graph import Graph, ancestors
 from pipeline.language.places import dotted, owner
-from pipeline.language.problems import Problems, suggestion
+from pipeline.language.problems import Problems
 from pipeline.language.tree import Path
 from pipeline.language.values import Found
 from pipeline.model.template import OPEN, Expr, parts
 from pipeline.ports.expressions import Expressions
 
 _SHELL_KEYS = frozenset({"commands", "after", "shell", "command"})
-_STAGE_FACTS = ("conclusion", "outputs")
-
-
-@dataclass(frozen=True, kw_only=True, slots=True)
-class Names:
-    """What expressions of a file may name."""
-
-    variables: Mapping[str, str]
-    stages: tuple[str, ...]
 
 
 class Reads(NamedTuple):
@@ -116,12 +108,14 @@ class Checker:
         if not text:
             self._problems.add("expression", "the expression is empty", place)
             return
-        unknown = list(self._unknown(text, found))
+        names = sorted(self._expressions.names(text))
+        unknown = list(unknown_facts(names, found, self._names))
         for name, message, note in unknown:
             inside = self._problems.source.within(found.node.span, name, 0)
             self._problems.add("undefined", message, inside if inside.length == len(name) else place, note=note)
         if unknown:
             return
+        self._note_reads(names, found)
         problem = self._expressions.problem(text, condition=condition)
         if problem is not None:
             shown = " ".join(text.split())
@@ -129,19 +123,13 @@ class Checker:
             words, _, note = problem.partition("; ")
             self._problems.add("expression", f"in the expression '{shown}': {words}", place, note=note)
 
-    def _unknown(self, text: str, found: Found) -> Iterable[tuple[str, str, str]]:
-        """Name, message and note of every variable and stage that does not exist."""
-        for name in sorted(self._expressions.names(text)):
+    def _note_reads(self, names: Iterable[str], found: Found) -> None:
+        """Remember which other stages a stage reads: it must need them."""
+        if found.path[0] != "stages":
+            return
+        for name in names:
             root, _, rest = name.partition(".")
-            first, _, fact = rest.partition(".")
-            if root == "variables" and first and not first.startswith("?") and first not in self._names.variables:
-                message = f"variable '{first}' is not defined"
-                yield name, message, suggestion(first, self._names.variables) or "define it under 'variables'"
-            if root == "stages" and first in self._names.stages and found.path[0] == "stages":
+            first = rest.partition(".")[0].lstrip("?")
+            if root == "stages" and first in self._names.stages:
                 place = self._problems.source.within(found.node.span, f"stages.{first}", 0)
                 self.reads.append(Reads(str(found.path[1]), first, place))
-            elif root == "stages" and first and not first.startswith("?") and first not in self._names.stages:
-                yield f"stages.{first}", f"stage '{first}' does not exist", suggestion(first, self._names.stages)
-            elif root == "stages" and fact and fact.lstrip("?") not in _STAGE_FACTS:
-                note = suggestion(fact, _STAGE_FACTS) or "a stage has 'conclusion' and 'outputs'"
-                yield name, f"a stage has no '{fact}'", note

@@ -10,10 +10,10 @@ from pipeline.ports.stage import StageKind
 
 Schema: TypeAlias = dict[str, Any]
 
-ALWAYS: Final = ("kind", "needs", "when", "timeout", "allow_failure")
+ALWAYS: Final = ("kind", "needs", "when", "timeout", "allow_failure", "matrix", "exclude", "concurrency")
 """Common keys that every kind takes, whatever its `x-common` says."""
 DEFAULT_KIND: Final = "run"
-_NOT_IN_DEFAULTS: Final = ("kind", "needs")
+_NOT_IN_DEFAULTS: Final = ("kind", "needs", "matrix", "exclude", "split", "emits", "outputs")
 
 
 class Grammar:

@@ -25,15 +25,13 @@ def check_references(
 ) -> set[Path]:
     """Report names of stages and environments that do not exist; returns the paths of those."""
     bad: set[Path] = set()
+    names = {"stage-name": (frozenset(stages), "stage"), "environment-name": (frozenset(environments), "environment")}
     for path, node, label in found:
-        if label == "stage-name":
-            known, noun = stages, "stage"
-        elif label == "environment-name":
-            known, noun = environments, "environment"
-        else:
+        if label not in names or "${{" in node.text:
             continue
-        if node.text in known or "${{" in node.text:
-            continue
+        known, noun = names[label]
+        if node.text in known or (":" in node.text and node.text.partition(":")[0] in known):
+            continue  # cells are looked at where they are known
         bad.add(path)
         if path in optional:
             continue

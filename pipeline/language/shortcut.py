@@ -10,6 +10,7 @@ from collections.abc import Callable, Mapping
 from typing import Any, Final
 
 from pipeline.language.schema import Schema
+from pipeline.language.values import Late
 
 _TYPE_NAMES: Final[Mapping[type, tuple[str, ...]]] = {
     str: ("string",),
@@ -24,8 +25,8 @@ _IGNORED: Final = frozenset({"description", "title", "examples", "default", "$sc
 
 
 def plainly_valid(value: Any, schema: Any) -> bool:
-    """Whether the value fits for sure; False means that the validator has to say."""
-    if schema is True:
+    """Whether the value fits for sure; False means that the validator has to say. One that is known only later fits."""
+    if schema is True or type(value) is Late:
         return True
     if not isinstance(schema, dict):
         return False
@@ -125,6 +126,14 @@ def _at_least_items(value: Any, wanted: Any, _schema: Schema) -> bool:
     return not isinstance(value, list) or len(value) >= wanted
 
 
+def _at_most_items(value: Any, wanted: Any, _schema: Schema) -> bool:
+    return not isinstance(value, list) or len(value) <= wanted
+
+
+def _short_enough(value: Any, wanted: Any, _schema: Schema) -> bool:
+    return not isinstance(value, str) or len(value) <= wanted
+
+
 def _at_least_keys(value: Any, wanted: Any, _schema: Schema) -> bool:
     return not isinstance(value, dict) or len(value) >= wanted
 
@@ -148,8 +157,10 @@ _CHECKS: Final[Mapping[str, Callable[[Any, Any, Schema], bool]]] = {
     "maximum": _maximum,
     "exclusiveMinimum": _above,
     "minLength": _long_enough,
+    "maxLength": _short_enough,
     "uniqueItems": _unique,
     "minItems": _at_least_items,
+    "maxItems": _at_most_items,
     "minProperties": _at_least_keys,
     "maxProperties": _at_most_keys,
 }

@@ -6,12 +6,8 @@ from collections.abc import Mapping
 from typing import Final
 
 UNSUPPORTED: Final[Mapping[str, frozenset[str]]] = {
-    "file": frozenset({"include", "notify", "concurrency", "gates", "inputs"}),
-    "stage": frozenset(
-        {"matrix", "exclude", "cache", "outputs", "split", "concurrency", "notify", "hardened", "waivers"}
-    ),
+    "file": frozenset({"gates", "inputs"}),
     "environment": frozenset({"strategy", "gates", "ledger", "concurrency", "notify"}),
     "target": frozenset({"compose", "swarm", "kubernetes"}),
-    "need": frozenset({"matrix"}),
 }
 """Frame of the file to its keys; the frame names are those of the schemas' `x-frame`."""

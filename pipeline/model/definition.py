@@ -30,7 +30,7 @@ class Need:
     stage: str
     rule: EdgeRule = EdgeRule.DEFAULT
     optional: bool = False
-    matrix: Mapping[str, str] = field(default_factory=dict)
+    matrix: Mapping[str, str] = field(default_factory=dict, hash=False)
     emitted: bool = False
 
 
@@ -54,6 +54,32 @@ class When:
     """CEL text of the key `if`, without `${{ }}`."""
     run: RunRule = RunRule.ON_SUCCESS
     manual: bool = False
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Wanted:
+    """What a value must be: JSON Schema's own words, as far as the values of a pipeline file need them."""
+
+    types: tuple[str, ...]
+    """`string`, `boolean`, `integer`, `number`, `array`, `object`"""
+    format: str = ""
+    """`duration`, `size`, or another one of the schema's `x-format`."""
+    words: tuple[str, ...] = ()
+    pattern: str = ""
+    least: float | None = None
+    most: float | None = None
+    above: float | None = None
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class TypedExpression:
+    """A value whose type the file fixes and whose text holds an expression: what it gives is checked, then put at
+    `path` (`resources.cpu`, `artifacts.0.name`, `options.checks.0.status`) of what it belongs to."""
+
+    path: str
+    text: str
+    wanted: Wanted
+    position: Position
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -258,6 +284,8 @@ class StageDefinition:
     privileged: bool = False
     devices: tuple[str, ...] = ()
     options: Options = field(default_factory=dict)
+    typed: tuple[TypedExpression, ...] = ()
+    """Values that are still expressions; their fields hold a stand-in until they are evaluated."""
 
     @property
     def written(self) -> str:
@@ -282,6 +310,8 @@ class EnvironmentDefinition:
     url: str = ""
     allow_dirty: bool = False
     labels: Mapping[str, str] = field(default_factory=dict)
+    typed: tuple[TypedExpression, ...] = ()
+    """Values that are still expressions; their fields hold a stand-in until they are evaluated."""
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
