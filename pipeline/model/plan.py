@@ -18,11 +18,29 @@ class Condition:
     wanted: str
     seen: str
     holds: bool | None
+    base: str = ""
+    """Of `changed`: the commit that was compared with; "" where none was."""
+    base_reason: str = ""
+    """Of `changed`: why that one, or why none."""
 
     @property
     def sentence(self) -> str:
         """What a person reads when the condition said no."""
         return f"when: {self.key} is {self.seen}, wants {self.wanted}"
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Earlier:
+    """What is known, before the run, of earlier results of a stage: `run` is the one whose result will serve, or ""
+    and `why` says why none does."""
+
+    run: str = ""
+    number: int = 0
+    """The run's number in this installation; 0 where it ran elsewhere."""
+    why: str = ""
+    """For people: `no earlier result`, `decided after unit`, `inputs differ from run 12`."""
+    differs: tuple[str, ...] = ()
+    """Names of the inputs that differ from the newest result; of the source's files, their paths."""
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -37,6 +55,8 @@ class PlannedStage:
     """Each input of the key with its own digest, so that a difference can be named."""
     deferred: bool = False
     """Whether a value or a condition depends on what is known only during the run."""
+    earlier: Earlier | None = None
+    """None where nobody looked, and for stages that are never reused."""
 
     @property
     def skip(self) -> Condition | None:

@@ -89,6 +89,13 @@ def git_environment() -> dict[str, str]:
     return _configured(environment, _QUIET)
 
 
+def quiet_environment(path: Path) -> dict[str, str]:
+    """As `git_environment`, for calls that read the working tree: filters of the repository's own choosing are out."""
+    environment = git_environment()
+    (settings,) = _ask(path, environment, ("config", "--list", "--show-scope", "-z"))
+    return _without_filters(environment, _configuration(settings.stdout))
+
+
 def _working_tree(root: Path, folder: Path, environment: Mapping[str, str]) -> str:
     """The id of the working tree's content, or "" when it is that of its commit. Submodules count with theirs."""
     status = _run(root, environment, "status", "--porcelain", "-z", "-uall", "--no-renames", "--ignore-submodules=none")

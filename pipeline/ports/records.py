@@ -11,6 +11,7 @@ from pipeline.model.plan import Plan
 from pipeline.model.release import LedgerEntry, Promotion, Release
 from pipeline.model.run import Run, Runner, StageRun
 from pipeline.model.status import Conclusion, RunState
+from pipeline.model.trust import Trust
 from pipeline.model.value import Value
 from pipeline.ports.history import History
 
@@ -24,6 +25,13 @@ class RunFilter:
     state: RunState | None = None
     conclusion: Conclusion | None = None
     limit: int = 20
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class StageHistory:
+    """What is remembered of a stage on a branch: the commit at which it last succeeded, "" where it never did."""
+
+    commit: str = ""
 
 
 class Records(History, Protocol):
@@ -94,6 +102,18 @@ class Records(History, Protocol):
 
     def stage_seconds(self, repository: str, *, runs: int = 20) -> Mapping[str, float]:
         """Median seconds of each stage over the latest succeeded stage runs."""
+
+    def stage_histories(
+        self, repository: str, branch: str, *, trust: Sequence[Trust], runs: int = 1000
+    ) -> Mapping[str, StageHistory]:
+        """By name, every stage that was wanted on a branch in the latest `runs` of a repository (not only skipped).
+
+        Only runs of these levels of trust count, and none of a working tree with uncommitted changes.
+        """
+
+    def test_seconds(self, repository: str, stage: str, *, runs: int = 100) -> Mapping[str, float]:
+        """Seconds of each test file in its latest report, of a stage as it is written in the file, all cells and parts
+        together; files are named as the reports name them."""
 
     def close(self) -> None:
         """Give connections back."""

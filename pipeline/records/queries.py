@@ -9,6 +9,7 @@ import sqlalchemy as sa
 
 from pipeline.model.run import Run, Runner
 from pipeline.model.status import Conclusion, RunState
+from pipeline.model.trust import Trust
 from pipeline.ports.records import RunFilter
 from pipeline.records import tables as t
 
@@ -146,6 +147,51 @@ def succeeded_times(repository: str, per_stage: int) -> sa.Select[Any]:
         .subquery()
     )
     return sa.select(ranked.c.name, ranked.c.started, ranked.c.finished).where(ranked.c.place <= per_stage)
+
+
+def last_successes(repository: str, branch: str, trust: Sequence[Trust], runs: int) -> sa.Select[Any]:
+    """(name, commit) of every stage that was wanted on a branch; the commit is null where it never succeeded.
+
+    Only the last `runs` numbers of the repository are looked at, so that a long history costs nothing.
+    """
+    last = sa.select(sa.func.max(t.runs.c.number)).where(t.runs.c.repository == repository).scalar_subquery()
+    good = sa.case((t.stage_runs.c.conclusion == Conclusion.SUCCEEDED, t.runs.c.number))
+    found = (
+        sa.select(t.stage_runs.c.name, sa.func.max(good).label("number"))
+        .join(t.runs, t.runs.c.id == t.stage_runs.c.run)
+        .where(
+            t.runs.c.repository == repository,
+            t.runs.c.number > last - runs,
+            t.runs.c.branch == branch,
+            t.runs.c.dirty.is_(False),
+            t.runs.c.trust.in_(trust),
+            t.stage_runs.c.conclusion.is_not(None),
+            t.stage_runs.c.conclusion != Conclusion.SKIPPED,
+        )
+        .group_by(t.stage_runs.c.name)
+        .subquery()
+    )
+    at = sa.and_(t.runs.c.repository == repository, t.runs.c.number == found.c.number)
+    return sa.select(found.c.name, t.runs.c.commit).select_from(found.outerjoin(t.runs, at))
+
+
+def test_times(repository: str, stage: str, runs: int) -> sa.Select[Any]:
+    """(file, seconds) of each report that a written stage left, oldest first."""
+    last = sa.select(sa.func.max(t.runs.c.number)).where(t.runs.c.repository == repository).scalar_subquery()
+    cases, stages = t.test_cases.c, t.stage_runs.c
+    return (
+        sa.select(cases.file, sa.func.sum(cases.seconds))
+        .join(t.stage_runs, sa.and_(stages.run == cases.run, stages.name == cases.stage))
+        .join(t.runs, t.runs.c.id == cases.run)
+        .where(
+            t.runs.c.repository == repository,
+            t.runs.c.number > last - runs,
+            sa.or_(stages.group == stage, stages.name == stage),
+            cases.file != "",
+        )
+        .group_by(t.runs.c.number, cases.stage, cases.attempt, cases.file)
+        .order_by(t.runs.c.number, cases.attempt)
+    )
 
 
 # Releases, promotions, ledger ----------------------------------------------------------------------------------------

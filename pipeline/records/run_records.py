@@ -14,19 +14,20 @@ from pipeline.errors import NotFoundError, RecordsError, RefusedError
 from pipeline.model.plan import Plan
 from pipeline.model.run import Run, Runner, StageRun
 from pipeline.model.status import Conclusion, RunState
+from pipeline.model.trust import Trust
 from pipeline.model.value import Value
-from pipeline.ports.records import RunFilter
+from pipeline.ports.records import RunFilter, StageHistory
 from pipeline.records import queries
 from pipeline.records import tables as t
 from pipeline.records.rows import noun, plain
 from pipeline.records.stage_records import insert_stages, stages_of
 
 
-def create_run(connection: sa.Connection, run: Run, plan: Plan) -> int:
-    """Store a run, its plan and its stages; the number is given here."""
+def create_run(connection: sa.Connection, run: Run, plan: Plan, *, number: int = 0) -> int:
+    """Store a run, its plan and its stages; the number is given here unless it was given before."""
     if connection.execute(queries.run_by_id(run.id)).first() is not None:
         raise RecordsError(f"run {run.id} is already recorded")
-    number = queries.next_number(connection, run.repository)
+    number = number or queries.next_number(connection, run.repository)
     values = {name: item for name, item in plain(run).items() if name != "stages"}
     connection.execute(t.runs.insert().values(**values | {"number": number, "tree": plan.source.commit.tree}))
     connection.execute(t.plans.insert().values(run=run.id, body=plan.to_json()))
@@ -102,6 +103,19 @@ def stage_seconds(connection: sa.Connection, repository: str, runs: int) -> Mapp
     for name, started, finished in connection.execute(queries.succeeded_times(repository, runs)):
         seconds[name].append((finished - started).total_seconds())
     return {name: statistics.median(values) for name, values in sorted(seconds.items())}
+
+
+def stage_histories(
+    connection: sa.Connection, repository: str, branch: str, trust: Sequence[Trust], runs: int
+) -> Mapping[str, StageHistory]:
+    """The last success of each stage of a branch."""
+    found = connection.execute(queries.last_successes(repository, branch, trust, runs))
+    return {name: StageHistory(commit=commit or "") for name, commit in found}
+
+
+def test_seconds(connection: sa.Connection, repository: str, stage: str, runs: int) -> Mapping[str, float]:
+    """Seconds of test files; a later report replaces an earlier one."""
+    return {file: float(seconds) for file, seconds in connection.execute(queries.test_times(repository, stage, runs))}
 
 
 def _find(connection: sa.Connection, reference: str, repository: str) -> sa.Row[Any]:

@@ -12,12 +12,17 @@ from pipeline.model.plan import Plan
 from pipeline.model.release import LedgerEntry, Promotion, Release
 from pipeline.model.run import Run, Runner, StageRun
 from pipeline.model.status import Conclusion, RunState
+from pipeline.model.trust import Trust
 from pipeline.model.value import Value
-from pipeline.ports.records import RunFilter
+from pipeline.ports.records import RunFilter, StageHistory
 from pipeline.records.sql_history import SqlHistory
 
 if TYPE_CHECKING:  # for its 174 ms, not for a circle
     from pipeline.records.database import Database
+    from pipeline.records.spool import Spool
+
+
+_SQLITE = "sqlite:///"
 
 
 def _utc_now() -> datetime:
@@ -42,9 +47,14 @@ class SqlRecords(SqlHistory):
         self._wait = wait
         self._opening = threading.Lock()
         self._opened: Database | None = None
+        self._spool: Spool | None = None
+        self._asked = False
 
     def create_run(self, run: Run, plan: Plan) -> int:
         """Store a new run with its plan and its stages (those of the plan where it has none yet)."""
+        spool = self._quick()
+        if spool is not None:
+            return spool.create_run(run, plan)
         database = self._database()
         from pipeline.records import run_records
 
@@ -55,6 +65,10 @@ class SqlRecords(SqlHistory):
         self, run: str, *, state: RunState, conclusion: Conclusion | None = None, finished: datetime | None = None
     ) -> None:
         """Move a run on, unless it is done."""
+        spool = self._quick(run)
+        if spool is not None:
+            spool.update_run(run, state=state, conclusion=conclusion, finished=finished)
+            return
         database = self._database()
         from pipeline.records import run_records
 
@@ -71,6 +85,10 @@ class SqlRecords(SqlHistory):
 
     def save_plan(self, run: str, plan: Plan, *, stages: Sequence[StageRun] = ()) -> None:
         """Replace the plan of a run, and store stages with it."""
+        spool = self._quick(run)
+        if spool is not None:
+            spool.save_plan(run, plan, stages=stages)
+            return
         database = self._database()
         from pipeline.records import run_records
 
@@ -81,6 +99,10 @@ class SqlRecords(SqlHistory):
 
     def save_stage(self, run: str, stage: StageRun, *, durable: bool = False) -> None:
         """Replace what is known of a stage run; `durable`: on the disk when this returns."""
+        spool = self._quick(run)
+        if spool is not None:
+            spool.save_stage(run, stage, durable=durable)
+            return
         database = self._database()
         from pipeline.records import run_records
 
@@ -177,15 +199,50 @@ class SqlRecords(SqlHistory):
         with database.reading() as connection:
             return run_records.stage_seconds(connection, repository, runs)
 
+    def stage_histories(
+        self, repository: str, branch: str, *, trust: Sequence[Trust], runs: int = 1000
+    ) -> Mapping[str, StageHistory]:
+        """The last success of each stage of a branch."""
+        database = self._database()
+        from pipeline.records import run_records
+
+        with database.reading() as connection:
+            return run_records.stage_histories(connection, repository, branch, trust, runs)
+
+    def test_seconds(self, repository: str, stage: str, *, runs: int = 100) -> Mapping[str, float]:
+        """Seconds of each test file in its latest report."""
+        database = self._database()
+        from pipeline.records import run_records
+
+        with database.reading() as connection:
+            return run_records.test_seconds(connection, repository, stage, runs)
+
     def close(self) -> None:
         """Give connections back; the next call would connect again."""
         with self._opening:
             if self._opened is not None:
                 self._opened.close()
                 self._opened = None
+            if self._spool is not None:
+                self._spool.close()
+                self._spool = None
+            self._asked = False
+
+    def _quick(self, run: str = "") -> Spool | None:
+        """The spool, for as long as nobody in this process had to open the database in full; None for a run that is
+        not recorded, which the tables refuse in their own words."""
+        with self._opening:
+            if not self._asked:
+                self._asked = True
+                if self._opened is None and self._url.startswith(_SQLITE):
+                    from pipeline.records.spool import Spool
+
+                    self._spool = Spool.open(Path(self._url.removeprefix(_SQLITE)), wait=self._wait)
+            spool = self._spool
+        return spool if spool is not None and (not run or spool.knows(run)) else None
 
     def _database(self) -> Database:
-        """The database, opened and brought up to date by whoever comes first."""
+        """The database, opened and brought up to date by whoever comes first, with all that runs have spooled."""
         with self._opening:
             if self._opened is None:
                 from pipeline.records.database import Database
@@ -194,4 +251,13 @@ class SqlRecords(SqlHistory):
                 database = Database(self._url, wait=self._wait)
                 ensure_current(database)
                 self._opened = database
+                self._asked, self._spool = True, None
+            if self._opened.path:
+                from pipeline.records.folding import fold, waiting
+
+                with self._opened.reading() as connection:
+                    spooled = waiting(connection)
+                if spooled:
+                    with self._opened.writing() as connection:
+                        fold(connection)
             return self._opened
