@@ -111,9 +111,5 @@ class Records(History, Protocol):
         Only runs of these levels of trust count, and none of a working tree with uncommitted changes.
         """
 
-    def test_seconds(self, repository: str, stage: str, *, runs: int = 100) -> Mapping[str, float]:
-        """Seconds of each test file in its latest report, of a stage as it is written in the file, all cells and parts
-        together; files are named as the reports name them."""
-
     def close(self) -> None:
         """Give connections back."""

@@ -12,6 +12,7 @@ from pipeline.model.status import Conclusion, RunState
 from pipeline.model.trust import Trust
 from pipeline.ports.records import RunFilter
 from pipeline.records import tables as t
+from pipeline.records.spool import storable
 
 
 def _insert(connection: sa.Connection, table: sa.Table) -> Any:
@@ -33,7 +34,7 @@ def _insert(connection: sa.Connection, table: sa.Table) -> Any:
 
 def next_number(connection: sa.Connection, repository: str) -> int:
     """Count up the repository's counter; the row stays locked until commit, so numbers have no gap and no double."""
-    insert = _insert(connection, t.counters).values(repository=repository, last=1)
+    insert = _insert(connection, t.counters).values(repository=storable(repository), last=1)
     counted = insert.on_conflict_do_update(
         index_elements=[t.counters.c.repository], set_={"last": t.counters.c.last + 1}
     )
@@ -173,25 +174,6 @@ def last_successes(repository: str, branch: str, trust: Sequence[Trust], runs: i
     )
     at = sa.and_(t.runs.c.repository == repository, t.runs.c.number == found.c.number)
     return sa.select(found.c.name, t.runs.c.commit).select_from(found.outerjoin(t.runs, at))
-
-
-def test_times(repository: str, stage: str, runs: int) -> sa.Select[Any]:
-    """(file, seconds) of each report that a written stage left, oldest first."""
-    last = sa.select(sa.func.max(t.runs.c.number)).where(t.runs.c.repository == repository).scalar_subquery()
-    cases, stages = t.test_cases.c, t.stage_runs.c
-    return (
-        sa.select(cases.file, sa.func.sum(cases.seconds))
-        .join(t.stage_runs, sa.and_(stages.run == cases.run, stages.name == cases.stage))
-        .join(t.runs, t.runs.c.id == cases.run)
-        .where(
-            t.runs.c.repository == repository,
-            t.runs.c.number > last - runs,
-            sa.or_(stages.group == stage, stages.name == stage),
-            cases.file != "",
-        )
-        .group_by(t.runs.c.number, cases.stage, cases.attempt, cases.file)
-        .order_by(t.runs.c.number, cases.attempt)
-    )
 
 
 # Releases, promotions, ledger ----------------------------------------------------------------------------------------

@@ -113,11 +113,6 @@ def stage_histories(
     return {name: StageHistory(commit=commit or "") for name, commit in found}
 
 
-def test_seconds(connection: sa.Connection, repository: str, stage: str, runs: int) -> Mapping[str, float]:
-    """Seconds of test files; a later report replaces an earlier one."""
-    return {file: float(seconds) for file, seconds in connection.execute(queries.test_times(repository, stage, runs))}
-
-
 def _find(connection: sa.Connection, reference: str, repository: str) -> sa.Row[Any]:
     """The run's row. NotFoundError says whether nothing or too much was found."""
     exact = connection.execute(queries.run_by_id(reference)).first()

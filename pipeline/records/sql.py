@@ -209,14 +209,6 @@ class SqlRecords(SqlHistory):
         with database.reading() as connection:
             return run_records.stage_histories(connection, repository, branch, trust, runs)
 
-    def test_seconds(self, repository: str, stage: str, *, runs: int = 100) -> Mapping[str, float]:
-        """Seconds of each test file in its latest report."""
-        database = self._database()
-        from pipeline.records import run_records
-
-        with database.reading() as connection:
-            return run_records.test_seconds(connection, repository, stage, runs)
-
     def close(self) -> None:
         """Give connections back; the next call would connect again."""
         with self._opening:
