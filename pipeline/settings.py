@@ -65,6 +65,12 @@ class Settings:
     """Images (as they are written, `*` for any characters) whose containers may ask to be privileged."""
     devices: tuple[str, ...] = ()
     """Devices of the engine's host (`/dev/kvm`, `/dev/nvidia*`) that stages may ask for."""
+    keep_failed: bool = False
+    """Whether the containers of stages that fail are kept for `ecluse shell`."""
+    keep_failed_most: int = 3
+    """So many failed stages are kept; the oldest goes first."""
+    keep_failed_hours: float = 24.0
+    """So long a failed stage is kept."""
     host_network: bool = False
     """Whether stages may ask for the network of the engine's host."""
     database: str = ""

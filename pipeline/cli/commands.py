@@ -11,6 +11,9 @@ from pipeline import __version__
 
 COMMANDS: Mapping[str, tuple[str, str]] = {
     "run": ("run:run", "Run the pipeline of this repository."),
+    "resume": ("resume:resume", "Go on with a run that was interrupted or is parked."),
+    "retry": ("retry:retry", "Repeat what failed in a run, and what depends on it."),
+    "shell": ("shell:shell", "Open a shell in the container of a stage that failed."),
     "plan": ("plan:plan", "Show what would run, be skipped or reused, and why."),
     "check": ("check:check", "Check the pipeline file and show every problem in it."),
     "init": ("init:init", "Read the repository and write a first pipeline.yml."),

@@ -4,28 +4,18 @@ from __future__ import annotations
 
 import sys
 from pathlib import Path
-from typing import Protocol
+from typing import TYPE_CHECKING
 
 import click
 
-from pipeline.cli.job import job_observers, reports_option
-from pipeline.cli.options import application, executor_option, file_option, output, repository_option, variables
+from pipeline.cli.job import reports_option
+from pipeline.cli.options import application, executor_option, file_option, repository_option, variables
 from pipeline.cli.request import request_options
-from pipeline.cli.stopping import stopping
-from pipeline.cli.verdict import exit_code
-from pipeline.errors import UsageError
-from pipeline.ports.cancellation import Cancellation
-from pipeline.ports.observer import Observer
+from pipeline.cli.watching import View, keep_failed_option, parallel_option, view_of, view_options, watched
 
-
-class View(Observer, Protocol):
-    """An observer that can be told a line and be closed."""
-
-    def note(self, text: str) -> None:
-        """A line to the person who watches."""
-
-    def close(self) -> None:
-        """Put the terminal back as it was."""
+if TYPE_CHECKING:  # for its time, not for a circle
+    from pipeline.operations.run_file import RunFile
+    from pipeline.ports.application import Application
 
 
 @click.command()
@@ -33,10 +23,11 @@ class View(Observer, Protocol):
 @file_option
 @request_options
 @executor_option
-@click.option("--parallel", type=click.IntRange(1, 256), metavar="N", help="Stages at a time; by default 4.")
+@parallel_option
+@keep_failed_option
+@click.option("--no-resume", is_flag=True, help="Start anew, and do not speak of a run that was interrupted.")
 @reports_option
-@click.option("--json", "as_json", is_flag=True, help="Print one JSON event a line.")
-@click.option("--plain", is_flag=True, help="Print plain lines, also on a terminal.")
+@view_options
 def run(
     repository: Path,
     file: str,
@@ -47,6 +38,8 @@ def run(
     var: tuple[str, ...],
     executor: str | None,
     parallel: int | None,
+    keep_failed: bool | None,
+    no_resume: bool,
     reports: Path | None,
     as_json: bool,
     plain: bool,
@@ -55,11 +48,16 @@ def run(
 
     Without --commit the working tree runs as it is, with its uncommitted changes. On a terminal the stages are shown
     as they happen; elsewhere, or where CI is set, every line of every stage is printed behind the stage's name.
+    A run of this repository that was interrupted (its process was killed, the machine restarted) is offered first on
+    a terminal; elsewhere it is only spoken of.
     """
-    if as_json and plain:
-        raise UsageError("--json and --plain exclude each other", hint="leave one of them away")
+    view = view_of(as_json=as_json, plain=plain)
     from pipeline.operations.start import StartRequest, start
 
+    app = application()
+    cut = None if no_resume else _interrupted(app, repository)
+    if cut is not None and _resumes(cut, view, ask=not (as_json or plain)):
+        return _resume(app, cut, view, parallel=parallel, keep_failed=keep_failed, reports=reports, as_json=as_json)
     request = StartRequest(
         repository=repository,
         file=file,
@@ -70,30 +68,61 @@ def run(
         variables=variables(var),
         executor=executor,
         parallel=parallel,
+        keep_failed=app.settings.keep_failed if keep_failed is None else keep_failed,
     )
-    view = _view(as_json=as_json, plain=plain)
-    cancel = Cancellation()
-    with stopping(cancel, note=view.note):
-        try:
-            app = application()
-            observers = (view, *job_observers(app, reports, note=view.note, quiet=as_json))
-            finished = start(app, request, observers, cancel=cancel)
-        finally:
-            view.close()
-    return exit_code(finished)
+    return watched(
+        app,
+        view,
+        lambda observers, cancel: start(app, request, observers, cancel=cancel),
+        reports=reports,
+        as_json=as_json,
+    )
 
 
-def _view(*, as_json: bool, plain: bool) -> View:
-    """The one view that is wanted; the others are not imported."""
-    if as_json:
-        from pipeline.cli.render.events import JsonEvents
+def _interrupted(app: Application, repository: Path) -> RunFile | None:
+    """The latest run of this repository whose process has gone; costs a look into one folder where there is none."""
+    from pipeline.operations.run_file import interrupted
 
-        return JsonEvents(sys.stdout.buffer)
-    terminal = output()
-    if plain or not terminal.live:
-        from pipeline.cli.render.plain import PlainLines
+    cut = interrupted(app.settings.home)
+    if not cut:
+        return None
+    from pipeline.operations.place import repository_of
 
-        return PlainLines(sys.stdout.buffer, terminal)
-    from pipeline.cli.render.live import LiveView
+    here = repository_of(repository)
+    return next((file for file in cut if file.run.repository == here), None)
 
-    return LiveView(sys.stdout, terminal)
+
+def _resumes(cut: RunFile, view: View, *, ask: bool) -> bool:
+    """Whether the person wants to go on with it; where nobody can be asked, it is only mentioned."""
+    what = f"run {cut.run.id} of this repository, begun {cut.run.created:%Y-%m-%d %H:%M} UTC, was interrupted"
+    if ask and sys.stdin.isatty() and sys.stdout.isatty():
+        return click.confirm(f"{what}. Go on with it?", default=True)
+    view.note(f"{what}; `ecluse resume {cut.run.id}` goes on with it")
+    return False
+
+
+def _resume(
+    app: Application,
+    cut: RunFile,
+    view: View,
+    *,
+    parallel: int | None,
+    keep_failed: bool | None,
+    reports: Path | None,
+    as_json: bool,
+) -> int:
+    from pipeline.operations.resume import ResumeRequest, resume
+
+    request = ResumeRequest(
+        repository=cut.run.repository,
+        reference=cut.run.id,
+        parallel=parallel,
+        keep_failed=app.settings.keep_failed if keep_failed is None else keep_failed,
+    )
+    return watched(
+        app,
+        view,
+        lambda observers, cancel: resume(app, request, observers, cancel=cancel),
+        reports=reports,
+        as_json=as_json,
+    )

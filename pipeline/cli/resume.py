@@ -1,0 +1,56 @@
+"""`ecluse resume`: go on with a run that was interrupted, or that is parked."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import click
+
+from pipeline.cli.job import reports_option
+from pipeline.cli.options import application, repository_option
+from pipeline.cli.watching import keep_failed_option, parallel_option, view_of, view_options, watched
+
+
+@click.command()
+@click.argument("reference", metavar="[RUN]", required=False)
+@repository_option
+@click.option("--start", "starts", multiple=True, metavar="STAGE", help="Start this manual stage; may be repeated.")
+@parallel_option
+@keep_failed_option
+@reports_option
+@view_options
+def resume(
+    reference: str | None,
+    repository: Path,
+    starts: tuple[str, ...],
+    parallel: int | None,
+    keep_failed: bool | None,
+    reports: Path | None,
+    as_json: bool,
+    plain: bool,
+) -> int:
+    """Go on with RUN where it was left; by default the latest of this repository that can go on.
+
+    What is done is not run again; a container that runs still is attached to, the result of one that ended meanwhile
+    is taken. A run that is parked goes on as far as its gates are open.
+    """
+    view = view_of(as_json=as_json, plain=plain)
+    from pipeline.operations.place import repository_of
+    from pipeline.operations.resume import ResumeRequest
+    from pipeline.operations.resume import resume as go_on
+
+    app = application()
+    request = ResumeRequest(
+        repository=repository_of(repository),
+        reference=reference,
+        started=frozenset(starts),
+        parallel=parallel,
+        keep_failed=app.settings.keep_failed if keep_failed is None else keep_failed,
+    )
+    return watched(
+        app,
+        view,
+        lambda observers, cancel: go_on(app, request, observers, cancel=cancel),
+        reports=reports,
+        as_json=as_json,
+    )
