@@ -10,7 +10,7 @@ from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 
 from pipeline.cli.render.clean import bare, one_line
-from pipeline.cli.render.words import count, spoken
+from pipeline.cli.render.words import spoken
 from pipeline.model.container import WORKSPACE
 from pipeline.model.finding import Finding, FindingSeverity
 from pipeline.model.report import TestCase
@@ -53,7 +53,7 @@ def remarks(run: Run, *, known: Known) -> list[Annotation]:
     for level in ("error", "warning", "notice"):
         those = [item for item in everything if item.level == level]
         if len(those) > LIMIT:
-            rest = f"… and {count(len(those) - LIMIT + 1, 'more')} in the summary, the reports and the log"
+            rest = f"… and {len(those) - LIMIT + 1} more in the summary, the reports and the log"
             those = [*those[: LIMIT - 1], Annotation(level=level, title=f"run {run.number or run.id}", text=rest)]
         kept += those
     return kept
