@@ -43,18 +43,19 @@ def translated(where: str) -> Iterator[None]:
     except EcluseError:
         raise
     except sa.exc.DBAPIError as error:
-        raise _of_driver(error.orig, where) from error
+        raise of_driver(error.orig, where) from error
     except sqlite3.Error as error:
-        raise _of_driver(error, where) from error
+        raise of_driver(error, where) from error
     except sa.exc.SQLAlchemyError as error:
         raise RecordsError(f"database {where}: {error}") from error
     except ModuleNotFoundError as error:
         raise RecordsError(
-            f"database {where}: the driver '{error.name}' is not installed", hint=f"pip install '{error.name}[binary]'"
+            f"database {where}: the driver '{error.name}' is not installed", hint="pip install 'ecluse[postgres]'"
         ) from error
 
 
-def _of_driver(error: BaseException | None, where: str) -> EcluseError:
+def of_driver(error: BaseException | None, where: str) -> EcluseError:
+    """What a driver raised, as DiskFullError or RecordsError."""
     text = " ".join(str(error).split())
     name = str(getattr(error, "sqlite_errorname", ""))
     state = str(getattr(error, "sqlstate", "") or "")

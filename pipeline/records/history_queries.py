@@ -7,8 +7,8 @@ from typing import Any
 
 import sqlalchemy as sa
 
-from pipeline.model.report import WRONG
-from pipeline.model.status import RunState
+from pipeline.model.report import WRONG, TestStatus
+from pipeline.model.status import Conclusion, RunState
 from pipeline.records import tables as t
 
 
@@ -67,7 +67,7 @@ def slowest_tests(runs: Sequence[str], stage: str, limit: int) -> sa.Select[Any]
             sa.func.count().label("times"),
         )
         .join(t.stage_runs, _same_stage(cases))
-        .where(cases.c.run.in_(runs), cases.c.status == "passed", t.stage_runs.c.reused == "")
+        .where(cases.c.run.in_(runs), cases.c.status == TestStatus.PASSED, t.stage_runs.c.reused == "")
         .group_by(written, cases.c.classname, cases.c.name)
         .order_by(mean.desc(), cases.c.classname, cases.c.name)
         .limit(limit),
@@ -136,7 +136,7 @@ def file_times(runs: Sequence[str], stage: str) -> sa.Select[Any]:
     )
 
 
-def log_places(repository: str, branch: str, conclusions: Sequence[str], runs: int) -> sa.Select[Any]:
+def log_places(repository: str, branch: str, conclusions: Sequence[Conclusion], runs: int) -> sa.Select[Any]:
     """Attempts with a log of the newest runs, newest run first, in the order of the plan."""
     chosen = sa.select(t.runs.c.id)
     if repository:
@@ -216,8 +216,8 @@ def _same_stage(table: sa.Table) -> sa.ColumnElement[bool]:
 
 
 def _written() -> sa.ColumnElement[str]:
-    """The stage as written in the file."""
-    return sa.case((t.stage_runs.c.group != "", t.stage_runs.c.group), else_=t.stage_runs.c.name)
+    """The stage as written in the file; without parameters, so that PostgreSQL sees it as the same in GROUP BY."""
+    return sa.func.coalesce(sa.func.nullif(t.stage_runs.c.group, sa.literal_column("''")), t.stage_runs.c.name)
 
 
 def _of_stage(query: sa.Select[Any], stage: str) -> sa.Select[Any]:

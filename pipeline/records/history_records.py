@@ -19,6 +19,7 @@ from pipeline.model.history import (
     TestTime,
 )
 from pipeline.model.report import CoverageReport
+from pipeline.model.status import Conclusion
 from pipeline.records import history_queries as queries
 from pipeline.records.rows import noun
 
@@ -107,7 +108,7 @@ def file_times(connection: sa.Connection, repository: str, stage: str, runs: int
 
 
 def log_places(
-    connection: sa.Connection, repository: str, branch: str, conclusions: Sequence[str], runs: int
+    connection: sa.Connection, repository: str, branch: str, conclusions: Sequence[Conclusion], runs: int
 ) -> Sequence[LogPlace]:
     """Newest run first, each attempt's own log before those of its services."""
     found: list[LogPlace] = []

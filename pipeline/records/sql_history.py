@@ -79,9 +79,8 @@ class SqlHistory:
         database = self._database()
         from pipeline.records import history_records
 
-        words = [conclusion.value for conclusion in conclusions]
         with database.reading() as connection:
-            return history_records.log_places(connection, repository, branch, words, runs)
+            return history_records.log_places(connection, repository, branch, tuple(conclusions), runs)
 
     def outlines(self) -> Sequence[RunOutline]:
         """All runs, newest first."""

@@ -6,15 +6,21 @@ import importlib
 import io
 import tarfile
 from collections.abc import Callable, Iterator, Mapping
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
 import pytest
 from contracts.ground import Ground
+from environment.postgres import Postgres, postgres
+from environment.progress import UnavailableError
 
 from pipeline.executors import EXECUTORS
+from pipeline.ports.records import Records
+from pipeline.records import SqlRecords, sqlite_url
 from pipeline.settings import Settings
 
+NOW = datetime(2026, 11, 23, 12, 1, 30, 123456, tzinfo=UTC)
 KINDS = {"docker overlay": ("docker", "overlay"), "docker copy": ("docker", "copy"), "process": ("process", "auto")}
 
 
@@ -23,7 +29,7 @@ def ground(request: pytest.FixtureRequest, engine: str, images: Any, tmp_home: P
     """Each executor in turn."""
     kind = request.param
     name, workspace = KINDS[kind]
-    settings = Settings(home=tmp_home, docker_host=engine, workspace=workspace, grace=2.0)
+    settings = Settings(home=tmp_home, docker_host=engine, workspace=workspace, grace=2.0, host_network=True)
     module, _, attribute = EXECUTORS[name].partition(":")
     executor = getattr(importlib.import_module(module), attribute)(settings)
     made = Ground(kind=kind, settings=settings, executor=executor, image=images.busybox)
@@ -64,3 +70,36 @@ def tar() -> Callable[..., bytes]:
         return buffer.getvalue()
 
     return make
+
+
+@pytest.fixture(scope="session")
+def postgres_server() -> Iterator[tuple[Postgres, str]]:
+    """A real PostgreSQL, and the name of a database in it whose schema is up to date."""
+    try:
+        with postgres() as server:
+            template = server.fresh()
+            records = SqlRecords(server.url(template))
+            records.outlines()
+            records.close()
+            yield server, template
+    except UnavailableError as error:
+        pytest.fail(f"test environment: {error}", pytrace=False)
+
+
+@pytest.fixture(params=["sqlite", "sqlite, spooled", "postgresql"])
+def records(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[Records]:
+    """Each database in turn, empty; entries of the ledger are made at one fixed time."""
+    if request.param.startswith("sqlite"):
+        opened = SqlRecords(sqlite_url(tmp_path), now=lambda: NOW)
+        if request.param.endswith("spooled"):  # a process that comes to a database that is there
+            opened.outlines()
+            opened.close()
+        yield opened
+        opened.close()
+        return
+    server, template = request.getfixturevalue("postgres_server")
+    name = server.fresh(template=template)
+    opened = SqlRecords(server.url(name), now=lambda: NOW)
+    yield opened
+    opened.close()
+    server.drop(name)

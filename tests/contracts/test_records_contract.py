@@ -2,10 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
-from pathlib import Path
 
 import pytest
 
@@ -22,17 +21,9 @@ from pipeline.model.run import Artifact, Attempt, BuiltImage, Products, PushedIm
 from pipeline.model.source import Commit, Event, Source
 from pipeline.model.status import Conclusion, PromotionState, RunState, StageState
 from pipeline.ports.records import Records, RunFilter
-from pipeline.records import SqlRecords, sqlite_url
 
 NOON = datetime(2026, 11, 23, 12, 0, 0, 123456, tzinfo=UTC)
 LATER = NOON + timedelta(seconds=90)
-
-
-@pytest.fixture
-def records(tmp_path: Path) -> Iterator[Records]:
-    opened = SqlRecords(sqlite_url(tmp_path), now=lambda: LATER)
-    yield opened
-    opened.close()
 
 
 def ulid(number: int) -> str:

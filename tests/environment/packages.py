@@ -24,6 +24,7 @@ SERVERS = {
     "prometheus-pushgateway": "prometheus-pushgateway",
     "nagios4": "nagios4-core",
     "nsca": "nsca",
+    "/usr/lib/postgresql/15/bin/postgres": "postgresql-15",
     # Nagios demands something that takes mail: this one is no daemon.
     "/usr/sbin/sendmail": "msmtp-mta",
 }
