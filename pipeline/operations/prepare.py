@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import hashlib
-import os
+import re
 import subprocess
 from collections.abc import Mapping
 from contextlib import suppress
@@ -12,15 +12,25 @@ from pathlib import Path
 
 import pipeline
 from pipeline.diagnostic import Diagnostic
-from pipeline.errors import DefinitionError, SourceError, UsageError
-from pipeline.language.load import load_definition
+from pipeline.errors import SourceError, UsageError
+from pipeline.language.load import Written, define, read_pipeline
 from pipeline.model.definition import Definition
 from pipeline.model.plan import Plan
 from pipeline.model.source import Event, Source
+from pipeline.model.trust import Trust, reads_from
+from pipeline.operations.changed import ChangedPaths
 from pipeline.operations.event import guess_event
+from pipeline.operations.includes import RepositoryIncludes
 from pipeline.operations.source import describe, git_environment
+from pipeline.operations.timings import file_seconds
+from pipeline.operations.tree import source_tree
 from pipeline.planning.planner import plan
+from pipeline.planning.triggers import Triggered, judge_triggers
 from pipeline.ports.application import Application
+from pipeline.ports.records import StageHistory
+
+_READS_CHANGED = re.compile(rb"\bchanged\b(?!:)|\?[^\n]*\bchanged:")
+"""The fact `changed`, which an expression may read; the key of `when` is followed by a colon."""
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -42,31 +52,96 @@ class StartRequest:
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Planned:
-    """A plan with what was said of its file: warnings and hints, and the file's text for showing them."""
+    """A plan with what was said of its files: warnings and hints, and the files' texts for showing them."""
 
     plan: Plan
     definition: Definition
     diagnostics: tuple[Diagnostic, ...]
     sources: Mapping[str, bytes]
+    trigger: Triggered
+    """Whether the event starts a run, by the file's `triggers`."""
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Prepared:
+    """What a run would be about, before it is planned."""
+
+    source: Source
+    event: Event
+    written: Written
+    definition: Definition
+    diagnostics: tuple[Diagnostic, ...]
+    changes: ChangedPaths
+    trigger: Triggered
+
+
+def prepared(app: Application, request: StartRequest) -> Prepared:
+    """Read the repository and the pipeline file. Raises SourceError, DefinitionError, UsageError."""
+    source = describe(request.repository, request.revision)
+    event = _event(app, request, source)
+    written = read_pipeline(
+        _pipeline_text(request, source), file=request.file, includes=_includes(app, request, source, event)
+    )
+    definition, diagnostics = _defined(app, written)
+    changes = ChangedPaths(source, event, lambda: _histories(app, source, event))
+    trigger = judge_triggers(definition.triggers, event, lambda: changes.of_event)
+    if any(_READS_CHANGED.search(text) for text in written.texts.values()):
+        found = changes.of_event
+        event = replace(event, changed=found.paths, base=found.base, base_reason=found.reason)
+    return Prepared(
+        source=source,
+        event=event,
+        written=written,
+        definition=definition,
+        diagnostics=diagnostics,
+        changes=changes,
+        trigger=trigger,
+    )
 
 
 def planned(app: Application, request: StartRequest) -> Planned:
     """Read and plan without running anything. Raises SourceError, DefinitionError, UsageError."""
-    source = describe(request.repository, request.revision)
-    event = _event(app, request, source)
-    text = _pipeline_text(request, source)
-    definition, diagnostics = _load(app, request.file, text)
-    if any(stage.when.changed for stage in definition.stages):
-        event = replace(event, changed=_changed(source, event))
+    found = prepared(app, request)
+    source = found.source
+    tree = source_tree(source)
     decided = plan(
-        definition,
-        event=event,
+        found.definition,
+        event=found.event,
         source=source,
         overrides=request.variables,
         kinds=app.kinds,
         expressions=app.expressions,
+        tree=tree,
+        timings=lambda stage: file_seconds(app.records.file_times(repository=repository(source), stage=stage), tree),
+        changes=found.changes.of_stage,
     )
-    return Planned(plan=decided, definition=definition, diagnostics=diagnostics, sources={request.file: text})
+    return Planned(
+        plan=decided,
+        definition=found.definition,
+        diagnostics=found.diagnostics,
+        sources=found.written.texts,
+        trigger=found.trigger,
+    )
+
+
+def repository(source: Source) -> str:
+    """The key under which the runs of a source are recorded."""
+    return source.origin or source.path
+
+
+def _histories(app: Application, source: Source, event: Event) -> Mapping[str, StageHistory]:
+    levels = [Trust(scope) for scope in reads_from(event.trust, event.proposal) if scope in set(Trust)]
+    return app.records.stage_histories(repository(source), event.branch, trust=levels)
+
+
+def _includes(app: Application, request: StartRequest, source: Source, event: Event) -> RepositoryIncludes:
+    return RepositoryIncludes(
+        app.settings,
+        Path(source.path),
+        request.file,
+        commit=source.commit.sha if request.revision else "",
+        trust=lambda: event.trust,
+    )
 
 
 def _event(app: Application, request: StartRequest, source: Source) -> Event:
@@ -103,46 +178,17 @@ def _pipeline_text(request: StartRequest, source: Source) -> bytes:
         raise UsageError(f"cannot read {path}: {error.strerror}", hint="check its permissions") from error
 
 
-def _load(app: Application, file: str, text: bytes) -> tuple[Definition, tuple[Diagnostic, ...]]:
-    """The definition; a text that was found clean before is not checked again."""
-    state = hashlib.sha256(text + b"\0" + pipeline.__version__.encode() + repr(sorted(app.kinds)).encode())
-    mark = app.settings.home / "cache" / "checked" / state.hexdigest()
+def _defined(app: Application, written: Written) -> tuple[Definition, tuple[Diagnostic, ...]]:
+    """The definition; files that were found clean before are not checked again."""
+    state = f"{written.digest}\0{pipeline.__version__}\0{sorted(app.kinds)!r}"
+    mark = app.settings.home / "cache" / "checked" / hashlib.sha256(state.encode()).hexdigest()
     clean = mark.exists()
-    try:
-        definition, diagnostics = load_definition(
-            text, file=file, kinds=app.kinds, expressions=app.expressions, known_clean=clean
-        )
-    except DefinitionError as error:
-        error.sources = {file: text}
-        raise
+    definition, diagnostics = define(written, kinds=app.kinds, expressions=app.expressions, known_clean=clean)
     if not clean and not diagnostics:
         with suppress(OSError):
             mark.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
             mark.touch()
     return definition, diagnostics
-
-
-def _changed(source: Source, event: Event) -> tuple[str, ...] | None:
-    """Paths that differ from the merge base with the default branch, or, on it, from the commit before; None where
-    neither is known."""
-    head = source.commit.sha
-    default = (_git(source.path, "rev-parse", "--abbrev-ref", "origin/HEAD") or b"").decode().strip()
-    base = b""
-    if default and default != f"origin/{event.branch}":
-        base = (_git(source.path, "merge-base", default, head) or b"").strip()
-    if not base or base.decode() == head:
-        base = (_git(source.path, "rev-parse", "--verify", "-q", f"{head}^") or b"").strip()
-    if not base:
-        return None
-    against = [head] if source.revision or not source.commit.dirty else []
-    listed = _git(source.path, "diff", "--name-only", "-z", "--no-renames", base.decode(), *against, "--")
-    if listed is None:
-        return None
-    paths = {os.fsdecode(path) for path in listed.split(b"\0") if path}
-    if source.commit.dirty:
-        others = _git(source.path, "ls-files", "-o", "--exclude-standard", "-z") or b""
-        paths |= {os.fsdecode(path) for path in others.split(b"\0") if path}
-    return tuple(sorted(paths))
 
 
 def _git(path: str, *arguments: str) -> bytes | None:

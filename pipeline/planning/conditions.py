@@ -7,8 +7,9 @@ from collections.abc import Callable, Mapping
 from pipeline.model.definition import StageDefinition
 from pipeline.model.globs import matcher
 from pipeline.model.plan import Condition
-from pipeline.model.source import Event
+from pipeline.model.source import Changes, Event
 from pipeline.model.value import Value
+from pipeline.planning.triggers import wanted_by
 from pipeline.planning.values import is_late
 from pipeline.ports.expressions import Expressions
 
@@ -25,9 +26,11 @@ def judge(
     expressions: Expressions,
     facts: Facts,
     late: bool,
+    changes: Callable[[str], Changes] | None = None,
 ) -> tuple[Condition, ...]:
     """Every condition of a stage; `holds` is None for one that is decided only during the run.
 
+    `changes` says what changed for the stage of a name; without it that is what the event says.
     A kind with outside effects does not run for pull requests unless `when.event` says so.
     """
     when = stage.when
@@ -42,7 +45,8 @@ def judge(
         if patterns:
             found.append(_listed(key, seen, patterns, holds=bool(seen) and matcher(patterns)(seen)))
     if when.changed:
-        found.append(_changed(event.changed, when.changed))
+        of_event = Changes(paths=event.changed, base=event.base, reason=event.base_reason)
+        found.append(_changed(changes(stage.name) if changes else of_event, when.changed))
     if when.expression:
         found.append(_expression(when.expression, expressions, facts, late=late))
     return tuple(found)
@@ -57,16 +61,20 @@ def _listed(key: str, seen: str, wanted: tuple[str, ...], *, holds: bool) -> Con
     )
 
 
-def _changed(changed: tuple[str, ...] | None, patterns: tuple[str, ...]) -> Condition:
+def _changed(changes: Changes, patterns: tuple[str, ...]) -> Condition:
     wanted = "a path like " + " or ".join(f"'{item}'" for item in patterns)
-    if changed is None:
-        return Condition(key="changed", wanted=wanted, seen="unknown, so it counts as changed", holds=True)
-    matches = matcher(patterns)
-    hits = [path for path in changed if matches(path)]
-    shown = (hits or list(changed))[:SHOWN_PATHS]
-    more = len(hits or changed) - len(shown)
-    seen = ", ".join(shown) + (f" and {more} more" if more > 0 else "") if shown else "nothing"
-    return Condition(key="changed", wanted=wanted, seen=seen, holds=bool(hits))
+    if changes.paths is None:
+        seen, holds = changes.reason or "unknown, so it counts as changed", True
+    else:
+        wants = wanted_by(patterns)
+        hits = [path for path in changes.paths if wants(path)]
+        shown = (hits or list(changes.paths))[:SHOWN_PATHS]
+        more = len(hits or changes.paths) - len(shown)
+        seen = ", ".join(shown) + (f" and {more} more" if more > 0 else "") if shown else "nothing"
+        seen, holds = f"{seen} {changes.since}".rstrip(), bool(hits)
+    return Condition(
+        key="changed", wanted=wanted, seen=seen, holds=holds, base=changes.base, base_reason=changes.reason
+    )
 
 
 def _expression(text: str, expressions: Expressions, facts: Facts, *, late: bool) -> Condition:

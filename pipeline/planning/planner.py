@@ -1,4 +1,4 @@
-"""Definition and event to plan: order, conditions, resolved values, reuse keys. Pure."""
+"""Definition and event to plan: order, conditions, resolved values. Pure; `planning.reuse` adds the keys."""
 
 from __future__ import annotations
 
@@ -9,10 +9,10 @@ from pipeline.errors import UsageError
 from pipeline.model.definition import Definition, StageDefinition
 from pipeline.model.facts import source_facts
 from pipeline.model.plan import Plan, PlannedStage
-from pipeline.model.source import Event, Source
-from pipeline.model.value import Value, digest_of
+from pipeline.model.source import Changes, Event, Source
+from pipeline.model.tree import Tree
+from pipeline.model.value import Value
 from pipeline.planning.conditions import judge
-from pipeline.planning.reuse import key_inputs
 from pipeline.planning.values import Resolver
 from pipeline.ports.expressions import Expressions
 from pipeline.ports.stage import StageKind
@@ -28,16 +28,16 @@ def plan(
     overrides: Mapping[str, str],
     kinds: Mapping[str, StageKind],
     expressions: Expressions,
+    tree: Tree | None = None,
+    timings: Callable[[str], Mapping[str, float]] | None = None,
+    changes: Callable[[str], Changes] | None = None,
 ) -> Plan:
     """Decide all that can be decided before the run. Raises UsageError for a variable that the file does not have."""
     variables = _variables(definition, overrides)
     facts = source_facts(event, source, variables)
     stages: list[PlannedStage] = []
-    keys: dict[str, str | None] = {}
     for stage in in_order(definition.stages):
-        planned = _plan_stage(stage, kinds[stage.kind], event, source, facts, expressions, keys)
-        keys[stage.name] = planned.reuse_key
-        stages.append(planned)
+        stages.append(_plan_stage(stage, kinds[stage.kind], event, source, facts, expressions, changes))
     resolver = Resolver(expressions, lambda _names: facts, late=True)
     return Plan(
         name=definition.name,
@@ -66,6 +66,9 @@ def resolver_of(
             facts=facts,
             late=True,
         )
+        # what changed is not asked again: the plan's answer has the stage's own base
+        seen = {condition.key: condition for condition in planned.conditions if condition.key == "changed"}
+        conditions = tuple(seen.get(condition.key, condition) for condition in conditions)
         stage = Resolver(expressions, facts, late=True).stage(planned.stage)
         return replace(planned, stage=stage, conditions=conditions, deferred=False)
 
@@ -104,25 +107,21 @@ def _plan_stage(
     source: Source,
     facts: Mapping[str, Value],
     expressions: Expressions,
-    keys: Mapping[str, str | None],
+    changes: Callable[[str], Changes] | None,
 ) -> PlannedStage:
     resolver = Resolver(expressions, lambda _names: facts, late=False)
     resolved = resolver.stage(stage)
     conditions = judge(
-        resolved, event, effects=kind.effects, expressions=expressions, facts=lambda _names: facts, late=False
+        resolved,
+        event,
+        effects=kind.effects,
+        expressions=expressions,
+        facts=lambda _names: facts,
+        late=False,
+        changes=changes,
     )
     deferred = resolver.deferred or any(condition.holds is None for condition in conditions)
-    inputs = None
-    if not deferred:
-        needs = {need.stage: keys[need.stage] for need in resolved.needs}
-        inputs = key_inputs(resolved, kind, commit=source.commit, needs=needs)
-    return PlannedStage(
-        stage=resolved,
-        conditions=conditions,
-        reuse_key=digest_of(inputs) if inputs is not None else None,
-        reuse_inputs=inputs,
-        deferred=deferred,
-    )
+    return PlannedStage(stage=resolved, conditions=conditions, deferred=deferred)
 
 
 def _variables(definition: Definition, overrides: Mapping[str, str]) -> Mapping[str, str]:
