@@ -6,12 +6,13 @@ import random
 import threading
 import traceback
 from collections.abc import Container, Mapping
-from contextlib import suppress
+from contextlib import ExitStack, suppress
 from dataclasses import dataclass, replace
 from datetime import datetime
 
 from pipeline.engine.announcer import Announcer
 from pipeline.engine.context import AttemptContext
+from pipeline.engine.reusing import Reusing
 from pipeline.engine.scope import RunScope
 from pipeline.engine.stage_log import AttemptLog
 from pipeline.errors import (
@@ -71,6 +72,7 @@ class StageWork:
         self._run_cancel = run_cancel
         self._running: dict[str, Cancellation] = {}
         self._lock = threading.Lock()
+        self._reusing = Reusing(scope, scope.rules) if scope.rules is not None else None
 
     def stop(self, reason: str, *, among: Container[str] | None = None) -> None:
         """Cancel the stages that run now (`fail_fast`), or those `among`; stages started later are not touched."""
@@ -79,14 +81,16 @@ class StageWork:
         for cancel in running:
             cancel.cancel(reason)
 
-    def run(self, planned: PlannedStage) -> StageEnd:
-        """Attempt until it succeeded or no retry is due; never raises."""
+    def run(self, planned: PlannedStage, *, also: Cancellation | None = None) -> StageEnd:
+        """Attempt until it succeeded or no retry is due; never raises. It is also cancelled by `also`."""
         name = planned.stage.name
         cancel = Cancellation()
         with self._lock:
             self._running[name] = cancel
         try:
-            with self._run_cancel.calling(lambda: cancel.cancel(self._run_cancel.reason)):
+            with ExitStack() as stack:
+                for wish in filter(None, (self._run_cancel, also)):
+                    stack.enter_context(wish.calling(lambda wish=wish: cancel.cancel(wish.reason)))  # type: ignore[misc]
                 return self._tries(planned, cancel)
         except ParkedError as error:
             return StageEnd(parked=error.message)
@@ -94,7 +98,34 @@ class StageWork:
             with self._lock:
                 del self._running[name]
 
+    def holds_back(self, planned: PlannedStage) -> bool:
+        """Whether a stage's container must not be created ahead."""
+        return self._reusing is not None and self._reusing.holds_back(planned)
+
+    def close(self) -> tuple[str, ...]:
+        """Wait until the results of stages are kept for later runs; sentences on what could not be done."""
+        return self._reusing.close(cancelled=self._run_cancel.cancelled) if self._reusing is not None else ()
+
     def _tries(self, planned: PlannedStage, cancel: Cancellation) -> StageEnd:
+        served = self._served(planned)
+        if served is not None:
+            return served
+        end = self._run_tries(planned, cancel)
+        if self._reusing is not None and end.outcome and end.outcome.conclusion is Conclusion.SUCCEEDED:
+            self._reusing.keep(planned)
+        return end
+
+    def _served(self, planned: PlannedStage) -> StageEnd | None:
+        """The end of a stage that an earlier result serves."""
+        stage = self._scope.runs.get(planned.stage.name)
+        taken = self._reusing.take(planned) if self._reusing is not None and not stage.attempts else None
+        if taken is None:
+            return None
+        run, attempt = taken
+        self._scope.runs.put(replace(stage, started=attempt.started, attempts=(attempt,), reused=run))
+        return StageEnd(outcome=attempt.outcome)
+
+    def _run_tries(self, planned: PlannedStage, cancel: Cancellation) -> StageEnd:
         name = planned.stage.name
         (number, began), tries = self._first(name), self._scope.tried.get(name, 0)
         while True:
@@ -208,6 +239,8 @@ class StageWork:
         timer.start()
         try:
             cancel.check()
+            if self._reusing is not None:
+                self._reusing.furnish(planned, log, cancel)
             result = self._recovered(kind, context, began) or kind.run(context)
             result = _with_outputs(result, context)
             if stage.emits and result.outcome.conclusion is Conclusion.SUCCEEDED:

@@ -9,6 +9,7 @@ from collections.abc import Container, Sequence
 from dataclasses import dataclass, replace
 from itertools import islice
 
+from pipeline.engine.admission import Admissions, admitted
 from pipeline.engine.announcer import Announcer
 from pipeline.engine.attempts import StageEnd, StageWork
 from pipeline.engine.layers import commands_spec
@@ -26,6 +27,21 @@ from pipeline.ports.cancellation import Cancellation
 class _Finished:
     name: str
     end: StageEnd
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class _Entered:
+    """The stage has its place in its group."""
+
+    name: str
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class _Refused:
+    """The stage does not get into its group."""
+
+    name: str
+    reason: str
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -63,33 +79,58 @@ class Runner:
         self._know(stages)
         done = {stage.name: stage.conclusion for stage in scope.runs.all() if stage.conclusion is not None}
         self._schedule = Schedule(nodes_of(stages), done=done)
-        self._messages: queue.SimpleQueue[_Finished | _Stop] = queue.SimpleQueue()
+        self._messages: queue.SimpleQueue[_Finished | _Entered | _Refused | _Stop] = queue.SimpleQueue()
         self._ready: deque[PlannedStage] = deque()
         self._parked: dict[str, PlannedStage] = {}
         self._running: dict[str, threading.Thread] = {}
         self._prepared: set[str] = set()
         self._work = StageWork(scope, announcer, run_cancel=cancel)
         self._failed_fast = False
+        self._queued: set[str] = set()
+        self._admissions = Admissions(
+            scope,
+            announcer,
+            run_cancel=cancel,
+            entered=lambda name: self._messages.put(_Entered(name=name)),
+            refused=lambda name, reason: self._messages.put(_Refused(name=name, reason=reason)),
+        )
 
     def run(self) -> Conclusion | None:
         """Run every stage that may; the conclusion of the run, or None when it parked."""
-        with self._cancel.calling(lambda: self._messages.put(_Stop())):
+        with (
+            admitted(self._scope, self._announcer, self._cancel),
+            self._cancel.calling(lambda: self._messages.put(_Stop())),
+        ):
+            if self._cancel.cancelled:
+                self._schedule.stop(self._cancel.reason)
             self._take(self._schedule.start())
-            while self._running or self._ready or (self._parked and self._cancel.cancelled):
+            while self._running or self._ready or self._queued or (self._parked and self._cancel.cancelled):
                 self._start_ready()
-                match self._messages.get():
-                    case _Finished(name=name, end=end):
-                        self._running.pop(name).join()
-                        self._finish(name, end)
-                    case _Stop():
-                        self._schedule.stop(self._cancel.reason)
-                        self._drop(self._cancel.reason)
+                self._hear()
         if not self._schedule.done:
             return None
         return run_conclusion(
             (stage.conclusion for stage in self._scope.runs.all() if stage.conclusion),
             cancelled=self._cancel.cancelled,
         )
+
+    def _hear(self) -> None:
+        """Wait for the next message and do what follows from it."""
+        match self._messages.get():
+            case _Finished(name=name, end=end):
+                self._running.pop(name).join()
+                self._admissions.leave(name)
+                self._finish(name, end)
+            case _Entered(name=name):
+                self._queued.discard(name)
+                self._make_ready(self._planned[name])
+            case _Refused(name=name, reason=reason):
+                self._queued.discard(name)
+                self._admissions.leave(name)
+                self._end_unrun(name, reason)
+            case _Stop():
+                self._schedule.stop(self._cancel.reason)
+                self._drop(self._cancel.reason)
 
     def _finish(self, name: str, end: StageEnd) -> None:
         if end.parked:
@@ -110,12 +151,16 @@ class Runner:
                 self._conclude(decision.name, decision.outcome)
             elif planned.stage.when.manual and decision.name not in self._scope.started:
                 self._park(planned, "a person has to start it")
+            elif planned.stage.concurrency is not None:
+                self._queued.add(decision.name)
+                self._admissions.ask(planned, planned.stage.concurrency)
             else:
-                stage = self._scope.runs.put(
-                    replace(self._scope.runs.get(decision.name), state=StageState.READY, parked="")
-                )
-                self._announcer.stage_moved(self._scope.run_id, stage, StageState.READY)
-                self._ready.append(planned)
+                self._make_ready(planned)
+
+    def _make_ready(self, planned: PlannedStage) -> None:
+        stage = replace(self._scope.runs.get(planned.stage.name), state=StageState.READY, parked="")
+        self._announcer.stage_moved(self._scope.run_id, self._scope.runs.put(stage), StageState.READY)
+        self._ready.append(planned)
 
     def _park(self, planned: PlannedStage, reason: str) -> None:
         """The stage holds nothing until somebody takes the run up again."""
@@ -178,7 +223,7 @@ class Runner:
         return planned
 
     def _run_stage(self, planned: PlannedStage) -> None:
-        end = self._work.run(planned)
+        end = self._work.run(planned, also=self._admissions.cancellation(planned.stage.name))
         self._messages.put(_Finished(name=planned.stage.name, end=end))
 
     def _prepare_dependents(self, name: str) -> None:
@@ -193,7 +238,7 @@ class Runner:
         stage = planned.stage
         if stage.name in self._prepared or not stage.image or not stage.commands:
             return
-        if planned.deferred or planned.skip or stage.services:
+        if planned.deferred or planned.skip or stage.services or self._work.holds_back(planned):
             return
         self._prepared.add(stage.name)
         self._scope.session.prepare(
@@ -218,7 +263,9 @@ class Runner:
         self._ready = deque(planned for planned in self._ready if not goes(planned))
         for planned in dropped:
             self._parked.pop(planned.stage.name, None)
+            self._admissions.leave(planned.stage.name)
             self._end_unrun(planned.stage.name, reason)
+        self._admissions.stop(reason, among={name for name in self._queued if goes(self._planned[name])})
 
     def _end_unrun(self, name: str, reason: str) -> None:
         outcome = Outcome(conclusion=Conclusion.CANCELLED, reason=reason)

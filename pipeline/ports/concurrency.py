@@ -23,11 +23,19 @@ class Groups(Protocol):
     """
 
     def enter(
-        self, rule: ConcurrencyRule, *, holder: str, waiting: Callable[[str], None], cancel: Cancellation
+        self,
+        rule: ConcurrencyRule,
+        *,
+        repository: str,
+        holder: str,
+        waiting: Callable[[str], None],
+        cancel: Cancellation,
     ) -> Place:
-        """Wait until the group is ours. `holder` names us to others (`run 41`, `run 41, stage deploy`); `waiting` is
-        told who is in it, once for each.
+        """Wait until the group of this repository is ours, in the order of arrival.
 
-        `cancel_older`: whoever is in it is asked to stop, with the reason `superseded by <holder>`.
+        `holder` names us to others (`run 41`, `run 41, stage deploy`); `waiting` is told who is in it, where we have
+        to wait.
+
+        `cancel_older`: whoever is in it or waits for it has its `cancel` set, with the reason `superseded by <holder>`.
         `cancel_newer`: CancelledError at once with who is in it. `cancel` being set: CancelledError.
         """

@@ -49,11 +49,17 @@ class FileGroups:
         self._root = root
 
     def enter(
-        self, rule: ConcurrencyRule, *, holder: str, waiting: Callable[[str], None], cancel: Cancellation
+        self,
+        rule: ConcurrencyRule,
+        *,
+        repository: str,
+        holder: str,
+        waiting: Callable[[str], None],
+        cancel: Cancellation,
     ) -> GroupPlace:
         """Wait until the group is ours; see the port for the policies."""
         cancel.check()
-        folder = self._root / hashlib.sha256(rule.group.encode()).hexdigest()[:32]
+        folder = self._root / hashlib.sha256(f"{repository}\0{rule.group}".encode()).hexdigest()[:32]
         with _failures(rule.group):
             folder.mkdir(parents=True, exist_ok=True, mode=0o700)
             place, before = _take(folder, rule, holder, cancel)

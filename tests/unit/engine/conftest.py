@@ -7,6 +7,7 @@ from pathlib import Path
 
 sys.path.insert(0, str(Path(__file__).resolve().parent))
 
+from container_folder import container
 from scripted_run import play
 
-__all__ = ["play"]
+__all__ = ["container", "play"]
