@@ -8,7 +8,6 @@ from collections.abc import Mapping, Sequence
 from dataclasses import fields, is_dataclass
 from datetime import datetime
 from enum import Enum
-from functools import cache
 from types import NoneType, UnionType
 from typing import Any, ForwardRef, TypeAlias, TypeVar, Union, get_args, get_origin, get_type_hints
 
@@ -53,36 +52,39 @@ def digest_of(thing: object) -> str:
 Noun = TypeVar("Noun")
 
 
-def from_value(kind: type[Noun], value: object) -> Noun:
+def from_value(kind: type[Noun], value: object, *, names: Mapping[str, type] | None = None) -> Noun:
     """What `to_value` took apart, put together again by the types of a dataclass's fields.
 
     Fields that are missing get their defaults, those that the class does not have are left out: a record of an older
-    or newer program can still be read. ValueError names the path of what cannot be read.
+    or newer program can still be read. `names` are types that a dataclass names without importing them at run time.
+    ValueError names the path of what cannot be read.
     """
-    built: Noun = _built(kind, value, kind.__name__)
+    built: Noun = _built(kind, value, kind.__name__, names or {})
     return built
 
 
-def _built(hint: Any, value: Any, path: str) -> Any:
+def _built(hint: Any, value: Any, path: str, names: Mapping[str, type]) -> Any:
     origin = get_origin(hint)
     if hint in (Options, Value, Any) or isinstance(hint, str | ForwardRef):
         return value
     if origin in (Union, UnionType):
         chosen = [item for item in get_args(hint) if item is not NoneType]
-        return None if value is None else _built(chosen[0], value, path)
+        return value if value is None or len(chosen) > 1 else _built(chosen[0], value, path, names)
     if isinstance(hint, type) and is_dataclass(hint):
         if not isinstance(value, Mapping):
             raise ValueError(f"{path}: {value!r} is no mapping")
-        hints = _hints(hint)
-        known = {name: _built(hints[name], item, f"{path}.{name}") for name, item in value.items() if name in hints}
+        hints = _hints(hint, names)
+        known = {
+            name: _built(hints[name], item, f"{path}.{name}", names) for name, item in value.items() if name in hints
+        }
         try:
             return hint(**known)
         except TypeError as error:
             raise ValueError(f"{path}: {error}") from error
     if origin is tuple:
-        return tuple(_built(get_args(hint)[0], item, f"{path}[{index}]") for index, item in enumerate(value))
+        return tuple(_built(get_args(hint)[0], item, f"{path}[{index}]", names) for index, item in enumerate(value))
     if origin is not None and issubclass(origin, Mapping):
-        return {key: _built(get_args(hint)[1], item, f"{path}.{key}") for key, item in value.items()}
+        return {key: _built(get_args(hint)[1], item, f"{path}.{key}", names) for key, item in value.items()}
     if isinstance(hint, type) and issubclass(hint, Enum):
         return hint(value)
     if hint is datetime:
@@ -94,7 +96,13 @@ def _built(hint: Any, value: Any, path: str) -> Any:
     return value
 
 
-@cache
-def _hints(kind: Any) -> Mapping[str, Any]:
+_HINTS: dict[type, Mapping[str, Any]] = {}
+_ALIASES: Mapping[str, Any] = {"Sequence": Sequence, "Mapping": Mapping, "Value": Any}
+"""What the alias `Value` names, wherever it is used."""
+
+
+def _hints(kind: type, names: Mapping[str, type]) -> Mapping[str, Any]:
     """Types of a dataclass's fields; resolving them is slow."""
-    return get_type_hints(kind)
+    if kind not in _HINTS:
+        _HINTS[kind] = get_type_hints(kind, localns={**_ALIASES, **names})
+    return _HINTS[kind]

@@ -10,17 +10,9 @@ from typing import Any
 import sqlalchemy as sa
 
 from pipeline.model.value import to_value
+from pipeline.records.spool import storable
 
 _FORMAT = "%Y-%m-%dT%H:%M:%S.%fZ"
-
-
-def storable(text: str) -> str:
-    """The text with what no database can hold (NUL, lone surrogates) replaced by U+FFFD."""
-    try:
-        text.encode()
-    except UnicodeEncodeError:
-        text = text.encode("utf-16", "surrogatepass").decode("utf-16", "replace")
-    return text.replace("\0", "�")
 
 
 class Words(sa.TypeDecorator[str]):

@@ -14,8 +14,8 @@ from pipeline.model.release import LedgerEntry, Measurement, Promotion, Release
 from pipeline.model.value import Value, to_value
 from pipeline.records import queries
 from pipeline.records import tables as t
-from pipeline.records.columns import storable
 from pipeline.records.rows import noun, plain
+from pipeline.records.spool import storable
 
 
 def save_release(connection: sa.Connection, release: Release) -> None:

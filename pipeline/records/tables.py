@@ -60,6 +60,16 @@ counters = sa.Table(
     comment="the last run number given in each repository",
 )
 
+spool = sa.Table(
+    "spool",
+    metadata,
+    sa.Column("seq", sa.Integer, primary_key=True, autoincrement=True),
+    sa.Column("run", sa.String(26), nullable=False, index=True),
+    _needed("body", sa.Text()),
+    _added("error", sa.Text(), ""),
+    comment="what runs wrote without SQLAlchemy, until it is folded into the other tables",
+)
+
 runs = sa.Table(
     "runs",
     metadata,

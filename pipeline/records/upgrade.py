@@ -8,9 +8,7 @@ import sqlalchemy as sa
 
 from pipeline.errors import RecordsError
 from pipeline.records.database import Database
-
-REVISIONS = ("0001", "0002", "0003")
-"""Every revision in order; the last is what this program works with. A test holds them against the migrations."""
+from pipeline.records.revisions import REVISIONS
 
 MIGRATIONS = Path(__file__).parent / "migrations"
 

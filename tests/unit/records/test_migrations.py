@@ -14,8 +14,9 @@ from alembic.script import ScriptDirectory
 from pipeline.errors import RecordsError
 from pipeline.records import sqlite_url
 from pipeline.records.database import Database
+from pipeline.records.revisions import REVISIONS
 from pipeline.records.tables import metadata
-from pipeline.records.upgrade import MIGRATIONS, REVISIONS, ensure_current
+from pipeline.records.upgrade import MIGRATIONS, ensure_current
 
 
 @pytest.fixture

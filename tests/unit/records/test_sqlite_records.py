@@ -224,7 +224,7 @@ def _parent_is_a_file(path: Path) -> None:
     [
         pytest.param(_foreign, "file is not a database", "this file is something else", id="not a database"),
         pytest.param(_damaged, "malformed", "put a backup in its place", id="damaged"),
-        pytest.param(_newer, "has schema 9999, this ecluse knows schemas up to 0003", "newer ecluse", id="newer"),
+        pytest.param(_newer, "has schema 9999, this ecluse knows schemas up to 0004", "newer ecluse", id="newer"),
         pytest.param(_folder, "Is a directory", "folder writable", id="a folder in its place"),
         pytest.param(_parent_is_a_file, "File exists", "folder writable", id="a file in its folder's place"),
     ],
