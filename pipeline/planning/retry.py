@@ -1,0 +1,107 @@
+"""What is done again when a run is retried, and why: pure, from its plan and from how its stages ended."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+
+from pipeline.errors import NotFoundError, UsageError
+from pipeline.model.plan import Plan
+from pipeline.model.run import StageRun
+from pipeline.model.status import Conclusion
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Retry:
+    """Stage to the reason why it runs again, in plan order; what stays as it is, likewise.
+
+    `remarks` are the reasons of stages that had succeeded, for their logs.
+    """
+
+    again: Mapping[str, str]
+    kept: Mapping[str, str]
+    remarks: Mapping[str, str]
+
+
+def retry_of(
+    plan: Plan,
+    stages: Mapping[str, StageRun],
+    chosen: Sequence[str],
+    *,
+    effects: Callable[[str], bool],
+    gone: Callable[[StageRun, str], str],
+) -> Retry:
+    """Without `chosen`: all that did not succeed and all that depends on it; else these stages and their dependents.
+
+    `effects` tells whether a kind changes the world outside: one that succeeded is kept. `gone` tells what a stage
+    that is kept left and another one needs but can no longer have ("" where nothing is missing); its producers run
+    again. NotFoundError for an unknown stage, UsageError where nothing may be repeated.
+    """
+    names = [item.stage.name for item in plan.stages]
+    kinds = {item.stage.name: item.stage.kind for item in plan.stages}
+    needs = {item.stage.name: [need.stage for need in item.stage.needs if need.stage in kinds] for item in plan.stages}
+
+    def done_outside(name: str) -> bool:
+        return effects(kinds[name]) and stages[name].conclusion is Conclusion.SUCCEEDED
+
+    again = _base(plan, stages, chosen, done_outside)
+    for name in names:  # a stage comes after its needs
+        cause = next((need for need in needs[name] if need in again), "")
+        if cause and name not in again and not done_outside(name):
+            again[name] = f"needs {cause}"
+    todo, remarks = list(again), dict[str, str]()
+    while todo:
+        name = todo.pop()
+        for ancestor in _ancestors(name, needs):
+            if ancestor in again or effects(kinds[ancestor]):
+                continue
+            missing = gone(stages[ancestor], name)
+            if missing:
+                again[ancestor] = remarks[ancestor] = f"{missing} is gone, and {name} needs it"
+                todo.append(ancestor)
+    kept = {name: _ended(stages[name]) for name in names if name not in again}
+    return Retry(again={name: again[name] for name in names if name in again}, kept=kept, remarks=remarks)
+
+
+def _base(
+    plan: Plan, stages: Mapping[str, StageRun], chosen: Sequence[str], done_outside: Callable[[str], bool]
+) -> dict[str, str]:
+    if not chosen:
+        again = {
+            stage.name: _ended(stage)
+            for stage in stages.values()
+            if stage.conclusion is None or not stage.conclusion.satisfies
+        }
+        if not again:
+            raise UsageError("every stage succeeded: there is nothing to repeat", hint="name a stage to repeat it")
+        return again
+    again = {}
+    for name in chosen:
+        cells = [item.stage.name for item in plan.stages if name in (item.stage.name, item.stage.written)]
+        if not cells:
+            raise NotFoundError(f"there is no stage '{name}' in this run", hint=f"its stages: {', '.join(stages)}")
+        for cell in cells:
+            if done_outside(cell):
+                raise UsageError(
+                    f"stage '{cell}' succeeded, and what it did outside is not done twice",
+                    hint="start a new run with `ecluse run`",
+                )
+            again[cell] = f"asked for; {_ended(stages[cell])}"
+    return again
+
+
+def _ancestors(name: str, needs: Mapping[str, Sequence[str]]) -> tuple[str, ...]:
+    seen: dict[str, None] = {}
+    todo = list(needs[name])
+    while todo:
+        need = todo.pop()
+        if need not in seen:
+            seen[need] = None
+            todo.extend(needs[need])
+    return tuple(seen)
+
+
+def _ended(stage: StageRun) -> str:
+    if stage.outcome is None:
+        return "it has not run"
+    return f"{stage.outcome.conclusion.value}: {stage.outcome.reason}"
