@@ -2,40 +2,69 @@
 
 from __future__ import annotations
 
+import sys
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import click
 
 from pipeline.cli.options import application, file_option, repository_option, show, show_json
 from pipeline.cli.render.diagnostics import diagnostic_lines, source_of, verdict
-from pipeline.cli.render.lines import line
-from pipeline.cli.render.words import count, shape
+from pipeline.cli.render.lines import Line, line
+from pipeline.cli.render.words import count, shape, short
 from pipeline.errors import ExitCode
 from pipeline.model.value import to_value
+
+if TYPE_CHECKING:  # for its time, not for a circle
+    from pipeline.operations.check import Checked
+
+FORMATS = ("text", "json", "sarif", "github", "gitlab")
 
 
 @click.command()
 @repository_option
 @file_option
 @click.option(
-    "--format", "form", type=click.Choice(["text", "json"]), default="text", help="How to print the problems."
+    "--format",
+    "form",
+    type=click.Choice(FORMATS),
+    default="text",
+    show_default=True,
+    help="How to print the problems: for people, for programs (json, SARIF 2.1.0), as annotations of a GitHub job, or "
+    "as a code quality report of GitLab.",
 )
-def check(repository: Path, file: str, form: str) -> int:
-    """Check the pipeline file of the working tree and show every problem in it."""
+@click.option(
+    "--lock",
+    is_flag=True,
+    help="Look up anew what branches and tags of 'include' mean, and pin that in the lock file (pipeline.lock).",
+)
+def check(repository: Path, file: str, form: str, lock: bool) -> int:
+    """Check the pipeline file of the working tree, with what it includes, and show every problem."""
     from pipeline.operations.check import check as examine
     from pipeline.operations.place import root_of
 
-    checked = examine(application(), (root_of(repository) or repository) / file, name=file)
+    checked = examine(application(), root_of(repository) or repository, file=file, lock=lock)
     if form == "json":
         show_json({"file": file, "errors": checked.errors, "diagnostics": to_value(checked.diagnostics)})
+    elif form == "text":
+        show(_lines(checked))
     else:
-        lines = diagnostic_lines(checked.diagnostics, source_of(checked.sources))
-        said = verdict(checked.diagnostics)
-        if checked.definition is not None:
-            stages = count(len(checked.definition.stages), "stage")
-            more = (f", {said}", "warned") if said else ""
-            lines.append(line(shape("succeeded"), f" {file} is right: {checked.definition.name}, {stages}", more))
-        else:
-            lines.append(line((said, "bold")))
-        show(lines)
+        from pipeline.cli.render.problems import WRITERS
+
+        sys.stdout.write(WRITERS[form](checked.diagnostics))
     return ExitCode.USAGE if checked.errors else ExitCode.SUCCEEDED
+
+
+def _lines(checked: Checked) -> list[Line]:
+    lines = diagnostic_lines(checked.diagnostics, source_of(checked.sources))
+    said = verdict(checked.diagnostics)
+    if checked.definition is None:
+        return [*lines, line((said, "bold"))]
+    for pin in checked.pins:
+        lines.append(line((f"{pin.git} {pin.ref}:{pin.file}", "bold"), f" is pinned at {short(pin.commit)}"))
+    counted = [count(len(checked.definition.stages), "stage")]
+    if len(checked.sources) > 1:
+        counted.append(count(len(checked.sources) - 1, "included file"))
+    more = (f", {said}", "warned") if said else ""
+    words = f" {checked.file} is right: {checked.definition.name}, {', '.join(counted)}"
+    return [*lines, line(shape("succeeded"), words, more)]

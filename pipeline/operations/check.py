@@ -1,4 +1,4 @@
-"""Checking a pipeline file as it stands in the working tree."""
+"""Checking a pipeline file, with all that it includes, as it stands in the working tree."""
 
 from __future__ import annotations
 
@@ -7,20 +7,27 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from pipeline.diagnostic import Diagnostic, Severity
-from pipeline.errors import DefinitionError, UsageError
-from pipeline.language.load import load_definition
+from pipeline.errors import DefinitionError, SourceError, UsageError
+from pipeline.language.load import define, read_pipeline
 from pipeline.model.definition import Definition
+from pipeline.model.trust import Trust
+from pipeline.operations.event import guess_event
+from pipeline.operations.includes import RepositoryIncludes
+from pipeline.operations.lockfile import Pin, lock_of, write_lock
+from pipeline.operations.source import describe
 from pipeline.ports.application import Application
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Checked:
-    """What a file asks for, if it could be understood, and everything there is to say about it."""
+    """What a file asks for, if it could be understood, and everything there is to say about it and its includes."""
 
     file: str
     definition: Definition | None
     diagnostics: tuple[Diagnostic, ...]
     sources: Mapping[str, bytes]
+    pins: tuple[Pin, ...] = ()
+    """What the lock file was given, where it was to be written."""
 
     @property
     def errors(self) -> int:
@@ -28,20 +35,51 @@ class Checked:
         return sum(item.severity is Severity.ERROR for item in self.diagnostics)
 
 
-def check(app: Application, path: Path, *, name: str) -> Checked:
-    """Read the file at `path`, which positions call `name`. UsageError when it cannot be read."""
+def check(app: Application, root: Path, *, file: str, lock: bool = False) -> Checked:
+    """Read the file of the working tree at `root`, which positions call by its path there.
+
+    With `lock` the branches and tags of `include` are resolved anew, and written to the lock file unless something is
+    wrong with what they give. UsageError when the file cannot be read.
+    """
+    includes = RepositoryIncludes(app.settings, root, file, trust=lambda: _trust(app, root), relock=lock)
+    written = read_pipeline(_text(root / file, file), file=file, includes=includes)
+    pins = includes.pins
+    try:
+        definition, diagnostics = define(written, kinds=app.kinds, expressions=app.expressions)
+    except DefinitionError as error:
+        return Checked(file=file, definition=None, diagnostics=error.diagnostics, sources=written.texts)
+    if lock:
+        _write(root / lock_of(file), pins)
+    return Checked(file=file, definition=definition, diagnostics=diagnostics, sources=written.texts, pins=pins)
+
+
+def _text(path: Path, name: str) -> bytes:
     if path.exists() and not path.is_file():
         raise UsageError(f"{path} is not a file", hint="name a file that can be read")
     try:
-        text = path.read_bytes()
+        return path.read_bytes()
     except FileNotFoundError:
         raise UsageError(
             f"there is no {name} in {path.parent}", hint="write one with `ecluse init`, or name it with --file"
         ) from None
     except OSError as error:
         raise UsageError(f"cannot read {path}: {error.strerror}", hint="name a file that can be read") from error
+
+
+def _write(path: Path, pins: tuple[Pin, ...]) -> None:
+    """Write the lock file; one that nothing needs is taken away."""
     try:
-        definition, diagnostics = load_definition(text, file=name, kinds=app.kinds, expressions=app.expressions)
-    except DefinitionError as error:
-        return Checked(file=name, definition=None, diagnostics=error.diagnostics, sources={name: text})
-    return Checked(file=name, definition=definition, diagnostics=tuple(diagnostics), sources={name: text})
+        if pins:
+            path.write_text(write_lock(pins))
+        else:
+            path.unlink(missing_ok=True)
+    except OSError as error:
+        raise UsageError(f"cannot write {path}: {error.strerror}", hint="check its permissions") from error
+
+
+def _trust(app: Application, root: Path) -> Trust:
+    """How far this check is trusted: in a job of a CI host as its run would be."""
+    try:
+        return guess_event(describe(root), app.environment, app.settings).trust
+    except SourceError:
+        return Trust.BRANCH
