@@ -26,6 +26,8 @@ ROLE_SERVICE = "service"
 ROLE_SANDBOX = "sandbox"
 ROLE_WORKSPACE = "workspace"
 ROLE_NETWORK = "network"
+ROLE_KEPT = "kept"
+"""Marks what is left for a person to look into."""
 ROLE_TARGET = "target"
 """A deployed container: never touched by `gc`, only by promotions of its environment."""
 

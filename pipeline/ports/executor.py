@@ -76,6 +76,8 @@ class Leftover:
     kind: str
     name: str
     run: str
+    kept: datetime | None = None
+    """Since when it is left on purpose for a person to look into (`Session.keep`); None = it is of no more use."""
 
 
 class Session(Protocol):

@@ -18,7 +18,13 @@ import docker
 import pytest
 from contracts.ground import Ground, Printed
 
-from pipeline.errors import EngineError, EngineUnreachableError, ImageNotFoundError, ServiceNotReadyError
+from pipeline.errors import (
+    EngineError,
+    EngineUnreachableError,
+    HostRestartedError,
+    ImageNotFoundError,
+    ServiceNotReadyError,
+)
 from pipeline.executors.docker.executor import DockerExecutor
 from pipeline.executors.docker.session import DockerSession
 from pipeline.model.container import ContainerSpec, Network, View
@@ -50,6 +56,8 @@ class Out:
         sys.stdout.buffer.write(chunk)
         sys.stdout.flush()
     def starting(self): pass
+    def replaying(self): pass
+    def replayed(self, stream, lines, moment): self.write(stream, lines)
     def note(self, line): pass
     def service(self, name): return self
 
@@ -238,11 +246,14 @@ def test_a_service_is_reached_by_name_once_ready(docker_ground: Ground, client: 
     service = _service(docker_ground, script, env={"GREETING": "moin"}, ready=ready)
     spec = docker_ground.shell("wget -q -O - http://db:8080/", services=(service,))
     run = docker_ground.identity()
-    ended, printed = docker_ground.run(docker_ground.open(run), spec)
+    session = docker_ground.open(run)
+    ended, printed = docker_ground.run(session, spec)
     assert (ended.code, printed.out) == (0, b"moin\n")
     assert printed.services["db"].out == b"starting\n"
     assert any("'db' ready" in note for note in printed.notes)
-    assert of_run(client, run, role="service") == []
+    assert [item["State"] for item in of_run(client, run, role="service")] == ["running"]
+    session.close()
+    assert docker_ground.executor.leftovers(docker_ground.settings.installation) == ()
 
 
 def test_a_service_that_ends_is_said_at_once(docker_ground: Ground) -> None:
@@ -415,7 +426,7 @@ def test_an_exit_from_before_a_restart_of_the_host_is_not_believed(
     client.start(made)
     client.wait(made)
     session = docker_ground.open(run)
-    with pytest.raises(EngineError, match="host restarted"):
+    with pytest.raises(HostRestartedError, match="host restarted"):
         docker_ground.run(session, spec)
     assert docker_ground.run(session, spec)[0].code == 0
 

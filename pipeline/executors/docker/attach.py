@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import socket
 import threading
 from collections.abc import Callable
@@ -120,9 +121,20 @@ class Attachment:
         with translating("read a container's output"):
             Frames(write).pump(self._source)
 
+    def stop(self) -> None:
+        """End `pump` soon, from another thread; the container runs on."""
+        with contextlib.suppress(OSError):
+            socket.socket.shutdown(self._socket, socket.SHUT_RDWR)
+
     def close(self) -> None:
         """Let go of the connection."""
         self._response.close()
+
+
+def cut_off(client: APIClient, response: Any) -> None:
+    """Make whoever reads this response come to its end."""
+    with contextlib.suppress(OSError):
+        socket.socket.shutdown(_plain_socket(client, response), socket.SHUT_RDWR)
 
 
 def _plain_socket(sdk: Any, response: Any) -> socket.socket:
@@ -130,45 +142,3 @@ def _plain_socket(sdk: Any, response: Any) -> socket.socket:
     plain: socket.socket = getattr(raw, "_sock", raw)
     plain.settimeout(None)
     return plain
-
-
-def follow(client: APIClient, container: str, write: Callable[[Stream, bytes], None]) -> None:
-    """Deliver everything that a container has printed from its beginning until it ends, exactly once.
-
-    Following may lose an unterminated last line, so after the end the log is read once more without following and
-    what is missing of each stream is added.
-    """
-    seen = {Stream.OUT: 0, Stream.ERR: 0}
-
-    def count(stream: Stream, chunk: bytes) -> None:
-        seen[stream] += len(chunk)
-        write(stream, chunk)
-
-    _logs(client, container, follow=True, write=count)
-    skip = dict(seen)
-
-    def rest(stream: Stream, chunk: bytes) -> None:
-        drop = min(skip[stream], len(chunk))
-        skip[stream] -= drop
-        if drop < len(chunk):
-            write(stream, chunk[drop:])
-
-    with translating("wait for a container"):
-        client.wait(container, timeout=None)
-    _logs(client, container, follow=False, write=rest)
-
-
-def _logs(client: APIClient, container: str, *, follow: bool, write: Callable[[Stream, bytes], None]) -> None:
-    sdk: Any = client
-    with translating("read a container's log"):
-        response = sdk._get(
-            sdk._url("/containers/{0}/logs", container),
-            params={"stdout": 1, "stderr": 1, "follow": int(follow)},
-            stream=True,
-            timeout=None,
-        )
-        sdk._raise_for_status(response)
-        frames = Frames(write)
-        for chunk in response.raw.stream(256 * 1024):
-            frames.feed(chunk)
-        response.close()

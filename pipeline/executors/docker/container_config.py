@@ -6,6 +6,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
+from pipeline.executors.docker.rights import devices, rights
 from pipeline.model.container import WORKSPACE, ContainerSpec
 from pipeline.model.definition import ServiceDefinition
 from pipeline.model.identity import (
@@ -66,7 +67,7 @@ def stage_config(
         "AttachStderr": True,
         "OpenStdin": True,
         "StdinOnce": True,
-        "HostConfig": _host(around, spec, network, mounts),
+        "HostConfig": _host(around, spec, network, mounts, privileged=spec.privileged),
     }
     if spec.entrypoint is not None:
         config["Entrypoint"] = list(spec.entrypoint)
@@ -88,7 +89,7 @@ def service_config(
         "Image": service.image,
         "Env": _environment(stage_environment(around.settings, {}), service.env),
         "Labels": around.run.labels(ROLE_SERVICE, **{_key(LABEL_STAGE): spec.stage}),
-        "HostConfig": {**_host(around, None, network, ()), "ReadonlyRootfs": False},
+        "HostConfig": _host(around, None, network, (), privileged=service.privileged),
         "NetworkingConfig": {"EndpointsConfig": {network: {"Aliases": [service.name]}}},
     }
     if service.command is not None:
@@ -97,7 +98,12 @@ def service_config(
 
 
 def _host(
-    around: Surroundings, spec: ContainerSpec | None, network: str, mounts: Sequence[Mapping[str, Any]]
+    around: Surroundings,
+    spec: ContainerSpec | None,
+    network: str,
+    mounts: Sequence[Mapping[str, Any]],
+    *,
+    privileged: bool,
 ) -> dict[str, Any]:
     settings = around.settings
     hardened = spec is not None and spec.hardened
@@ -106,14 +112,15 @@ def _host(
         "Init": True,
         "NetworkMode": network,
         "Mounts": [*mounts, *_certificates(around)] if spec else [],
-        "CapDrop": ["ALL"] if hardened else ["NET_RAW", "MKNOD"],
-        "SecurityOpt": ["no-new-privileges"],
+        **rights(privileged=privileged, hardened=hardened),
         "PidsLimit": (resources.pids if resources else None) or settings.pids,
         "LogConfig": {
             "Type": "json-file",
             "Config": {"max-size": str(LOG_FILE_FACTOR * settings.log_limit), "max-file": "1"},
         },
     }
+    if spec is not None and spec.devices:
+        host["Devices"] = devices(spec.devices)
     if hardened:
         host |= {"ReadonlyRootfs": True, "Tmpfs": {"/tmp": "", "/run": ""}}  # noqa: S108 (the container's own)
     memory = (resources.memory if resources else None) or settings.memory

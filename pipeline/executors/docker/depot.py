@@ -69,6 +69,8 @@ class Depot:
         self._lock = threading.Lock()
         self._keeper: Future[str] | None = None
         self._mountpoint = ""
+        self._furnishing = threading.Lock()
+        self.keeper = run.name("depot")
         self.volume = "ecluse-" + hashlib.sha256(run.name("data").encode()).hexdigest()[:12]
 
     @property
@@ -103,6 +105,12 @@ class Depot:
         threading.Thread(target=work, name="furnish", daemon=True).start()
         return keeper
 
+    def furnished(self) -> None:
+        """See to it that `furnish` has been called."""
+        with self._furnishing:
+            if self._keeper is None:
+                self.furnish()
+
     def settled(self) -> None:
         """Wait until the furniture is in its place. Raises what went wrong with it."""
         if self._keeper is not None:
@@ -116,8 +124,9 @@ class Depot:
 
     def put(self, folder: str, archive: bytes | IO[bytes] | Iterable[bytes]) -> None:
         """Unpack a tar stream into a folder that is there."""
-        keeper = self._keeper or self.furnish()
-        self._put(keeper.result(), folder, archive)
+        self.furnished()
+        assert self._keeper is not None  # noqa: S101 # it has just been furnished
+        self._put(self._keeper.result(), folder, archive)
 
     @property
     def _labels(self) -> dict[str, str]:
@@ -127,7 +136,7 @@ class Depot:
         mount = {"Type": "volume", "Source": self.volume, "Target": ROOT}
         host = {"NetworkMode": "none", "Mounts": [mount]}
         with translating("create the workspace's keeper"):
-            return create_anchored(self._client, self._run.name("depot"), {"Labels": self._labels, "HostConfig": host})
+            return create_anchored(self._client, self.keeper, {"Labels": self._labels, "HostConfig": host})
 
     def _put(self, keeper: str, folder: str, content: object) -> None:
         sdk: Any = self._client

@@ -11,6 +11,7 @@ from pipeline.dockerapi import translating
 from pipeline.errors import EngineError, SettingsError
 from pipeline.executors.docker import sweep
 from pipeline.executors.docker.depot import Depot
+from pipeline.executors.docker.slots import Slots
 from pipeline.executors.docker.workspace_overlay import EMPTY_TAR, OverlayWorkspace
 from pipeline.model.container import View
 from pipeline.model.identity import RunIdentity
@@ -54,7 +55,7 @@ def mounts_overlays(client: APIClient, settings: Settings) -> bool:
     trial = RunIdentity(installation=settings.installation, run=f"probe-{secrets.token_hex(4)}")
     depot = Depot(client, trial)
     depot.furnish()
-    overlay = OverlayWorkspace(client, trial, depot)
+    overlay = OverlayWorkspace(client, trial, depot, Slots(client, trial, depot))
     try:
         overlay.fill("lower", iter((EMPTY_TAR,)))
         overlay.mount(View(layer="upper", below=("lower",)))

@@ -7,11 +7,11 @@ from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any
 
 from pipeline.dockerapi import translating
-from pipeline.executors.docker.attach import Attachment, follow
+from pipeline.executors.docker.attach import Attachment
+from pipeline.executors.docker.attendance import Attendance
+from pipeline.executors.docker.retelling import Told
 from pipeline.executors.docker.stopping import Stopper
-from pipeline.model.container import Exit
-from pipeline.ports.cancellation import Cancellation
-from pipeline.ports.executor import Output
+from pipeline.model.container import UNFED, Exit
 
 if TYPE_CHECKING:
     from docker import APIClient
@@ -21,15 +21,7 @@ STOPPED = 143
 """The code of a container that was cancelled before it started: as if SIGTERM had ended it."""
 
 
-def run_created(
-    client: APIClient,
-    container: str,
-    *,
-    output: Output,
-    cancel: Cancellation,
-    stdin: bytes,
-    grace: float,
-) -> Exit:
+def run_created(client: APIClient, container: str, attendance: Attendance, *, grace: float) -> Exit:
     """Run a created container to its end; all its output has been written when this returns.
 
     Raises EngineError and kin; the container is then in whatever state it was.
@@ -37,14 +29,14 @@ def run_created(
     attachment = Attachment(client, container)
     try:
         began = time.monotonic()
-        output.starting()
+        attendance.output.starting()
         with translating(START):
             client.start(container)
         stopper = Stopper(client, container, grace=grace)
-        with cancel.calling(stopper.begin):
+        with attendance.cancel.calling(stopper.begin):
             try:
-                attachment.write(stdin)
-                attachment.pump(output.write)
+                attachment.write(attendance.stdin)
+                attachment.pump(attendance.output.write)
                 code = _await(client, container)
             finally:
                 stopper.ended()
@@ -58,17 +50,25 @@ def run_created(
     )
 
 
-def run_found(client: APIClient, container: str, *, output: Output, cancel: Cancellation, grace: float) -> Exit:
-    """Take over a container that runs or has ended: its output from the beginning, then its exit."""
+def run_found(client: APIClient, container: str, attendance: Attendance, *, grace: float) -> Exit | None:
+    """Take over a container that runs or has ended: its output from the beginning, then its exit.
+
+    None when it ended because the process that started it was killed before it had fed it: it has done nothing.
+    """
     stopper = Stopper(client, container, grace=grace)
     began = time.monotonic()
+    told, output = Told(client, container), attendance.output
+    output.replaying()
     output.starting()
-    with cancel.calling(stopper.begin):
+    with attendance.cancel.calling(stopper.begin):
         try:
-            follow(client, container, output.write)
+            told.past(output.replayed)
+            told.rest(output.write)
             code = _await(client, container)
         finally:
             stopper.ended()
+    if code == UNFED and not told.total:
+        return None
     return Exit(
         code=code,
         out_of_memory=code != 0 and out_of_memory(client, container),

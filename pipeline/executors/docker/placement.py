@@ -9,24 +9,28 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from pipeline.dockerapi import translating
-from pipeline.errors import EcluseError, EngineError, ImageNotFoundError
+from pipeline.errors import EcluseError, EngineError, HostRestartedError, ImageNotFoundError
+from pipeline.executors.docker.attendance import Attendance
 from pipeline.executors.docker.container_config import LABEL_BOOT, Surroundings, stage_config
+from pipeline.executors.docker.container_files import DockerFiles
 from pipeline.executors.docker.depot import create_container
+from pipeline.executors.docker.exchanges import Exchanges
 from pipeline.executors.docker.layers import Layers
 from pipeline.executors.docker.lifetime import START, STOPPED, inspect, run_created, run_found
 from pipeline.executors.docker.pulling import Pulls
-from pipeline.executors.docker.reaper import Reaper
+from pipeline.executors.docker.remains import Remains
+from pipeline.executors.docker.rights import check_rights
 from pipeline.executors.docker.sandbox import Lane, Sandboxes
 from pipeline.model.container import ContainerSpec, Exit, Network
 from pipeline.model.identity import LABEL_SPEC
-from pipeline.ports.cancellation import Cancellation
-from pipeline.ports.executor import Output
+from pipeline.ports.executor import Visitor
 
 if TYPE_CHECKING:
     from docker import APIClient
 
 OWN_NETWORK = "bridge"
-NO_NETWORK = "none"
+NETWORKS = {Network.NONE: "none", Network.HOST: "host"}
+BEGUN = ("running", "exited", "paused")
 NAME_TAKEN = 409
 
 
@@ -49,7 +53,8 @@ class Placement:
         *,
         layers: Layers,
         sandboxes: Sandboxes,
-        reaper: Reaper,
+        remains: Remains,
+        exchanges: Exchanges,
         pulls: Pulls,
         settled: Callable[[], None],
     ) -> None:
@@ -59,7 +64,8 @@ class Placement:
         self._client = client
         self._layers = layers
         self._sandboxes = sandboxes
-        self._reaper = reaper
+        self._remains = remains
+        self._exchanges = exchanges
         self._settled = settled
         self._lock = threading.Lock()
         self._prepared: dict[str, Future[Created]] = {}
@@ -67,6 +73,7 @@ class Placement:
 
     def prepare(self, spec: ContainerSpec) -> None:
         """Create a container for a lane that is or will be free. Raises EngineError and kin."""
+        check_rights(spec, self.around.settings)
         if spec.view and not self._layers.early(spec.view):
             return
         name = self._name(spec)
@@ -98,43 +105,57 @@ class Placement:
                 return index
         return next((index for index, future in enumerate(waiting) if future is None), 0)
 
-    def find(self, spec: ContainerSpec, *, output: Output, cancel: Cancellation) -> Exit | None:
-        """The exit of this very container from before this process, attached to if it still runs; None without one."""
-        return self._take_over(self._name(spec), spec, output, cancel)
+    def begun(self, spec: ContainerSpec) -> bool:
+        """Whether this very container began before this process."""
+        found = inspect(self._client, self._name(spec))
+        return found is not None and self._ours(found, spec) and found["State"]["Status"] in BEGUN
 
-    def execute(
-        self, spec: ContainerSpec, *, output: Output, cancel: Cancellation, stdin: bytes, network: str = ""
-    ) -> Exit:
+    def execute(self, spec: ContainerSpec, attendance: Attendance, *, network: str = "") -> Exit:
         """Run to the end. `network` is the one that the stage's services stand on."""
-        if cancel.cancelled:
+        if attendance.cancel.cancelled:
             return Exit(code=STOPPED, cancelled=True)
         created = self._prepared_for(spec)
         try:
             if created is None:
-                found = self._find_or_create(spec, network, output, cancel)
+                found = self._find_or_create(spec, network, attendance)
                 if isinstance(found, Exit):
                     return found
                 created = found
-            return self._run(spec, created, output=output, cancel=cancel, stdin=stdin)
+            return self._run(spec, created, attendance)
         finally:
             self._one_ended = True
 
-    def _run(
-        self, spec: ContainerSpec, created: Created, *, output: Output, cancel: Cancellation, stdin: bytes
-    ) -> Exit:
+    def _run(self, spec: ContainerSpec, created: Created, attendance: Attendance) -> Exit:
         try:
             self._settled()
-            ended = self._run_once(spec, created, output=output, cancel=cancel, stdin=stdin)
+            self._enter(spec, created, attendance.visitor)
+            ended = run_created(self._client, created.container, attendance, grace=spec.grace)
         except EngineError as error:
             if created.lane is None or not error.message.startswith(f"cannot {START}"):
                 raise
+            before = created.container
             created = self._with_network(spec, created, created.lane)
-            ended = self._run_once(spec, created, output=output, cancel=cancel, stdin=stdin)
+            if created.container != before:
+                self._enter(spec, created, attendance.visitor)
+            ended = run_created(self._client, created.container, attendance, grace=spec.grace)
         finally:
             if created.lane is not None:
                 self._sandboxes.give_back(created.lane)
-            self._discard(created.container)
+            self._remains.container(spec, created.container)
+        self._leave(spec, created.container, ended, attendance.visitor)
         return ended
+
+    def _enter(self, spec: ContainerSpec, created: Created, visitor: Visitor | None) -> None:
+        if spec.view:
+            self._layers.enter(spec.view, created.container)
+        if visitor is not None:
+            visitor.created(DockerFiles(self._client, created.container))
+
+    def _leave(self, spec: ContainerSpec, container: str, ended: Exit, visitor: Visitor | None) -> None:
+        if spec.view:
+            self._layers.leave(spec.view, container)
+        if visitor is not None:
+            visitor.ended(DockerFiles(self._client, container), ended)
 
     def _with_network(self, spec: ContainerSpec, created: Created, lane: Lane) -> Created:
         """The same stage after its sandbox has died: started again, or, where that is gone, on a network of its own."""
@@ -146,18 +167,6 @@ class Placement:
                 self._client.remove_container(created.container, force=True, v=True)
             return self._create(spec, self._name(spec), OWN_NETWORK, None)
         return created
-
-    def _run_once(
-        self, spec: ContainerSpec, created: Created, *, output: Output, cancel: Cancellation, stdin: bytes
-    ) -> Exit:
-        if spec.view:
-            self._layers.enter(spec.view, created.container)
-        ended = run_created(
-            self._client, created.container, output=output, cancel=cancel, stdin=stdin, grace=spec.grace
-        )
-        if spec.view:
-            self._layers.leave(spec.view, created.container)
-        return ended
 
     def _prepared_for(self, spec: ContainerSpec) -> Created | None:
         """The container made ahead, with its lane occupied; None when there is none that can run now."""
@@ -187,21 +196,19 @@ class Placement:
         self._sandboxes.drop(lane)
         return False
 
-    def _find_or_create(
-        self, spec: ContainerSpec, network: str, output: Output, cancel: Cancellation
-    ) -> Created | Exit:
+    def _find_or_create(self, spec: ContainerSpec, network: str, attendance: Attendance) -> Created | Exit:
         lane = self._lane(spec) if not network else None
-        network = network or (lane.network if lane else NO_NETWORK if spec.network is Network.NONE else OWN_NETWORK)
+        network = network or (lane.network if lane else NETWORKS.get(spec.network, OWN_NETWORK))
         created: Created | Exit | None = None
         try:
-            created = self._create_or_find(spec, network, lane, output, cancel)
+            created = self._create_or_find(spec, network, lane, attendance)
         finally:
             if lane is not None and not isinstance(created, Created):
                 self._sandboxes.give_back(lane)
         return created
 
     def _create_or_find(
-        self, spec: ContainerSpec, network: str, lane: Lane | None, output: Output, cancel: Cancellation
+        self, spec: ContainerSpec, network: str, lane: Lane | None, attendance: Attendance
     ) -> Created | Exit:
         import docker.errors
 
@@ -210,13 +217,13 @@ class Placement:
             try:
                 return self._create(spec, name, network, lane)
             except ImageNotFoundError:
-                output.note(f"pulling image {spec.image}")
-                self.pulls.pull(spec.image, cancel)
+                attendance.output.note(f"pulling image {spec.image}")
+                self.pulls.pull(spec.image, attendance.cancel)
             except EngineError as error:
                 cause = error.__cause__
                 if not isinstance(cause, docker.errors.APIError) or cause.status_code != NAME_TAKEN:
                     raise
-                ended = self._take_over(name, spec, output, cancel)
+                ended = self._take_over(name, spec, attendance)
                 if ended is not None:
                     return ended
         raise EngineError(f"cannot create container {name}: its name stays taken", hint=f"`docker rm -f {name}`")
@@ -228,45 +235,49 @@ class Placement:
         lane = self._sandboxes.take(start=self._one_ended)
         return lane if lane is None or self._usable(lane) else None
 
-    def _take_over(self, name: str, spec: ContainerSpec, output: Output, cancel: Cancellation) -> Exit | None:
+    def _take_over(self, name: str, spec: ContainerSpec, attendance: Attendance) -> Exit | None:
         """The exit of our own container from before this process; None when it was of no use and is gone."""
         found = inspect(self._client, name)
         if found is None:
             return None
-        labels, state = found["Config"]["Labels"] or {}, found["State"]
-        same = labels.get(LABEL_SPEC) == spec.digest and labels.get(LABEL_BOOT) == self.around.boot
-        restarted = labels.get(LABEL_SPEC) == spec.digest and not same
-        began = state["Status"] in ("running", "exited", "paused")
-        if same and began:
-            output.note("found running, attached" if state["Status"] == "running" else "found ended, result taken")
-            ended = run_found(self._client, name, output=output, cancel=cancel, grace=spec.grace)
-            if spec.view:
-                self._layers.leave(spec.view, name)
-            self._discard(name)
-            return ended
+        began, output = found["State"]["Status"] in BEGUN, attendance.output
+        if began and self._ours(found, spec):
+            running = found["State"]["Status"] != "exited"
+            ended = run_found(self._client, name, attendance, grace=spec.grace)
+            if ended is not None:
+                output.note("found running, attached" if running else "found ended, result taken")
+                self._remains.container(spec, found["Id"])
+                self._leave(spec, name, ended, attendance.visitor)
+                return ended
+            began = False
         with translating(f"remove container {name}"):
             self._client.remove_container(name, force=True, v=True)
-        if restarted and began:
-            raise EngineError(
+        if began and _label(found, LABEL_SPEC) == spec.digest:
+            raise HostRestartedError(
                 f"host restarted while stage '{spec.stage}' ran; its exit code is not believed",
                 hint="`ecluse retry` runs it again",
             )
         return None
+
+    def _ours(self, found: Mapping[str, Any], spec: ContainerSpec) -> bool:
+        """Whether a container is this one, made in this boot of the host."""
+        return _label(found, LABEL_SPEC) == spec.digest and _label(found, LABEL_BOOT) == self.around.boot
 
     def _create(self, spec: ContainerSpec, name: str, network: str, lane: Lane | None) -> Created:
         if self.around.certificates:
             # the engine looks for what is bound when it creates, for volumes only when it starts
             self._settled()
         mounts: list[Mapping[str, Any]] = [self._layers.mount(spec.view)] if spec.view else []
+        if spec.exchange:
+            mounts.append(self._exchanges.mount(name))
         config = stage_config(spec, self.around, network=network, mounts=mounts)
         with translating(f"create a container of {spec.image}"):
             container = create_container(self._client, name, config)
         return Created(container=container, digest=spec.digest, lane=lane)
 
-    def _discard(self, container: str) -> None:
-        self._reaper.submit(
-            f"container {container[:12]}", lambda: self._client.remove_container(container, force=True, v=True)
-        )
-
     def _name(self, spec: ContainerSpec) -> str:
         return self.around.run.name(spec.stage, str(spec.attempt), spec.step)
+
+
+def _label(found: Mapping[str, Any], label: str) -> str:
+    return str((found["Config"]["Labels"] or {}).get(label, ""))

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import secrets
 import threading
+from collections.abc import Set as AbstractSet
 from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass, field
 from functools import partial
@@ -95,10 +96,10 @@ class Sandboxes:
         with translating(f"restart sandbox {lane.name}"):
             self._client.start(lane.name)
 
-    def close(self) -> None:
+    def close(self, kept: AbstractSet[str] = frozenset()) -> None:
         """Wait until nothing is being started any more, then remove the sandboxes, and their network behind them.
 
-        What cannot be removed is left to the sweep of the run, which says it.
+        Those that are `kept` stay, by name. What cannot be removed is left to the sweep of the run, which says it.
         """
         with self._lock:
             lanes, self._lanes = self._lanes, []
@@ -108,10 +109,11 @@ class Sandboxes:
         if not lanes:
             return
         reaper = Reaper()
-        for lane in lanes:
+        for lane in [lane for lane in lanes if lane.name not in kept]:
             reaper.submit(f"sandbox {lane.name}", partial(self._client.remove_container, lane.name, force=True, v=True))
         reaper.drain()
-        reaper.submit(f"network {self._network}", partial(self._client.remove_network, self._network))
+        if self._network not in kept:
+            reaper.submit(f"network {self._network}", partial(self._client.remove_network, self._network))
         reaper.drain()
         reaper.stop()
 

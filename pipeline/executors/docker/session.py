@@ -13,14 +13,19 @@ from typing import TYPE_CHECKING
 from pipeline.dockerapi import address, connect
 from pipeline.errors import EcluseError, EngineError, EngineUnreachableError
 from pipeline.executors.docker import sweep
+from pipeline.executors.docker.attendance import Attendance
 from pipeline.executors.docker.container_config import Surroundings, variables_of
 from pipeline.executors.docker.depot import Depot
 from pipeline.executors.docker.engine_facts import boot_of, choose_workspace
+from pipeline.executors.docker.exchanges import Exchanges
 from pipeline.executors.docker.layers import Layers
 from pipeline.executors.docker.placement import Placement
 from pipeline.executors.docker.pulling import Pulls
 from pipeline.executors.docker.reaper import Reaper
+from pipeline.executors.docker.remains import Remains
+from pipeline.executors.docker.rights import check_rights
 from pipeline.executors.docker.sandbox import Sandboxes
+from pipeline.executors.docker.slots import Slots
 from pipeline.executors.docker.workspace_overlay import OverlayWorkspace
 from pipeline.model.container import ContainerSpec, Exit, Network
 from pipeline.model.identity import ROLE_WORKSPACE, RunIdentity
@@ -45,11 +50,18 @@ class Grounds:
     sandboxes: Sandboxes
     placement: Placement
     reaper: Reaper
+    remains: Remains
     depot: Depot
+
+    def keep(self, stage: str) -> None:
+        """Leave what the stage's last attempt left, and the folders that its layers are in."""
+        overlay = self.layers.name == "overlay"
+        self.remains.keep(stage, (("volume", self.depot.volume), ("container", self.depot.keeper)) if overlay else ())
 
     def rest(self) -> None:
         """Wait until nothing is being made any more, and leave the layers as they are."""
-        self.sandboxes.close()
+        self.sandboxes.close({name for _, name in self.remains.kept})
+        self.remains.release_all()
         self.reaper.drain()
         self.reaper.stop()
 
@@ -58,15 +70,18 @@ class Grounds:
 
         The volumes go as soon as the stages' containers are gone: that takes its time, and so does ending a sandbox.
         """
-        aside = threading.Thread(target=self.sandboxes.close, name="sandboxes")
+        kept = {name for _, name in self.remains.kept}
+        aside = threading.Thread(target=self.sandboxes.close, args=(kept,), name="sandboxes")
         aside.start()
-        self.depot.close(self.reaper)
+        self.remains.release_all()
+        if self.depot.keeper not in kept:
+            self.depot.close(self.reaper)
         self.reaper.drain()
         self.reaper.stop()
         self.layers.close()
         left = sweep.find(self.client, run.installation, run.run)
         with suppress(EngineError):  # what cannot go yet is met again by the last sweep, which says it
-            sweep.remove(self.client, [item for item in left if item.kind == "volume"])
+            sweep.remove(self.client, [item for item in sweep.going(left) if item.kind == "volume"])
         aside.join()
 
 
@@ -98,9 +113,8 @@ class DockerSession:
 
     def soonest(self, stages: Sequence[str]) -> int:
         """One whose container joins a free sandbox; else one that no container binds to a busy one."""
-        grounds = self._grounds
-        settled = grounds.done() and not grounds.cancelled() and grounds.exception() is None
-        return grounds.result().placement.soonest(stages) if settled else 0
+        grounds = self._settled()
+        return grounds.placement.soonest(stages) if grounds is not None else 0
 
     def execute(
         self,
@@ -112,27 +126,26 @@ class DockerSession:
         visitor: Visitor | None = None,
     ) -> Exit:
         """Run a container to its end; see the port."""
+        check_rights(spec, self._settings)
         with self._lock:
             preparing = self._preparing.pop(spec.stage, None)
         if preparing is not None and not preparing.cancel():
             preparing.result()
         grounds = self._grounds.result()
-        placement = grounds.placement
+        attendance = Attendance(output=output, cancel=cancel, stdin=stdin, visitor=visitor)
         if spec.services:
-            from pipeline.executors.docker.services import standing
-
-            found = placement.find(spec, output=output, cancel=cancel)
-            if found is not None:
-                return found
-            with standing(grounds.client, placement.around, spec, placement.pulls, output, cancel) as network:
-                return placement.execute(spec, output=output, cancel=cancel, stdin=stdin, network=network)
-        return placement.execute(spec, output=output, cancel=cancel, stdin=stdin)
+            return _accompanied(grounds, spec, attendance)
+        return grounds.placement.execute(spec, attendance)
 
     def release(self, stage: str) -> None:
-        """Nothing yet: containers go when they end."""
+        """Remove the stage's containers behind the scenes."""
+        if (grounds := self._settled()) is not None:
+            grounds.remains.release(stage)
 
     def keep(self, stage: str) -> None:
-        """Nothing yet."""
+        """Leave what the stage left, and mark it on the engine."""
+        if (grounds := self._settled()) is not None:
+            grounds.keep(stage)
 
     def park(self) -> None:
         """Remove everything of this run but its layers."""
@@ -159,7 +172,13 @@ class DockerSession:
 
     def _sweep(self, *, spare: frozenset[str] = frozenset()) -> None:
         client = connect(self._settings)
-        sweep.remove(client, sweep.find(client, self._run.installation, self._run.run, spare=spare))
+        sweep.remove(client, sweep.going(sweep.find(client, self._run.installation, self._run.run, spare=spare)))
+
+    def _settled(self) -> Grounds | None:
+        """The grounds once they are there, without waiting for them."""
+        grounds = self._grounds
+        ready = grounds.done() and not grounds.cancelled() and grounds.exception() is None
+        return grounds.result() if ready else None
 
     def _prepare(self, spec: ContainerSpec) -> None:
         try:
@@ -181,7 +200,8 @@ class DockerSession:
             kind = asked.result()
         if certificates or kind == "overlay":
             depot.furnish(_bundle(certificates) if certificates else b"")
-        layers = _layers(kind, client, run, depot, settings)
+        slots = Slots(client, run, depot)
+        layers = _layers(kind, client, run, depot, slots, settings)
         around = Surroundings(
             settings=settings,
             run=run,
@@ -190,23 +210,49 @@ class DockerSession:
             certificates=f"{depot.mountpoint}/{CERTIFICATES}" if certificates else "",
         )
         reaper, sandboxes = Reaper(), Sandboxes(client, run, lanes=self._lanes)
+        remains = Remains(client, run, reaper)
         placement = Placement(
             client,
             around,
             layers=layers,
             sandboxes=sandboxes,
-            reaper=reaper,
+            remains=remains,
+            exchanges=Exchanges(client, run, depot, slots),
             pulls=Pulls(client),
             settled=depot.settled,
         )
         return Grounds(
-            client=client, layers=layers, sandboxes=sandboxes, placement=placement, reaper=reaper, depot=depot
+            client=client,
+            layers=layers,
+            sandboxes=sandboxes,
+            placement=placement,
+            reaper=reaper,
+            remains=remains,
+            depot=depot,
         )
 
 
-def _layers(kind: str, client: APIClient, run: RunIdentity, depot: Depot, settings: Settings) -> Layers:
+def _accompanied(grounds: Grounds, spec: ContainerSpec, attendance: Attendance) -> Exit:
+    """Run a stage beside its services: those that stand beside a container found again, or new ones."""
+    from pipeline.executors.docker.services import Company
+
+    placement = grounds.placement
+    company = Company(
+        grounds.client, placement.around, spec, attendance, pulls=placement.pulls, remains=grounds.remains
+    )
+    try:
+        if placement.begun(spec):
+            company.found()
+        else:
+            company.stand()
+        return placement.execute(spec, attendance, network=company.network)
+    finally:
+        company.leave()
+
+
+def _layers(kind: str, client: APIClient, run: RunIdentity, depot: Depot, slots: Slots, settings: Settings) -> Layers:
     if kind == "overlay":
-        return OverlayWorkspace(client, run, depot)
+        return OverlayWorkspace(client, run, depot, slots)
     from pipeline.executors.docker.workspace_copy import CopyWorkspace
 
     return CopyWorkspace(client, run, settings.home / "workspaces" / run.run)

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import hashlib
+import json
 import threading
+from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
 from pipeline.dockerapi import translating
@@ -16,6 +18,7 @@ if TYPE_CHECKING:
 
 LABEL_LAYER = "io.ecluse.layer"
 LABEL_SLOT = "io.ecluse.slot"
+LABEL_BELOW = "io.ecluse.below"
 
 
 class Slots:
@@ -53,16 +56,19 @@ class Slots:
             self._recover()
             return layer in self._numbers
 
-    def labels(self, layer: str) -> dict[str, str]:
-        """What a volume carries so that the slot is found again."""
+    def labels(self, layer: str, below: Sequence[str] = ()) -> dict[str, str]:
+        """What a volume carries so that the slot is found again, and those of the layers that it mounts `below`."""
         slot = self.of(layer)
         with self._lock:
-            return {
+            labels = {
                 **self._run.labels(ROLE_WORKSPACE),
                 LABEL_LAYER: layer,
                 LABEL_SLOT: str(self._numbers[layer]),
                 "io.ecluse.folder": slot,
             }
+            if below:
+                labels[LABEL_BELOW] = json.dumps({name: self._numbers[name] for name in below})
+        return labels
 
     def claim(self, layer: str) -> None:
         """Remember on the engine that this layer, which no container mounts for writing, is complete."""
@@ -83,6 +89,8 @@ class Slots:
             found = self._client.volumes(filters={"label": wanted})["Volumes"] or []
         for volume in found:
             self._numbers[volume["Labels"][LABEL_LAYER]] = int(volume["Labels"][LABEL_SLOT])
+            # a container made ahead mounts layers that nobody has written yet
+            self._numbers |= json.loads(volume["Labels"].get(LABEL_BELOW, "{}"))
         if self._numbers:
             # folders that a dead runner had begun to fill are left alone
             self._next = (max(self._numbers.values()) // BATCH + 2) * BATCH

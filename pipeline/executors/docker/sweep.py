@@ -2,14 +2,17 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Callable, Iterable, Mapping
 from concurrent.futures import ThreadPoolExecutor
+from datetime import datetime
 from typing import TYPE_CHECKING, Any
 
 from pipeline.dockerapi import translating
 from pipeline.errors import EcluseError
 from pipeline.executors.docker.reaper import BUSY, complain, removing
-from pipeline.model.identity import LABEL_INSTALLATION, LABEL_ROLE, LABEL_RUN, ROLE_TARGET
+from pipeline.executors.docker.remains import LABEL_KEPT
+from pipeline.model.identity import LABEL_INSTALLATION, LABEL_ROLE, LABEL_RUN, ROLE_KEPT, ROLE_TARGET
 from pipeline.ports.executor import Leftover
 
 if TYPE_CHECKING:
@@ -37,11 +40,30 @@ def find(
         found = [
             (kind, item) for kind, items in zip(lists, pool.map(_call, lists.values()), strict=True) for item in items
         ]
+    kept = _kept(item for kind, item in found if kind == "volume")
     return tuple(
-        Leftover(kind=kind, name=_name(kind, item), run=item["Labels"][LABEL_RUN])
+        Leftover(
+            kind=kind, name=(name := _name(kind, item)), run=item["Labels"][LABEL_RUN], kept=kept.get(f"{kind}/{name}")
+        )
         for kind, item in found
         if item["Labels"].get(LABEL_ROLE) not in {ROLE_TARGET, *spare}
     )
+
+
+def going(leftovers: Iterable[Leftover]) -> list[Leftover]:
+    """Those that nobody wants to look into."""
+    return [item for item in leftovers if item.kept is None]
+
+
+def _kept(volumes: Iterable[Mapping[str, Any]]) -> dict[str, datetime]:
+    """What markers say is to stay, as `kind/name`, and since when; the markers themselves stay as long."""
+    kept: dict[str, datetime] = {}
+    for volume in volumes:
+        if volume["Labels"].get(LABEL_ROLE) == ROLE_KEPT:
+            since = datetime.fromisoformat(volume["CreatedAt"])
+            kept[f"volume/{volume['Name']}"] = since
+            kept |= dict.fromkeys(json.loads(volume["Labels"].get(LABEL_KEPT, "[]")), since)
+    return kept
 
 
 def _call(listing: Callable[[], Any]) -> Any:

@@ -34,11 +34,11 @@ class OverlayWorkspace:
 
     name = "overlay"
 
-    def __init__(self, client: APIClient, run: RunIdentity, depot: Depot) -> None:
+    def __init__(self, client: APIClient, run: RunIdentity, depot: Depot, slots: Slots) -> None:
         self._client = client
         self._run = run
         self._depot = depot
-        self._slots = Slots(client, run, depot)
+        self._slots = slots
         self._lock = threading.Lock()
         self._volumes: set[str] = set()
         self._readers: dict[View, str] = {}
@@ -47,12 +47,10 @@ class OverlayWorkspace:
 
     def mount(self, view: View) -> Mapping[str, Any]:
         """The view's overlay volume."""
-        below = [self._slots.of(layer) for layer in self._fitting(view)]
-        own = self._slots.of(view.layer)
-        if not below:
-            below = [self._slots.of("")]
+        layers = self._fitting(view) or ("",)
+        below, own = [self._slots.of(layer) for layer in layers], self._slots.of(view.layer)
         name = self._name("view", view)
-        self._volume(name, self._options(below, own), self._slots.labels(view.layer))
+        self._volume(name, self._options(below, own), self._slots.labels(view.layer, layers))
         return volume_mount(name, WORKSPACE)
 
     def enter(self, view: View, container: str) -> None:
