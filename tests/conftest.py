@@ -21,12 +21,15 @@ from environment import nagios as nagios_server
 from environment import prometheus as prometheus_server
 from environment import registry as registry_server
 from environment import repository
+from environment import runners as job_runners
 from environment import session as environment_session
 from environment.command import Command
 from environment.nagios import Nagios, Nsca
+from environment.places import find
 from environment.progress import UnavailableError
 from environment.prometheus import Prometheus, Pushgateway
 from environment.repository import Repository
+from environment.runners import Runners
 from environment.session import Facts
 
 MARK = os.environ.setdefault(traces.MARK, secrets.token_hex(6))
@@ -146,6 +149,13 @@ def git_repo(tmp_path: Path) -> Callable[..., Repository]:
 def ecluse(tmp_home: Path, tmp_path: Path) -> Command:
     """The real command: `ecluse("run", cwd=repository.path)` gives its code, out and err."""
     return Command(tmp_home, tmp_path)
+
+
+@pytest.fixture(scope="session")
+def runners(environment: Facts) -> Runners:
+    """Public runners of job files: `.gitlab_ci_local`, `.act`, and the `.environment()` that they run in."""
+    with _or_say_what_is_missing():
+        return job_runners.provide(find())
 
 
 @pytest.fixture(scope="session")
