@@ -156,6 +156,19 @@ class ParkedError(EcluseError):
     exit_code = ExitCode.SUCCEEDED
 
 
+class NotStartedError(EcluseError):
+    """The event is none of those that the pipeline file lets start a run; nothing was begun, and nothing is wrong."""
+
+    exit_code = ExitCode.SUCCEEDED
+
+    def __init__(self, message: str, *, trigger: str, conditions: object = (), hint: str = "") -> None:
+        super().__init__(message, hint=hint)
+        self.trigger = trigger
+        """The key of `triggers` that was asked."""
+        self.conditions = conditions
+        """What it was judged by, each with the value it saw."""
+
+
 class SecretError(EcluseError):
     """A secret that a stage asks for is missing, too short, or unreadable."""
 

@@ -18,10 +18,12 @@ from pipeline.cli.options import (
     variables,
 )
 from pipeline.cli.render.diagnostics import diagnostic_lines, source_of
+from pipeline.cli.render.events import now
 from pipeline.cli.render.lines import written
-from pipeline.cli.render.plan import graph_lines, plan_lines
+from pipeline.cli.render.plan import graph_lines, plan_lines, start_lines
 from pipeline.cli.request import request_options
 from pipeline.errors import UsageError
+from pipeline.model.value import to_value
 
 
 @click.command()
@@ -37,15 +39,20 @@ def plan(
     event: str | None,
     branch: str | None,
     tag: str | None,
+    target: str | None,
     var: tuple[str, ...],
     as_json: bool,
     graph: bool,
 ) -> None:
-    """Show for every stage whether it would run or be skipped, and why; nothing is run."""
+    """Show for every stage whether it would run or be skipped, and why; nothing is run.
+
+    Below stand whether the event starts a run, and the next times of the schedules.
+    """
     if as_json and graph:
         raise UsageError("--json and --graph exclude each other", hint="leave one of them away")
     from pipeline.operations.estimate import estimate
     from pipeline.operations.prepare import StartRequest, planned
+    from pipeline.operations.schedule import next_due
 
     app = application()
     request = StartRequest(
@@ -55,11 +62,20 @@ def plan(
         event=event,
         branch=branch,
         tag=tag,
+        target=target,
         variables=variables(var),
     )
     found = planned(app, request)
     if as_json:
-        show_json({"digest": found.plan.digest, "plan": found.plan.to_json()})
+        show_json(
+            {
+                "digest": found.plan.digest,
+                "starts": found.trigger.starts,
+                "trigger": to_value(found.trigger),
+                "schedules": to_value(next_due(found.definition.triggers, now())),
+                "plan": found.plan.to_json(),
+            }
+        )
         return
     if found.diagnostics:
         sys.stderr.write(written(diagnostic_lines(found.diagnostics, source_of(found.sources)), output()))
@@ -69,3 +85,4 @@ def plan(
     source = found.plan.source
     known = app.records.stage_seconds(source.origin or source.path)
     show(plan_lines(found.plan, estimate(found.plan, known), width=output().width))
+    show(start_lines(found.trigger, found.plan.event, next_due(found.definition.triggers, now())))

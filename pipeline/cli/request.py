@@ -1,4 +1,4 @@
-"""The options that say what a run or a plan is about: commit, event, branch, tag, variables."""
+"""The options that say what a run or a plan is about: commit, event, branch, tag, target, variables."""
 
 from __future__ import annotations
 
@@ -19,18 +19,19 @@ _OPTIONS = (
     ),
     click.option(
         "--event",
-        type=click.Choice(["push", "pull_request", "manual"]),
+        type=click.Choice(["push", "pull_request", "schedule", "manual"]),
         default=None,
         help="What the run is for; by default what the CI host says, else manual.",
     ),
     click.option("--branch", default=None, metavar="NAME", help="The branch, where git does not say it."),
     click.option("--tag", default=None, metavar="NAME", help="The tag, where git does not say it."),
+    click.option("--target", default=None, metavar="NAME", help="The branch that a pull request is to be merged into."),
     click.option("--var", multiple=True, metavar="NAME=VALUE", help="Set a variable of the pipeline; may be repeated."),
 )
 
 
 def request_options(command: Command) -> Command:
-    """`--commit`, `--event`, `--branch`, `--tag` and `--var`."""
+    """`--commit`, `--event`, `--branch`, `--tag`, `--target` and `--var`."""
     for option in reversed(_OPTIONS):
         command = option(command)
     return command

@@ -12,6 +12,7 @@ from pipeline.cli.job import reports_option
 from pipeline.cli.options import application, executor_option, file_option, repository_option, variables
 from pipeline.cli.request import request_options
 from pipeline.cli.watching import View, keep_failed_option, parallel_option, view_of, view_options, watched
+from pipeline.errors import NotStartedError
 
 if TYPE_CHECKING:  # for its time, not for a circle
     from pipeline.operations.run_file import RunFile
@@ -35,6 +36,7 @@ def run(
     event: str | None,
     branch: str | None,
     tag: str | None,
+    target: str | None,
     var: tuple[str, ...],
     executor: str | None,
     parallel: int | None,
@@ -65,18 +67,25 @@ def run(
         event=event,
         branch=branch,
         tag=tag,
+        target=target,
         variables=variables(var),
         executor=executor,
         parallel=parallel,
         keep_failed=app.settings.keep_failed if keep_failed is None else keep_failed,
     )
-    return watched(
-        app,
-        view,
-        lambda observers, cancel: start(app, request, observers, cancel=cancel),
-        reports=reports,
-        as_json=as_json,
-    )
+    try:
+        return watched(
+            app,
+            view,
+            lambda observers, cancel: start(app, request, observers, cancel=cancel),
+            reports=reports,
+            as_json=as_json,
+        )
+    except NotStartedError as error:
+        from pipeline.cli.not_started import said
+
+        said(error, as_json=as_json)
+        return error.exit_code
 
 
 def _interrupted(app: Application, repository: Path) -> RunFile | None:

@@ -26,6 +26,7 @@ _TAKEN: Final = frozenset({"version", KEY, *MERGED, *NAMED})
 _OF_THE_PIPELINE: Final = frozenset(
     {"name", "triggers", "timeout", "fail_fast", "concurrency", "notify", "gates", "inputs"}
 )
+_KEYS: Final = ("git", "ref", "file")
 _WRITE: Final = "write a path, or {git: URL, ref: REVISION, file: PATH}"
 
 
@@ -128,20 +129,17 @@ class Inclusion:
             return None
         words: dict[str, str] = {}
         for key, entry in node.entries.items():
-            if key not in ("git", "ref", "file"):
-                note = suggestion(key, ("git", "ref", "file")) or _WRITE
+            if key not in _KEYS:
+                note = suggestion(key, _KEYS) or _WRITE
                 self._problems.add("unknown-key", f"unknown key '{key}' in an include", entry.key.span, note=note)
             elif isinstance(entry.value, Scalar) and entry.value.text:
                 words[key] = entry.value.text
             else:
                 self._problems.add("wrong-type", f"'{key}' of an include must be a text", entry.value.span)
-        needed = ("git", "ref", "file") if "git" in node.entries or "ref" in node.entries else ("file",)
-        for key in needed:
+        for key in _KEYS:
             if key not in node.entries:
                 self._problems.add("missing-key", f"an include lacks the key '{key}'", node.span, note=_WRITE)
-        if any(key not in words for key in needed):
-            return None
-        return Wanted(file=words["file"], git=words.get("git", ""), ref=words.get("ref", ""))
+        return Wanted(**words) if len(words) == len(_KEYS) else None
 
     def _judged(self, root: Node | None, place: Place) -> tuple[Place, MapNode] | None:
         """An included file's tree without what it cannot say."""

@@ -12,6 +12,7 @@ from pathlib import Path
 
 import pipeline
 from pipeline.diagnostic import Diagnostic
+from pipeline.engine.reuse_rules import ReuseRules
 from pipeline.errors import SourceError, UsageError
 from pipeline.language.load import Written, define, read_pipeline
 from pipeline.model.definition import Definition
@@ -21,6 +22,7 @@ from pipeline.model.trust import Trust, reads_from
 from pipeline.operations.changed import ChangedPaths
 from pipeline.operations.event import guess_event
 from pipeline.operations.includes import RepositoryIncludes
+from pipeline.operations.reuse import look_up
 from pipeline.operations.source import describe, git_environment
 from pipeline.operations.timings import file_seconds
 from pipeline.operations.tree import source_tree
@@ -43,9 +45,12 @@ class StartRequest:
     event: str | None = None
     branch: str | None = None
     tag: str | None = None
+    target: str | None = None
     variables: Mapping[str, str] = field(default_factory=dict)
     executor: str | None = None
     parallel: int | None = None
+    fresh: tuple[str, ...] = ()
+    """Stages that are to run whatever earlier results there are; `*`: all."""
     keep_failed: bool = False
     """Leave the containers of stages that fail for `ecluse shell`."""
 
@@ -60,6 +65,8 @@ class Planned:
     sources: Mapping[str, bytes]
     trigger: Triggered
     """Whether the event starts a run, by the file's `triggers`."""
+    rules: ReuseRules | None = None
+    """How results are reused; None where no stage can be."""
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -115,8 +122,11 @@ def planned(app: Application, request: StartRequest) -> Planned:
         timings=lambda stage: file_seconds(app.records.file_times(repository=repository(source), stage=stage), tree),
         changes=found.changes.of_stage,
     )
+    executor = request.executor or app.settings.executor
+    decided, rules = look_up(app, decided, tree, executor=executor, fresh=request.fresh)
     return Planned(
         plan=decided,
+        rules=rules,
         definition=found.definition,
         diagnostics=found.diagnostics,
         sources=found.written.texts,
@@ -152,6 +162,8 @@ def _event(app: Application, request: StartRequest, source: Source) -> Event:
         event = replace(event, branch=request.branch)
     if request.tag is not None:
         event = replace(event, tag=request.tag)
+    if request.target is not None:
+        event = replace(event, target=request.target)
     return event
 
 

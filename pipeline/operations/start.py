@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 from collections.abc import Sequence
 
+from pipeline.errors import NotStartedError
 from pipeline.model.plan import Plan
 from pipeline.model.run import Run, StageRun
 from pipeline.model.status import RunState
@@ -23,10 +24,15 @@ def start(
     """Plan and run to the end; the finished run. The user's failure is in its conclusion, not an exception.
 
     KeyboardInterrupt kills what runs, removes what the run made, records it as cancelled, and goes on to the caller.
+    Raises NotStartedError, before anything is begun, where the file's `triggers` do not want the event.
     """
     app.executor(request.executor or app.settings.executor).warm()
-    decided = planned(app, request).plan
-    return execute(app, decided, request, observers, cancel=cancel or Cancellation())
+    found = planned(app, request)
+    if not found.trigger.starts:
+        raise NotStartedError(
+            found.trigger.sentence, trigger=found.trigger.trigger, conditions=found.trigger.conditions
+        )
+    return execute(app, found.plan, request, observers, cancel=cancel or Cancellation())
 
 
 def execute(

@@ -9,7 +9,10 @@ from pipeline.cli.render.lines import Line, Piece, columns, fitted, line
 from pipeline.cli.render.words import count, duration, short
 from pipeline.model.definition import EdgeRule, RunRule, StageDefinition
 from pipeline.model.plan import Plan, PlannedStage
+from pipeline.model.source import Event
 from pipeline.operations.estimate import Estimate
+from pipeline.operations.schedule import Due
+from pipeline.planning.triggers import Triggered
 
 
 def plan_lines(plan: Plan, estimate: Estimate | None, *, width: int) -> list[Line]:
@@ -31,6 +34,23 @@ def plan_lines(plan: Plan, estimate: Estimate | None, *, width: int) -> list[Lin
     return [fitted(entry, width) for entry in lines]
 
 
+def start_lines(trigger: Triggered, event: Event, schedules: Sequence[Due]) -> list[Line]:
+    """Whether the event starts a run by itself, and when the clock will start one."""
+    lines: list[Line] = []
+    if not trigger.starts:
+        lines.append(line(("starts nothing: ", "warned"), one_line(trigger.sentence)))
+    elif trigger.trigger:
+        seen = ", ".join(f"{item.key} {item.seen}" for item in trigger.conditions)
+        lines.append(line(("started by ", "dim"), one_line(f"{trigger.trigger}{f' ({seen})' if seen else ''}")))
+    elif schedules or event.kind != "manual":
+        lines.append(line(("started by ", "dim"), one_line(event.kind)))
+    for due in schedules:
+        on = f" on {due.trigger.branch}" if due.trigger.branch else ""
+        times = ", ".join(time.strftime("%a %Y-%m-%d %H:%M %Z").strip() for time in due.times) or "never"
+        lines.append(line((f"schedule '{due.trigger.cron}' {due.trigger.timezone}{on}: ", "dim"), one_line(times)))
+    return lines
+
+
 def _row(planned: PlannedStage, times: Mapping[str, float]) -> Sequence[str | Piece]:
     stage = planned.stage
     if planned.skip is not None:
@@ -48,10 +68,12 @@ def _open(planned: PlannedStage) -> bool:
 def _why(planned: PlannedStage) -> str:
     stage = planned.stage
     open_ones = [f"{item.key} {item.wanted}" for item in planned.conditions if item.holds is None]
+    changed = next((item for item in planned.conditions if item.key == "changed" and item.holds), None)
     parts = [
         f"needs {', '.join(_need(stage, index) for index in range(len(stage.needs)))}" if stage.needs else "at once",
         f"{stage.when.run.value.replace('_', ' ')}" if stage.when.run is not RunRule.ON_SUCCESS else "",
         f"decided during the run: {', '.join(open_ones)}" if open_ones else "",
+        f"changed: {changed.seen}" if changed else "",
         "may fail" if stage.allow_failure else "",
     ]
     return one_line("; ".join(part for part in parts if part))
