@@ -5,22 +5,48 @@ from __future__ import annotations
 import re
 import threading
 from collections.abc import Mapping, Sequence
-from typing import Any, Final
+from typing import Any, Final, NamedTuple
 
 from pipeline.errors import UsageError
 from pipeline.expressions.names import names_read
 from pipeline.expressions.wording import problem_in_words, type_name
 from pipeline.model.value import Value
+from pipeline.ports.expressions import Digest
 
 MAX_TEXT: Final = 4096
 """Characters of an expression."""
 MAX_FACT: Final = 64 * 1024
 """Characters of one fact's text: CEL copies them, and nested copies grow fast."""
 MAX_ITEMS: Final = 20_000
+MAX_DATA: Final = 1024 * 1024
+"""Characters of all the facts that one expression reads."""
+MAX_PATTERNS: Final = 8
+"""Arguments of `hash`; more of them go into a list."""
 _DOTTED: Final = ("commit.sha", "commit.short", "commit.message", "commit.author", "commit.time", "run.id")
-_PLAIN: Final = ("event", "branch", "tag")
-_FUNCTIONS: Final = ("slug", "env", "size", "has", "matches", "contains", "startsWith", "endsWith", "int", "string")
-_VALUES: Final = (*_PLAIN, *_DOTTED, "run.number", "changed", "variables", "stages")
+_PLAIN: Final = ("event", "branch", "tag", "environment")
+_FUNCTIONS: Final = (
+    "slug",
+    "env",
+    "hash",
+    "size",
+    "has",
+    "matches",
+    "contains",
+    "startsWith",
+    "endsWith",
+    "int",
+    "string",
+)
+_VALUES: Final = (*_PLAIN, *_DOTTED, "run.number", "changed", "variables", "matrix", "stages")
+
+
+class _Compiled(NamedTuple):
+    """A program, the type that it gives, the facts that it reads, and their first names."""
+
+    program: Any
+    gives: str
+    names: frozenset[str]
+    roots: frozenset[str]
 
 
 class CelExpressions:
@@ -34,17 +60,17 @@ class CelExpressions:
         self._environment = dict(environment or {})
         self._lock = threading.Lock()
         self._compiler: Any = None
-        self._compiled: dict[str, Any] = {}
+        self._compiled: dict[str, _Compiled] = {}
+        self._evaluation = threading.local()
 
     def problem(self, text: str, *, condition: bool) -> str | None:
         """Why the text cannot be an expression, in one line, or None. A condition must give true or false."""
         if len(text) > MAX_TEXT:
             return f"it is longer than {MAX_TEXT:,} characters"
         try:
-            compiled = self._compile(text)
+            given = self._compile(text).gives
         except RuntimeError as error:
             return problem_in_words(str(error), text, values=_VALUES, functions=_FUNCTIONS)
-        given = compiled.return_type().name()
         if condition and given != "BOOL":
             words = "something that is known only later" if given == "DYN" else f"a {type_name(given)}"
             return f"it gives {words}, and a condition must give true or false"
@@ -52,30 +78,41 @@ class CelExpressions:
 
     def names(self, text: str) -> frozenset[str]:
         """Dotted facts that the text reads; one that may be absent keeps its question mark (`variables.?A`)."""
-        return names_read(text)
+        compiled = self._compiled.get(text)
+        return compiled.names if compiled else names_read(text)
 
-    def evaluate(self, text: str, facts: Mapping[str, Value]) -> Value:
+    def evaluate(self, text: str, facts: Mapping[str, Value], *, digest: Digest | None = None) -> Value:
         """The value; UsageError when the expression is wrong, fails, or runs out of its budget."""
         from cel_expr_python import cel
 
-        problem = self.problem(text, condition=False)
-        if problem is not None:
-            raise _failure(text, problem)
+        compiled = self._compiled.get(text)
+        if compiled is None:
+            problem = self.problem(text, condition=False)
+            if problem is not None:
+                raise _failure(text, problem)
+            compiled = self._compile(text)
+        self._evaluation.digest = digest
         try:
-            result = self._compile(text).eval(data=self._data(text, facts))
+            result = compiled.program.eval(data=_data(text, compiled, facts))
             if result.type() == cel.Type.ERROR:
                 raise _failure(text, _reason(str(result.plain_value())))
             return _value(text, result.plain_value())
         except (RuntimeError, TypeError, OverflowError, UnicodeError) as error:
             raise _failure(text, _reason(str(error))) from error
+        finally:
+            self._evaluation.digest = None
 
-    def _compile(self, text: str) -> Any:
+    def _compile(self, text: str) -> _Compiled:
         compiled = self._compiled.get(text)
         if compiled is None:
             with self._lock:
                 if self._compiler is None:
                     self._compiler = self._new_compiler()
-                compiled = self._compiled[text] = self._compiler.compile(text)
+                program = self._compiler.compile(text)
+                names = names_read(text)
+                roots = frozenset(name.split(".", 1)[0] for name in names)
+                compiled = _Compiled(program, program.return_type().name(), names, roots)
+                self._compiled[text] = compiled
         return compiled
 
     def _new_compiler(self) -> Any:
@@ -88,9 +125,16 @@ class CelExpressions:
             "run.number": cel.Type.INT,
             "changed": cel.Type.List(words),
             "variables": cel.Type.Map(words, words),
+            "matrix": cel.Type.Map(words, words),
             "stages": cel.Type.Map(words, cel.Type.Map(words, cel.Type.DYN)),
         }
+        patterns = [
+            cel.Overload(f"hash_{count}", words, [words] * count, False, lambda *given: self._hash(given))
+            for count in range(1, MAX_PATTERNS + 1)
+        ]
+        patterns.append(cel.Overload("hash_list", words, [cel.Type.List(words)], False, self._hash))
         functions = [
+            cel.FunctionDecl("hash", patterns),
             cel.FunctionDecl("slug", [cel.Overload("slug_string", words, [words], False, slug)]),
             cel.FunctionDecl("env", [cel.Overload("env_string", words, [words], False, self._env)]),
         ]
@@ -101,21 +145,11 @@ class CelExpressions:
             raise ValueError(f"variable '{name}' of the host is not open to expressions")
         return self._environment[name]
 
-    def _data(self, text: str, facts: Mapping[str, Value]) -> dict[str, Any]:
-        roots = {name.split(".", 1)[0] for name in names_read(text)}
-        data: dict[str, Any] = {}
-        for root in roots:
-            fact = facts.get(root)
-            if fact is None:
-                continue
-            _bounded(text, root, fact)
-            if root in ("commit", "run") and isinstance(fact, Mapping):
-                data |= {f"{root}.{key}": value for key, value in fact.items() if value is not None}
-            elif root == "stages" and isinstance(fact, Mapping):
-                data[root] = _named(fact, names_read(text))
-            else:
-                data[root] = list(fact) if isinstance(fact, Sequence) and not isinstance(fact, str) else fact
-        return data
+    def _hash(self, patterns: Sequence[str]) -> str:
+        digest: Digest | None = getattr(self._evaluation, "digest", None)
+        if digest is None:
+            raise ValueError("hash() is known only while the plan is made; there its patterns must be fixed texts")
+        return digest(tuple(patterns))
 
 
 def slug(text: str) -> str:
@@ -123,27 +157,56 @@ def slug(text: str) -> str:
     return re.sub(r"[^a-z0-9]+", "-", text.lower()).strip("-")[:63].rstrip("-")
 
 
-def _named(stages: Mapping[str, Value], names: frozenset[str]) -> dict[str, Any]:
-    """Only the stages that the expression names, or all where it walks over them."""
-    wanted = {name.split(".")[1].lstrip("?") for name in names if name.startswith("stages.")}
-    if "stages" in names:
-        wanted = set(stages)
-    return {name: dict(fact) for name, fact in stages.items() if name in wanted and isinstance(fact, Mapping)}
+def _data(text: str, compiled: _Compiled, facts: Mapping[str, Value]) -> dict[str, Any]:
+    """What the expression reads, and nothing more. UsageError where it is too much."""
+    data: dict[str, Any] = {}
+    left = MAX_DATA
+    for root in compiled.roots:
+        fact = facts.get(root)
+        if fact is None:
+            continue
+        if isinstance(fact, str):
+            data[root] = fact
+        elif root in ("commit", "run") and isinstance(fact, Mapping):
+            data |= {
+                f"{root}.{key}": value
+                for key, value in fact.items()
+                if value is not None and f"{root}.{key}" in compiled.names
+            }
+        elif isinstance(fact, Mapping):
+            data[root] = _named(root, fact, compiled.names)
+        else:
+            data[root] = list(fact) if isinstance(fact, Sequence) else fact
+    for name, fact in data.items():
+        left -= _length(text, name, fact)
+    if left < 0:
+        raise _failure(text, f"what it reads is longer than {MAX_DATA:,} characters")
+    return data
 
 
-def _bounded(text: str, name: str, fact: Value) -> None:
+def _named(root: str, fact: Mapping[str, Value], names: frozenset[str]) -> dict[str, Any]:
+    """Only the items that the expression names, or all where it walks over them."""
+    if root in names:
+        return dict(fact)
+    wanted = {name.split(".", 2)[1].lstrip("?") for name in names if name.startswith(f"{root}.")}
+    return {name: fact[name] for name in wanted if name in fact}
+
+
+def _length(text: str, name: str, fact: Any) -> int:
+    """Characters of a fact's texts; UsageError where one is too long, or a list has too many items."""
     if isinstance(fact, str):
         if len(fact) > MAX_FACT:
             raise _failure(text, f"'{name}' is longer than {MAX_FACT:,} characters")
-    elif isinstance(fact, Mapping):
-        for key, item in fact.items():
-            if f"{name}.{key}" in names_read(text) or name not in ("commit", "run"):
-                _bounded(text, f"{name}.{key}", item)
-    elif isinstance(fact, Sequence):
+        return len(fact)
+    if isinstance(fact, Mapping):
         if len(fact) > MAX_ITEMS:
             raise _failure(text, f"'{name}' has more than {MAX_ITEMS:,} items")
-        for item in fact:
-            _bounded(text, name, item)
+        return sum(len(key) + _length(text, f"{name}.{key}", item) for key, item in fact.items())
+    if isinstance(fact, Sequence):
+        if len(fact) > MAX_ITEMS:
+            raise _failure(text, f"'{name}' has more than {MAX_ITEMS:,} items")
+        return sum(_length(text, name, item) for item in fact)
+    return 8
 
 
 def _value(text: str, value: Any) -> Value:

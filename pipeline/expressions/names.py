@@ -16,7 +16,7 @@ DEPTH: Final[Mapping[str, int]] = {
     "run": 2,
     "variables": 2,
     "matrix": 2,
-    "stages": 3,
+    "stages": 4,
 }
 """Each fact by its first name, with how many names lead to its value."""
 
@@ -27,7 +27,7 @@ _NAME: Final = re.compile(r"\.\s*(?P<asked>\??)(?P<name>\w+)|\[\s*(?P<asked2>\??
 
 
 def names_read(text: str) -> frozenset[str]:
-    """Dotted facts such as `branch`, `variables.IMAGE`, `stages.unit.conclusion`.
+    """Dotted facts such as `branch`, `variables.IMAGE`, `stages.unit.conclusion`, `stages.unit.outputs.VERSION`.
 
     A name that may be absent keeps its question mark (`variables.?IMAGE`); `variables["A"]` is `variables.A`.
     """

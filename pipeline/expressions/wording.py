@@ -14,8 +14,6 @@ _EXTRANEOUS: Final = re.compile(r"(?:extraneous|mismatched) input '(?P<token>.*?
 _MISSING: Final = re.compile(r"missing (?P<token>'.*?') at")
 _SELECT: Final = re.compile(r"expression of type '(?P<type>.*?)' cannot be the operand of a select operation")
 _TYPES: Final = {"string": "text", "bool": "truth value", "int": "number", "list": "list", "map": "mapping"}
-LATER: Final = frozenset({"matrix", "environment", "hash"})
-"""Names that the file format has and this version does not."""
 
 
 def problem_in_words(message: str, text: str, *, values: Iterable[str], functions: Iterable[str]) -> str:
@@ -49,9 +47,6 @@ def type_name(name: str) -> str:
 
 
 def _undeclared(name: str, text: str, *, values: Iterable[str], functions: Iterable[str]) -> str:
-    root = name.partition(".")[0]
-    if root in LATER:
-        return f"'{root}' is not supported yet in this version"
     is_function = re.search(rf"\b{re.escape(name)}\s*\(", text) is not None
     noun, known = ("function", functions) if is_function else ("value", values)
     import difflib

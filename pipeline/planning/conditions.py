@@ -2,18 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 
 from pipeline.model.definition import StageDefinition
 from pipeline.model.globs import matcher
 from pipeline.model.plan import Condition
 from pipeline.model.source import Changes, Event
-from pipeline.model.value import Value
+from pipeline.planning.evaluation import Evaluation
 from pipeline.planning.triggers import wanted_by
 from pipeline.planning.values import is_late
-from pipeline.ports.expressions import Expressions
-
-Facts = Callable[[frozenset[str]], Mapping[str, Value]]
 
 SHOWN_PATHS = 3
 
@@ -23,8 +20,7 @@ def judge(
     event: Event,
     *,
     effects: bool,
-    expressions: Expressions,
-    facts: Facts,
+    evaluation: Evaluation,
     late: bool,
     changes: Callable[[str], Changes] | None = None,
 ) -> tuple[Condition, ...]:
@@ -48,7 +44,7 @@ def judge(
         of_event = Changes(paths=event.changed, base=event.base, reason=event.base_reason)
         found.append(_changed(changes(stage.name) if changes else of_event, when.changed))
     if when.expression:
-        found.append(_expression(when.expression, expressions, facts, late=late))
+        found.append(_expression(when.expression, evaluation, late=late))
     return tuple(found)
 
 
@@ -77,9 +73,8 @@ def _changed(changes: Changes, patterns: tuple[str, ...]) -> Condition:
     )
 
 
-def _expression(text: str, expressions: Expressions, facts: Facts, *, late: bool) -> Condition:
-    names = expressions.names(text)
-    if not late and any(is_late(name) for name in names):
+def _expression(text: str, evaluation: Evaluation, *, late: bool) -> Condition:
+    if not late and any(is_late(name) for name in evaluation.names(text)):
         return Condition(key="if", wanted=text, seen="decided during the run", holds=None)
-    value = expressions.evaluate(text, facts(names))
+    value = evaluation.value(text)
     return Condition(key="if", wanted=text, seen="true" if value is True else "false", holds=value is True)

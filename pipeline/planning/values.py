@@ -3,15 +3,26 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import replace
+from dataclasses import fields, is_dataclass, replace
+from typing import Any, Final
 
 from pipeline.errors import UsageError
-from pipeline.model.definition import EnvironmentDefinition, ServiceDefinition, StageDefinition
-from pipeline.model.template import Expr, has_expression, parts
+from pipeline.model.definition import (
+    CacheRule,
+    ConcurrencyRule,
+    EnvironmentDefinition,
+    NotifyRule,
+    ServiceDefinition,
+    StageDefinition,
+    When,
+)
+from pipeline.model.template import OPEN, Expr, has_expression, parts
 from pipeline.model.value import Options, Value
-from pipeline.ports.expressions import Expressions
+from pipeline.planning.evaluation import Evaluation
+from pipeline.planning.hashes import settled, settled_expression
+from pipeline.planning.typed import put_typed
 
-LATE = ("stages", "run")
+LATE: Final = ("stages", "run")
 """Facts that exist only during the run."""
 
 
@@ -21,13 +32,10 @@ def is_late(name: str) -> bool:
 
 
 class Resolver:
-    """Resolves values against facts. With `late=False` values that need late facts are kept as text and counted."""
+    """Resolves values by an evaluation. With `late=False` values that need late facts are kept as text and counted."""
 
-    def __init__(
-        self, expressions: Expressions, facts: Callable[[frozenset[str]], Mapping[str, Value]], *, late: bool
-    ) -> None:
-        self._expressions = expressions
-        self._facts = facts
+    def __init__(self, evaluation: Evaluation, *, late: bool) -> None:
+        self._evaluation = evaluation
         self._late = late
         self.deferred = False
 
@@ -43,13 +51,21 @@ class Resolver:
         pieces = parts(text)
         expressions = [piece for piece in pieces if isinstance(piece, Expr)]
         if not self._late and any(
-            is_late(name) for piece in expressions for name in self._expressions.names(piece.text)
+            is_late(name) for piece in expressions for name in self._evaluation.names(piece.text)
         ):
             self.deferred = True
-            return text
+            return settled(text, self._evaluation.digest)
         if len(pieces) == 1:
-            return self._evaluate(expressions[0])
-        return "".join(piece if isinstance(piece, str) else _spell(self._evaluate(piece)) for piece in pieces)
+            return self._evaluation.value(expressions[0].text)
+        return "".join(
+            piece if isinstance(piece, str) else _spell(self._evaluation.value(piece.text)) for piece in pieces
+        )
+
+    def condition(self, text: str) -> str:
+        """A condition as it can be judged: one for the run without calls of `hash`."""
+        if "hash" in text and not self._late and any(is_late(name) for name in self._evaluation.names(text)):
+            return settled_expression(text, self._evaluation.digest)
+        return text
 
     def deep(self, value: Value) -> Value:
         """Every text in a nested value."""
@@ -61,46 +77,107 @@ class Resolver:
             return tuple(self.deep(item) for item in value)
         return value
 
-    def stage(self, stage: StageDefinition) -> StageDefinition:
-        """A stage with its values resolved; commands never hold expressions."""
-        return replace(
-            stage,
-            image=self.text(stage.image) if stage.image is not None else None,
-            env=self._mapping(stage.env),
-            user=self.text(stage.user) if stage.user else stage.user,
-            workdir=self.text(stage.workdir) if stage.workdir else stage.workdir,
-            artifacts=tuple(
-                replace(rule, name=self.text(rule.name), paths=tuple(map(self.text, rule.paths)))
-                for rule in stage.artifacts
-            ),
-            reports={kind: tuple(map(self.text, paths)) for kind, paths in stage.reports.items()},
-            services=tuple(self._service(service) for service in stage.services),
-            options=self._options(stage.options),
-        )
+    def stage(self, stage: StageDefinition, keys: Sequence[str], **changes: Any) -> StageDefinition:
+        """A stage with `changes`, and with the values under `keys` resolved (see `keys_with_expressions`)."""
+        for key in keys:
+            changes[key] = _STAGE[key](self, getattr(stage, key))
+        resolved = replace(stage, **changes)
+        return put_typed(resolved, self) if stage.typed else resolved
 
     def environment(self, environment: EnvironmentDefinition) -> EnvironmentDefinition:
         """An environment with its values resolved."""
-        return replace(
+        resolved = replace(
             environment,
-            target=self._options(environment.target),
-            configuration=self._mapping(environment.configuration),
+            target=self.options(environment.target),
+            configuration=self.mapping(environment.configuration),
             url=self.text(environment.url),
-            verification=tuple(self._options(check) for check in environment.verification),
-            supervision=tuple(self._options(sink) for sink in environment.supervision),
-            labels=self._mapping(environment.labels),
+            verification=tuple(self.options(check) for check in environment.verification),
+            supervision=tuple(self.options(sink) for sink in environment.supervision),
+            labels=self.mapping(environment.labels),
         )
+        return put_typed(resolved, self) if environment.typed else resolved
 
-    def _service(self, service: ServiceDefinition) -> ServiceDefinition:
-        return replace(service, image=self.text(service.image), env=self._mapping(service.env))
+    def notified(self, rule: NotifyRule) -> NotifyRule:
+        """Who is told, with the address resolved."""
+        return replace(rule, to=self.text(rule.to))
 
-    def _mapping(self, values: Mapping[str, str]) -> Mapping[str, str]:
+    def group(self, rule: ConcurrencyRule | None) -> ConcurrencyRule | None:
+        """A group with its name resolved."""
+        return None if rule is None else replace(rule, group=self.text(rule.group))
+
+    def texts(self, values: Sequence[str]) -> tuple[str, ...]:
+        """Each of several texts."""
+        return tuple([self.text(value) for value in values])
+
+    def mapping(self, values: Mapping[str, str]) -> Mapping[str, str]:
+        """Each value of a mapping."""
         return {name: self.text(value) for name, value in values.items()}
 
-    def _options(self, options: Options) -> Options:
+    def options(self, options: Options) -> Options:
+        """Each value at any depth."""
         return {key: self.deep(value) for key, value in options.items()}
 
-    def _evaluate(self, piece: Expr) -> Value:
-        return self._expressions.evaluate(piece.text, self._facts(self._expressions.names(piece.text)))
+
+def keys_with_expressions(stage: StageDefinition) -> tuple[str, ...]:
+    """The keys of a stage under which any expression stands, so that others need not be looked at in each cell."""
+    keys = [key for key in _STAGE if _holds(getattr(stage, key))]
+    if "hash" in stage.when.expression and "when" not in keys:
+        keys.append("when")
+    return tuple(keys)
+
+
+def _holds(value: object) -> bool:
+    if isinstance(value, str):
+        return OPEN in value
+    if isinstance(value, Mapping):
+        return any(_holds(item) for item in value.values())
+    if isinstance(value, Sequence):
+        return any(_holds(item) for item in value)
+    if is_dataclass(value):
+        return any(_holds(getattr(value, field.name)) for field in fields(value))
+    return False
+
+
+def _when(resolver: Resolver, when: When) -> When:
+    return replace(
+        when,
+        branch=resolver.texts(when.branch),
+        tag=resolver.texts(when.tag),
+        changed=resolver.texts(when.changed),
+        expression=resolver.condition(when.expression),
+    )
+
+
+def _service(resolver: Resolver, service: ServiceDefinition) -> ServiceDefinition:
+    return replace(service, image=resolver.text(service.image), env=resolver.mapping(service.env))
+
+
+def _cache(resolver: Resolver, rule: CacheRule) -> CacheRule:
+    return replace(
+        rule,
+        key=resolver.text(rule.key),
+        fallback=resolver.texts(rule.fallback),
+        paths=resolver.texts(rule.paths),
+    )
+
+
+_STAGE: Final[Mapping[str, Callable[[Resolver, Any], Any]]] = {
+    "image": lambda resolver, image: resolver.text(image),
+    "env": Resolver.mapping,
+    "user": lambda resolver, user: resolver.text(user),
+    "workdir": lambda resolver, workdir: resolver.text(workdir),
+    "artifacts": lambda resolver, rules: tuple(
+        replace(rule, name=resolver.text(rule.name), paths=resolver.texts(rule.paths)) for rule in rules
+    ),
+    "reports": lambda resolver, reports: {kind: resolver.texts(paths) for kind, paths in reports.items()},
+    "services": lambda resolver, services: tuple(_service(resolver, service) for service in services),
+    "when": _when,
+    "inputs": Resolver.texts,
+    "cache": lambda resolver, rules: tuple(_cache(resolver, rule) for rule in rules),
+    "concurrency": Resolver.group,
+    "options": Resolver.options,
+}
+"""Key of a stage to how its value is resolved; commands never hold expressions."""
 
 
 def _spell(value: Value) -> str:
