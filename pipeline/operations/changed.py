@@ -35,7 +35,7 @@ class ChangedPaths:
             return self._proposed()
         if event.tag and not event.branch:
             return self._tagged()
-        if self._git.is_ancestor(event.before) and event.before != self._git.head:
+        if self._was_here:
             return self._since(event.before, "the branch before this push")
         return self._branched(self._why_not_before())
 
@@ -45,14 +45,16 @@ class ChangedPaths:
             return self.of_event
         history = self._histories.get(stage)
         if history is None:
-            return self.of_event
+            if self._was_here:
+                return self.of_event
+            return self._branched(self._why_not_before() or "this stage never ran on the branch", settled=False)
         if history.commit and self._git.is_ancestor(history.commit):
             return self._since(history.commit, "last success of this stage")
         if history.commit:
             why = f"its last success at {history.commit[:12]} is no longer part of the branch"
         else:
             why = "this stage never succeeded on the branch"
-        return self._branched(why, failed=True)
+        return self._branched(why, settled=False)
 
     @cached_property
     def _histories(self) -> Mapping[str, StageHistory]:
@@ -86,20 +88,28 @@ class ChangedPaths:
             return self._unknown(f"shallow clone without an earlier tag ({_FETCH})")
         return self._everything("there is no earlier tag")
 
-    def _branched(self, why: str, *, failed: bool = False) -> Changes:
-        """Since the branch left the default one. On that itself: since the commit before, unless `failed` says that
-        what came before that is not settled either."""
+    @cached_property
+    def _was_here(self) -> bool:
+        """Whether the push went on from where the branch was."""
+        before = self._event.before
+        return before != self._git.head and self._git.is_ancestor(before)
+
+    def _branched(self, why: str, *, settled: bool = True) -> Changes:
+        """Since the branch left the default one. On that itself since the commit before, where what came before that
+        is settled."""
         git = self._git
         ref, name = git.default_branch
         also = f"; {why}" if why else ""
         base = git.merge_base(ref) if ref else ""
-        if base and base != git.head:
-            return self._since(base, f"merge base with {name}{also}")
-        if ref and not base and name != self._event.branch:
+        if ref and name != self._event.branch:
+            if base:
+                return self._since(base, f"merge base with {name}{also}")
             cut = f"shallow clone without the merge base with {name} ({_FETCH})"
             return self._unknown(cut if git.shallow else f"there is no common history with {name}")
-        if failed:
+        if not settled:
             return self._unknown(why)
+        if base and base != git.head:
+            return self._since(base, f"merge base with {name} as the remote has it{also}")
         if git.parent:
             return self._since(git.parent, f"the commit before{also}")
         if git.has_parents:

@@ -9,7 +9,7 @@ from pipeline.model.globs import matcher
 from pipeline.model.plan import Condition
 from pipeline.model.source import Changes, Event
 from pipeline.planning.evaluation import Evaluation
-from pipeline.planning.triggers import wanted_by
+from pipeline.planning.triggers import wanted_by, wanted_words
 from pipeline.planning.values import is_late
 
 SHOWN_PATHS = 3
@@ -58,7 +58,7 @@ def _listed(key: str, seen: str, wanted: tuple[str, ...], *, holds: bool) -> Con
 
 
 def _changed(changes: Changes, patterns: tuple[str, ...]) -> Condition:
-    wanted = "a path like " + " or ".join(f"'{item}'" for item in patterns)
+    wanted = f"a path like {wanted_words(patterns)}"
     if changes.paths is None:
         seen, holds = changes.reason or "unknown, so it counts as changed", True
     else:

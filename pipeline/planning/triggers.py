@@ -60,7 +60,7 @@ def _push(trigger: PushTrigger, event: Event, changes: Callable[[], Changes]) ->
             return _named("tag", event.tag, trigger.tags)
         return (Condition(key="tag", wanted="a branch", seen=f"'{event.tag}'", holds=False),)
     if trigger.tags and not trigger.branches:
-        wanted = f"a tag {_words(trigger.tags)}"
+        wanted = f"a tag {wanted_words(trigger.tags)}"
         return (
             Condition(key="branch", wanted=wanted, seen=f"'{event.branch}'" if event.branch else "none", holds=False),
         )
@@ -71,7 +71,7 @@ def _pull_request(trigger: PullRequestTrigger, event: Event, changes: Callable[[
     named = _named("target branch", event.target, trigger.branches)
     if trigger.branches and not event.target:
         seen = "not known here, so it counts as wanted"
-        named = (Condition(key="target branch", wanted=_words(trigger.branches), seen=seen, holds=True),)
+        named = (Condition(key="target branch", wanted=wanted_words(trigger.branches), seen=seen, holds=True),)
     return named + _paths(trigger.paths, changes)
 
 
@@ -85,7 +85,7 @@ def _named(key: str, seen: str, patterns: Sequence[str]) -> tuple[Condition, ...
     if not patterns:
         return ()
     holds = bool(seen) and wanted_by(patterns)(seen)
-    return (Condition(key=key, wanted=_words(patterns), seen=f"'{seen}'" if seen else "none", holds=holds),)
+    return (Condition(key=key, wanted=wanted_words(patterns), seen=f"'{seen}'" if seen else "none", holds=holds),)
 
 
 def _paths(patterns: Sequence[str], changes: Callable[[], Changes]) -> tuple[Condition, ...]:
@@ -93,7 +93,7 @@ def _paths(patterns: Sequence[str], changes: Callable[[], Changes]) -> tuple[Con
         return ()
     found = changes()
     facts = {"base": found.base, "base_reason": found.reason}
-    wanted = f"a changed path like {_words(patterns)}"
+    wanted = f"a changed path like {wanted_words(patterns)}"
     if found.paths is None:
         return (Condition(key="paths", wanted=wanted, seen=f"unknown: {found.reason}", holds=True, **facts),)
     wants = wanted_by(patterns)
@@ -112,7 +112,8 @@ def wanted_by(patterns: Sequence[str]) -> Callable[[str], bool]:
     return lambda name: wants(name) and not unwanted(name)
 
 
-def _words(patterns: Sequence[str]) -> str:
+def wanted_words(patterns: Sequence[str]) -> str:
+    """The patterns for people: `'src/**' but not 'src/doc/**'`."""
     positive = " or ".join(f"'{pattern}'" for pattern in patterns if not pattern.startswith("!"))
     negative = " or ".join(f"'{pattern[1:]}'" for pattern in patterns if pattern.startswith("!"))
     return " but not ".join(part for part in (positive or "any", negative) if part)
