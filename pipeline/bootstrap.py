@@ -30,7 +30,7 @@ if TYPE_CHECKING:
     from pipeline.ports.images import Images
     from pipeline.ports.monitoring import Sink
     from pipeline.ports.records import Records
-    from pipeline.ports.reuse import ReuseStore
+    from pipeline.ports.reuse import Identify, ReuseStore
     from pipeline.ports.secrets import Secrets
     from pipeline.ports.stage import StageKind
     from pipeline.ports.storage import Storage
@@ -72,10 +72,13 @@ class Application:
 
     @cached_property
     def expressions(self) -> Expressions:
-        """CEL."""
+        """CEL; it sees of the host's variables only those that the settings list."""
         from pipeline.expressions.cel import CelExpressions
 
-        return CelExpressions()
+        listed = {
+            name: self.environment[name] for name in self.settings.expression_variables if name in self.environment
+        }
+        return CelExpressions(listed)
 
     @property
     def records(self) -> Records:
@@ -126,6 +129,14 @@ class Application:
             if name not in self._executors:
                 self._executors[name] = _load(EXECUTORS[name])(self.settings)
             return self._executors[name]
+
+    def identify(self, executor: str) -> Identify | None:
+        """Those of the Docker Engine."""
+        if executor != "docker":
+            return None
+        from pipeline.executors.docker.identity import DockerIdentity
+
+        return DockerIdentity(self.settings)
 
     def images(self) -> Images:
         """The Docker Engine's image store."""

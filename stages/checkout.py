@@ -23,7 +23,7 @@ class Checkout:
 
     name = "checkout"
     version = 1
-    reuse = Reuse.NEVER
+    reuse = Reuse.SOURCE
     effects = False
 
     def schema(self) -> Mapping[str, Value]:

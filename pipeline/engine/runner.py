@@ -86,6 +86,8 @@ class Runner:
         self._prepared: set[str] = set()
         self._work = StageWork(scope, announcer, run_cancel=cancel)
         self._failed_fast = False
+        self.notes: tuple[str, ...] = ()
+        """What concerns the run and none of its stages, when it has ended."""
         self._queued: set[str] = set()
         self._admissions = Admissions(
             scope,
@@ -107,6 +109,7 @@ class Runner:
             while self._running or self._ready or self._queued or (self._parked and self._cancel.cancelled):
                 self._start_ready()
                 self._hear()
+        self.notes = self._work.close()
         if not self._schedule.done:
             return None
         return run_conclusion(

@@ -12,10 +12,11 @@ from pipeline.engine.course import Course
 from pipeline.engine.layers import Layers
 from pipeline.engine.masking import Masker
 from pipeline.errors import UsageError
-from pipeline.model.facts import source_facts
+from pipeline.model.facts import source_facts, stage_facts
 from pipeline.model.status import StageState
 
 if TYPE_CHECKING:
+    from pipeline.engine.reuse_rules import ReuseRules
     from pipeline.model.definition import EnvironmentDefinition
     from pipeline.model.plan import Plan, PlannedStage
     from pipeline.model.run import StageRun
@@ -104,6 +105,8 @@ class RunScope:
     """Why a stage that was done runs again, for its log."""
     keep: Callable[[str], None] = lambda _: None
     """Told of each stage that failed, before anything of it is removed."""
+    rules: ReuseRules | None = None
+    """None: nothing is reused and nothing kept."""
     masker: Masker = field(default_factory=Masker)
 
     @property
@@ -125,11 +128,5 @@ class RunScope:
         return {
             **source_facts(plan.event, plan.source, plan.variables),
             "run": run,
-            "stages": {
-                stage.name: {
-                    "conclusion": stage.conclusion.value if stage.conclusion else "",
-                    "outputs": dict(stage.products.outputs),
-                }
-                for stage in self.runs.all()
-            },
+            "stages": stage_facts(self.runs.all(), names),
         }

@@ -11,19 +11,24 @@ from pathlib import Path
 from pipeline.engine.announcer import Announcer
 from pipeline.engine.course import Course
 from pipeline.engine.layers import Layers
+from pipeline.engine.lazy_session import LazySession
 from pipeline.engine.masking import Masker
 from pipeline.engine.recorder import Recorder
+from pipeline.engine.reuse_rules import ReuseRules
 from pipeline.engine.runner import Runner
 from pipeline.engine.scope import RunScope, StageRuns
-from pipeline.errors import EcluseError, UsageError
+from pipeline.errors import EcluseError, RefusedError, UsageError
 from pipeline.model.duration import spell_duration
 from pipeline.model.identity import RunIdentity
+from pipeline.model.permission import HINT, distrusted
 from pipeline.model.plan import Plan
 from pipeline.model.run import Run
 from pipeline.model.status import Conclusion, RunState, StageState
 from pipeline.operations.emitting import emitted_stages
+from pipeline.operations.reuse import look_up
 from pipeline.operations.run_file import RunFile, remove_run_file, write_run_file
 from pipeline.operations.runner_process import claim, release, this_process
+from pipeline.operations.tree import source_tree
 from pipeline.planning.planner import resolver_of
 from pipeline.ports.application import Application
 from pipeline.ports.cancellation import Cancellation
@@ -47,22 +52,33 @@ class Leg:
     """Attempts of unfinished stages that count for their retry rule."""
     remarks: Mapping[str, str] = field(default_factory=dict)
     """Why a stage that was done runs again."""
+    rules: ReuseRules | None = None
+    """How results are reused; None: they are worked out for a run that is taken up again, and else nothing is."""
     keep_failed: bool = False
     """Leave the containers of stages that fail for `ecluse shell`."""
 
 
-def drive(app: Application, leg: Leg, observers: Sequence[Observer], *, cancel: Cancellation) -> Run:
+def drive(
+    app: Application,
+    leg: Leg,
+    observers: Sequence[Observer],
+    *,
+    cancel: Cancellation,
+    say: Callable[[str], None] = lambda _: None,
+) -> Run:
     """Run what is left; the run as it stands then. The user's failure is in its conclusion, not an exception.
 
     KeyboardInterrupt kills what runs, removes what the run made, records it as cancelled, and goes on to the caller.
     """
     run, plan = leg.run, leg.plan
-    executor = app.executor(run.executor)
+    if run.executor == "process" and distrusted(plan.event):
+        raise RefusedError("an untrusted run must not have processes of this machine", hint=HINT)
+    rules = leg.rules or _rules_again(app, leg)
     folder = app.settings.home / "runs" / run.id
     claim(folder, this_process())
     write_run_file(folder, RunFile(run=run, plan=plan, parallel=leg.parallel))
     announcer: Announcer
-    session: Session
+    session: LazySession
     recorder = Recorder(
         lambda: app.records,
         numbered=lambda numbered: announcer.run_numbered(numbered),  # noqa: PLW0108 - the announcer comes next
@@ -74,22 +90,29 @@ def drive(app: Application, leg: Leg, observers: Sequence[Observer], *, cancel: 
     announcer = Announcer((*observers, recorder))
     delivery = _Delivery(app, run, plan.pipeline_digest)
     left = sum(1 for stage in run.stages if stage.state is not StageState.DONE)
-    session = executor.open(
-        RunIdentity(installation=app.settings.installation, run=run.id),
-        lanes=max(1, min(leg.parallel, left)),
-        stages=left,
+    session = LazySession(
+        lambda: app.executor(run.executor).open(
+            RunIdentity(installation=app.settings.installation, run=run.id),
+            lanes=max(1, min(leg.parallel, left)),
+            stages=left,
+        )
     )
+    if not _all_reused(plan):
+        session.open()
     interrupted: BaseException | None = None
     conclusion: Conclusion | None = Conclusion.CANCELLED
     try:
-        scope = _scope(app, leg, session, recorder, delivery)
+        scope = _scope(app, leg, session, recorder, delivery, rules)
     except BaseException:
         session.close()
         raise
     deadline = _deadline(plan.timeout or app.settings.run_timeout, cancel)
     try:
         announcer.run_started(run, plan)
-        conclusion = Runner(scope, announcer, cancel=cancel, parallel=leg.parallel).run()
+        runner = Runner(scope, announcer, cancel=cancel, parallel=leg.parallel)
+        conclusion = runner.run()
+        for note in runner.notes:
+            say(note)
     except KeyboardInterrupt as interrupt:
         interrupted = interrupt
         cancel.cancel("interrupted twice")
@@ -104,6 +127,7 @@ def drive(app: Application, leg: Leg, observers: Sequence[Observer], *, cancel: 
         finished=app.clock.now() if conclusion else None,
         stages=scope.runs.all(),
     )
+    _notify(app, plan, finished, recorder, announcer)
     recorder_problem = _finish(announcer, recorder, finished)
     _leave(folder, over=conclusion is not None and recorder_problem is None)
     if interrupted is not None:
@@ -120,6 +144,16 @@ def _leave(folder: Path, *, over: bool) -> None:
     release(folder)
     with suppress(OSError):
         folder.rmdir()
+
+
+def _notify(app: Application, plan: Plan, finished: Run, recorder: Recorder, announcer: Announcer) -> None:
+    if not plan.notify or finished.conclusion is None:
+        return
+    from pipeline.operations.notifying import notify
+
+    with suppress(EcluseError):
+        finished = replace(finished, number=recorder.number())
+    notify(app, plan, finished, note=lambda text: announcer.run_noted(finished.id, text))
 
 
 def _finish(announcer: Announcer, recorder: Recorder, finished: Run) -> EcluseError | None:
@@ -171,7 +205,26 @@ class _Delivery:
                 self._delivery.close(parked=parked)
 
 
-def _scope(app: Application, leg: Leg, session: Session, recorder: Recorder, delivery: _Delivery) -> RunScope:
+def _all_reused(plan: Plan) -> bool:
+    """Whether nothing need run, as far as the plan knows."""
+    return all(item.skip or (item.earlier and item.earlier.run) for item in plan.stages)
+
+
+def _rules_again(app: Application, leg: Leg) -> ReuseRules | None:
+    """How results are reused in a run that is taken up again."""
+    if not any(stage.reused for stage in leg.run.stages):
+        return None
+    return look_up(app, leg.plan, source_tree(leg.plan.source), executor=leg.run.executor)[1]
+
+
+def _scope(
+    app: Application,
+    leg: Leg,
+    session: Session,
+    recorder: Recorder,
+    delivery: _Delivery,
+    rules: ReuseRules | None,
+) -> RunScope:
     run, plan = leg.run, leg.plan
 
     def images() -> Images:
@@ -206,6 +259,7 @@ def _scope(app: Application, leg: Leg, session: Session, recorder: Recorder, del
         remarks=leg.remarks,
         keep=session.keep if leg.keep_failed else lambda _: None,
         reuse=lambda: app.reuse,
+        rules=rules,
         masker=_masker(app, leg),
     )
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import hashlib
 import re
 import subprocess
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from contextlib import suppress
 from dataclasses import dataclass, field, replace
 from pathlib import Path
@@ -82,9 +82,15 @@ class Prepared:
     trigger: Triggered
 
 
-def prepared(app: Application, request: StartRequest) -> Prepared:
-    """Read the repository and the pipeline file. Raises SourceError, DefinitionError, UsageError."""
+def prepared(
+    app: Application, request: StartRequest, *, described: Callable[[Source], None] = lambda _: None
+) -> Prepared:
+    """Read the repository and the pipeline file. Raises SourceError, DefinitionError, UsageError.
+
+    `described` is told of the source as soon as it is known.
+    """
     source = describe(request.repository, request.revision)
+    described(source)
     event = _event(app, request, source)
     written = read_pipeline(
         _pipeline_text(request, source), file=request.file, includes=_includes(app, request, source, event)
@@ -106,9 +112,11 @@ def prepared(app: Application, request: StartRequest) -> Prepared:
     )
 
 
-def planned(app: Application, request: StartRequest) -> Planned:
+def planned(
+    app: Application, request: StartRequest, *, described: Callable[[Source], None] = lambda _: None
+) -> Planned:
     """Read and plan without running anything. Raises SourceError, DefinitionError, UsageError."""
-    found = prepared(app, request)
+    found = prepared(app, request, described=described)
     source = found.source
     tree = source_tree(source)
     decided = plan(

@@ -16,7 +16,7 @@ if TYPE_CHECKING:
     from pipeline.ports.images import Images
     from pipeline.ports.monitoring import Sink
     from pipeline.ports.records import Records
-    from pipeline.ports.reuse import ReuseStore
+    from pipeline.ports.reuse import Identify, ReuseStore
     from pipeline.ports.secrets import Secrets
     from pipeline.ports.stage import StageKind
     from pipeline.ports.storage import Storage
@@ -69,6 +69,9 @@ class Application(Protocol):
 
     def executor(self, name: str) -> Executor:
         """An executor by name; UsageError with the known names."""
+
+    def identify(self, executor: str) -> Identify | None:
+        """What stands behind the images' names on an executor; None for one that has no images."""
 
     def images(self) -> Images:
         """The engine's images."""

@@ -7,7 +7,52 @@ from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Protocol
 
+from pipeline.model.definition import StageDefinition
+from pipeline.model.plan import PlannedStage
 from pipeline.model.run import Products
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class StageKey:
+    """A stage's key with its inputs, or why there is none (yet)."""
+
+    digest: str | None = None
+    inputs: Mapping[str, str] | None = None
+    why: str = ""
+    lasting: bool = False
+    """There will never be one: the stage, or one that it needs, changes the world outside the run."""
+    serves: bool = False
+    """Whether an earlier result under this key may serve."""
+    sees_source: bool = False
+    carried: str | None = None
+    """What counts of it in the keys of the stages that need it."""
+
+
+class StageKeys(Protocol):
+    """Computes the keys of one run's stages. Safe for several threads."""
+
+    def take(self, planned: PlannedStage) -> StageKey:
+        """The key of a stage with what is known now; the stages that it needs must have been taken before."""
+
+    def listing(self, stage: StageDefinition) -> Mapping[str, str]:
+        """Path → mode and content id of the files of the source that a stage sees."""
+
+
+class Identify(Protocol):
+    """Tells what exactly stands behind the names in a pipeline file. Safe for several threads; raises nothing."""
+
+    def reach_out(self) -> None:
+        """From now on ask registries too, which may take a second each."""
+
+    def image(self, reference: str) -> str:
+        """A digest of an image on the engine, or of what its registry has now; "" where neither is known."""
+
+    def has(self, reference: str, id: str) -> bool:  # noqa: A002 - as the engine calls it
+        """Whether the engine still has a built image of that id under that name."""
+
+    @property
+    def platform(self) -> str:
+        """`linux/amd64`; "" where it is not known."""
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -84,11 +129,12 @@ class ReuseStore(Protocol):
     def save_cache(self, repository: str, entry: CacheEntry, *, scope: str) -> None:
         """Keep a cache; one that is there already under the key stays."""
 
-    def listing(self, tree: str) -> Mapping[str, str] | None:
-        """Path → mode and content id of the files of a tree of an earlier run, or None where it is not known."""
+    def listing(self, name: str) -> Mapping[str, str] | None:
+        """What `save_listing` was given, or None where it is not known any more."""
 
-    def save_listing(self, tree: str, files: Mapping[str, str]) -> None:
-        """Keep what a tree holds, so that a later run can say which file differs."""
+    def save_listing(self, name: str, files: Mapping[str, str]) -> None:
+        """Keep path → mode and content id of files under the digest that stands for them in a key, so that a later
+        run can say which of them differ."""
 
     def referenced_blobs(self) -> frozenset[str]:
         """Digests that entries and caches name."""

@@ -31,11 +31,15 @@ if TYPE_CHECKING:
 
 
 class Reuse(StrEnum):
-    """Whether an earlier result may serve: always, only where the file asks, or never (outside effects)."""
+    """Whether an earlier result may serve: always, only where the file asks, or never (outside effects).
+
+    `SOURCE`: it hands out the source and does nothing else, so it need not run where nothing runs that sees it.
+    """
 
     ALWAYS = "always"
     ON_REQUEST = "on_request"
     NEVER = "never"
+    SOURCE = "source"
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)

@@ -83,9 +83,9 @@ class ObjectReuse:
         """Keep a cache."""
         self._objects.put(_cache_folder(scope, repository) + _spelled(entry.key), pack(entry), replace=False)
 
-    def listing(self, tree: str) -> Mapping[str, str] | None:
+    def listing(self, name: str) -> Mapping[str, str] | None:
         """Path → mode and content id; None where it is not known or was altered."""
-        content = self._objects.get(_listing_name(tree))
+        content = self._objects.get(_listing_name(name))
         if content is None:
             return None
         try:
@@ -94,9 +94,9 @@ class ObjectReuse:
             return None
         return found if isinstance(found, dict) else None
 
-    def save_listing(self, tree: str, files: Mapping[str, str]) -> None:
+    def save_listing(self, name: str, files: Mapping[str, str]) -> None:
         """Keep a tree's listing."""
-        self._objects.put(_listing_name(tree), zlib.compress(json.dumps(dict(files)).encode(), 1), replace=False)
+        self._objects.put(_listing_name(name), zlib.compress(json.dumps(dict(files)).encode(), 1), replace=False)
 
     def referenced_blobs(self) -> frozenset[str]:
         """What entries and caches name."""
@@ -188,8 +188,8 @@ def _cache_folder(scope: str, repository: str) -> str:
     return f"caches/{safe_name(scope)}/{hashlib.sha256(repository.encode()).hexdigest()[:24]}/"
 
 
-def _listing_name(tree: str) -> str:
-    return f"trees/{safe_name(tree)}"
+def _listing_name(name: str) -> str:
+    return f"trees/{safe_name(name)}"
 
 
 def _spelled(key: str, *, whole: bool = True) -> str:
