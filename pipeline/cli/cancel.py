@@ -16,13 +16,17 @@ from pipeline.cli.options import application, output, repository_option, run_arg
 @repository_option
 @click.option("--wait", is_flag=True, help="Wait until the run has ended.")
 def cancel(reference: str, repository: Path, wait: bool) -> None:
-    """Stop the run RUN tidily, as its own Ctrl-C would."""
+    """Stop the run RUN tidily, as its own Ctrl-C would. One that was interrupted, or is parked, is ended."""
     from pipeline.operations.cancel import cancel as stop
     from pipeline.operations.place import repository_of
 
-    run = application().records.find_run(reference, repository=repository_of(repository))
+    app = application()
+    run = app.records.find_run(reference, repository=repository_of(repository))
     name = f"run {run.number or run.id}"
-    ending = stop(run)
+    ending = stop(app, run)
+    if ending is None:
+        sys.stdout.write(f"{name} had no process any more; it is cancelled now, and what it left is removed\n")
+        return
     try:
         if not wait:
             sys.stdout.write(f"{name} was asked to stop; see: ecluse show {run.number or run.id}\n")

@@ -1,29 +1,53 @@
-"""Stopping a run that another process runs."""
+"""Stopping a run that another process runs, and ending one that no process runs any more."""
 
 from __future__ import annotations
 
+from contextlib import suppress
+
 from pipeline.errors import UsageError
+from pipeline.model.outcome import cancelled
 from pipeline.model.run import Run
 from pipeline.model.status import RunState
-from pipeline.operations.runner_process import Ending, Life, life_of, terminate
+from pipeline.operations.closing import close_run
+from pipeline.operations.run_file import remove_run_file
+from pipeline.operations.runner_process import Ending, Life, life_of, release, terminate, this_process
+from pipeline.ports.application import Application
+
+REASON = "cancelled by a person while no process ran it"
 
 
-def cancel(run: Run) -> Ending:
+def cancel(app: Application, run: Run) -> Ending | None:
     """Ask the run's process to stop tidily, and return what tells its end.
 
-    UsageError when the run is over, its process has gone or is on another host; RefusedError when it is another
-    user's.
+    None where it has none any more (killed, or parked): the run is closed here and what it left is removed.
+    UsageError when the run is over or its process is on another host; RefusedError when that is another user's, or
+    when somebody takes the run up in this moment; EngineError names what could not be removed.
     """
     name = f"run {run.number or run.id}"
     if run.state is RunState.DONE:
         word = run.conclusion.value if run.conclusion else "done"
         raise UsageError(f"{name} is over: {word}", hint="nothing was stopped")
-    if run.runner is not None and life_of(run.runner) is Life.ELSEWHERE:
-        raise UsageError(f"{name} runs on host '{run.runner.host}'", hint="cancel it there")
-    ending = terminate(run.runner) if run.runner is not None else None
-    if ending is None:
-        raise UsageError(
-            f"{name} has no process any more: it was killed, or the host was restarted",
-            hint="remove what it left and close it: ecluse gc --abandon",
-        )
-    return ending
+    if run.state is not RunState.PARKED and run.runner is not None:
+        if life_of(run.runner) is Life.ELSEWHERE:
+            raise UsageError(f"{name} runs on host '{run.runner.host}'", hint="cancel it there")
+        ending = terminate(run.runner)
+        if ending is not None:
+            return ending
+    app.records.reopen_run(run, this_process())
+    close_run(app, run, cancelled(REASON))
+    _clear(app, run)
+    return None
+
+
+def _clear(app: Application, run: Run) -> None:
+    """Remove what the run has on its executor, and its folder."""
+    folder = app.settings.home / "runs" / run.id
+    remove_run_file(folder)
+    release(folder)
+    executor = app.executor(run.executor)
+    left = executor.leftovers(app.settings.installation)
+    executor.remove(tuple(item for item in left if item.run == run.id and item.kind != "image"))
+    with suppress(OSError):
+        for path in folder.iterdir():
+            path.unlink()
+        folder.rmdir()

@@ -3,15 +3,16 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from datetime import datetime, timedelta
 from pathlib import Path
 
 from pipeline.errors import NotFoundError, StorageError
-from pipeline.model.outcome import cancelled, errored
-from pipeline.model.run import Run, StageRun
-from pipeline.model.status import Conclusion, RunState, StageState
+from pipeline.model.outcome import errored
+from pipeline.model.run import Run
+from pipeline.model.status import RunState
 from pipeline.model.ulid import moment_of
+from pipeline.operations.closing import close_run
 from pipeline.operations.runner_process import Life, claimant, life_of
 from pipeline.ports.application import Application
 from pipeline.ports.executor import Executor, Leftover
@@ -74,7 +75,7 @@ def prune(app: Application, found: Prunable, *, progress: Progress) -> None:
     """Remove what was found. EngineError names what could not be removed; everything else has gone then."""
     for run in found.runs:
         progress(f"closing run {run.number or run.id}")
-        close_abandoned(app.records, run, app.clock.now())
+        close_run(app, run, errored(ABANDONED, hint="run it again"))
     for folder in found.folders:
         _remove(folder)
     if not any(life_of(run.runner) is not Life.GONE for run in _all(app.records, RunState.RUNNING)):
@@ -85,23 +86,6 @@ def prune(app: Application, found: Prunable, *, progress: Progress) -> None:
             progress(f"removing {len(leftovers)} objects from {name}")
             executor: Executor = app.executor(name)
             executor.remove(leftovers)
-
-
-def close_abandoned(records: Records, run: Run, now: datetime) -> None:
-    """Record that a run is over because nobody runs it: it and what ran are errored, what waited is cancelled."""
-    for stage in records.find_run(run.id).stages:
-        records.save_stage(run.id, _closed(stage, now))
-    records.update_run(run.id, state=RunState.DONE, conclusion=Conclusion.ERRORED, finished=now)
-
-
-def _closed(stage: StageRun, now: datetime) -> StageRun:
-    if stage.state is StageState.DONE:
-        return stage
-    if stage.started is None:
-        return replace(stage, state=StageState.DONE, outcome=cancelled(ABANDONED))
-    outcome = errored(ABANDONED, hint="run it again")
-    attempts = tuple(item if item.finished else replace(item, finished=now, outcome=outcome) for item in stage.attempts)
-    return replace(stage, state=StageState.DONE, outcome=outcome, finished=now, attempts=attempts)
 
 
 class _Verdict:

@@ -59,6 +59,10 @@ class Silence:
     def service(self, name: str) -> Silence:
         return self
 
+    def replaying(self) -> None: ...
+
+    def replayed(self, stream: object, lines: bytes, moment: datetime) -> None: ...
+
 
 @dataclass
 class Ground:
@@ -69,6 +73,7 @@ class Ground:
     place: Place = field(default_factory=Place)
     clock: Clock = field(default_factory=Clock)
     environment: Mapping[str, str] = field(default_factory=dict)
+    executor_name: str = "docker"
 
     def __post_init__(self) -> None:
         self.settings = Settings(home=self.home)
@@ -105,6 +110,7 @@ class Ground:
             plan_digest="",
             state=RunState.RUNNING,
             created=created,
+            executor=self.executor_name,
             stages=stages,
             runner=runner or this_process(),
         )

@@ -11,11 +11,12 @@ from datetime import timedelta
 from pathlib import Path
 
 import pytest
-from ground import NOW, Ground, gone
+from ground import NOW, Ground, gone, running
 
-from pipeline.errors import UsageError
-from pipeline.model.run import Run, Runner
-from pipeline.model.status import Conclusion, RunState
+from pipeline.errors import RefusedError, UsageError
+from pipeline.model.outcome import succeeded
+from pipeline.model.run import Attempt, Run, Runner, StageRun
+from pipeline.model.status import Conclusion, RunState, StageState
 from pipeline.operations.cancel import cancel
 from pipeline.operations.runner_process import Life, life_of, this_process
 
@@ -64,21 +65,70 @@ def run_by(runner: Runner | None) -> Run:
     )
 
 
-def test_the_process_is_asked_to_stop_and_its_end_can_be_awaited(other: tuple[subprocess.Popen[str], Runner]) -> None:
+def test_the_process_is_asked_to_stop_and_its_end_can_be_awaited(
+    other: tuple[subprocess.Popen[str], Runner], tmp_path: Path
+) -> None:
     process, runner = other
     assert life_of(runner) is Life.ALIVE
-    ending = cancel(run_by(runner))
+    ending = cancel(Ground(tmp_path), run_by(runner))
+    assert ending is not None
     assert ending.wait(20)
     ending.close()
     assert process.wait(20) == 7
     assert life_of(runner) is Life.GONE
 
 
-def test_a_later_process_with_the_same_pid_is_left_alone(other: tuple[subprocess.Popen[str], Runner]) -> None:
+def begun(ground: Ground, runner: Runner) -> Run:
+    """A recorded run on the scripted executor: checkout is done, unit was under way, later waits."""
+    done = StageRun(name="checkout", kind="run", state=StageState.DONE, outcome=succeeded(), started=NOW, finished=NOW)
+    unit = running("unit", Attempt(number=1, started=NOW))
+    run = ground.begin(runner=runner, stages=(done, unit, StageRun(name="later", kind="run")))
+    ground.leave_container(run.id)
+    folder = ground.home / "runs" / run.id
+    folder.mkdir(parents=True)
+    (folder / "unit.1.log").write_bytes(b"2026-11-23T23:00:00.000Z said\n2026-11-23T23:00:00.000Z torn li")
+    return ground.records.find_run(run.id)
+
+
+@pytest.mark.parametrize(
+    "runner",
+    [
+        pytest.param(gone(), id="killed"),
+        pytest.param(replace(gone(), boot="earlier"), id="rebooted"),
+    ],
+)
+def test_a_run_without_a_process_is_ended_and_what_it_left_is_removed(tmp_path: Path, runner: Runner) -> None:
+    ground = Ground(tmp_path, executor_name="scripted")
+    run = begun(ground, runner)
+    assert cancel(ground, run) is None
+    ended = ground.records.find_run(run.id)
+    assert (ended.state, ended.conclusion) == (RunState.DONE, Conclusion.CANCELLED)
+    assert [stage.conclusion for stage in ended.stages] == [
+        Conclusion.SUCCEEDED,
+        Conclusion.CANCELLED,
+        Conclusion.CANCELLED,
+    ]
+    with ground.storage.open(ended.stage("unit").attempts[0].log) as log:
+        assert log.read() == b"2026-11-23T23:00:00.000Z said\n"
+    assert ground.executor("scripted").leftovers(ground.settings.installation) == ()
+    assert not (tmp_path / "runs" / run.id).exists()
+
+
+def test_who_takes_the_run_up_in_the_same_moment_keeps_it(tmp_path: Path) -> None:
+    ground = Ground(tmp_path, executor_name="scripted")
+    seen = begun(ground, gone())
+    ground.records.reopen_run(seen, this_process())
+    with pytest.raises(RefusedError, match="taken up by another process"):
+        cancel(ground, seen)
+    assert ground.records.find_run(seen.id).state is RunState.RUNNING
+
+
+def test_a_later_process_with_the_same_pid_is_left_alone(
+    other: tuple[subprocess.Popen[str], Runner], tmp_path: Path
+) -> None:
     process, runner = other
-    with pytest.raises(UsageError, match="run 41 has no process any more") as raised:
-        cancel(run_by(replace(runner, started_ticks=runner.started_ticks + 1)))
-    assert "ecluse gc --abandon" in raised.value.hint
+    ground = Ground(tmp_path, executor_name="scripted")
+    assert cancel(ground, begun(ground, replace(runner, started_ticks=runner.started_ticks + 1))) is None
     assert process.poll() is None
 
 
@@ -90,14 +140,12 @@ def test_a_later_process_with_the_same_pid_is_left_alone(other: tuple[subprocess
             "run 41 is over: failed",
             id="over",
         ),
-        pytest.param(run_by(None), "run 41 has no process any more", id="no-runner"),
-        pytest.param(run_by(replace(gone(), boot="earlier")), "run 41 has no process any more", id="rebooted"),
         pytest.param(run_by(replace(gone(), host="ci-7")), "run 41 runs on host 'ci-7'", id="another-host"),
     ],
 )
-def test_what_cannot_be_stopped_is_said(run: Run, message: str) -> None:
+def test_what_cannot_be_stopped_is_said(run: Run, message: str, tmp_path: Path) -> None:
     with pytest.raises(UsageError, match=message):
-        cancel(run)
+        cancel(Ground(tmp_path), run)
 
 
 def test_this_process_is_alive_on_this_host(tmp_path: Path) -> None:
