@@ -59,6 +59,10 @@ class Settings:
     """How git may ask for included files of other repositories; untrusted runs ask by https alone."""
     secrets: Mapping[str, SecretRule] = field(default_factory=dict)
     """Secrets that only some branches, tags or environments may read, by name; the others are for every trusted run."""
+    notify_timeout: float = 10.0
+    """How long a service may take that is notified of a run's end."""
+    expression_variables: tuple[str, ...] = ()
+    """Names of this host's variables that expressions may read with `env(name)`."""
     cache_limit: int = 2 * 1024**3
     """Bytes that one cache of a stage may have."""
     privileged_images: tuple[str, ...] = ()

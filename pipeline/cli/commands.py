@@ -14,6 +14,7 @@ COMMANDS: Mapping[str, tuple[str, str]] = {
     "resume": ("resume:resume", "Go on with a run that was interrupted or is parked."),
     "retry": ("retry:retry", "Repeat what failed in a run, and what depends on it."),
     "shell": ("shell:shell", "Open a shell in the container of a stage that failed."),
+    "allow": ("allow:allow", "Let one untrusted run have secrets and effects."),
     "plan": ("plan:plan", "Show what would run, be skipped or reused, and why."),
     "check": ("check:check", "Check the pipeline file and show every problem in it."),
     "init": ("init:init", "Read the repository and write a first pipeline.yml."),

@@ -8,7 +8,7 @@ import click
 
 from pipeline.cli.job import reports_option
 from pipeline.cli.options import application, repository_option
-from pipeline.cli.watching import keep_failed_option, parallel_option, view_of, view_options, watched
+from pipeline.cli.watching import keep_failed_option, parallel_option, view_of, view_options, wait_option, watched
 
 
 @click.command()
@@ -17,6 +17,7 @@ from pipeline.cli.watching import keep_failed_option, parallel_option, view_of, 
 @click.option("--start", "starts", multiple=True, metavar="STAGE", help="Start this manual stage; may be repeated.")
 @parallel_option
 @keep_failed_option
+@wait_option
 @reports_option
 @view_options
 def resume(
@@ -25,6 +26,7 @@ def resume(
     starts: tuple[str, ...],
     parallel: int | None,
     keep_failed: bool | None,
+    wait: float | None,
     reports: Path | None,
     as_json: bool,
     plain: bool,
@@ -36,7 +38,7 @@ def resume(
     """
     view = view_of(as_json=as_json, plain=plain)
     from pipeline.operations.place import repository_of
-    from pipeline.operations.resume import ResumeRequest
+    from pipeline.operations.resume import ResumeRequest, hand_over
     from pipeline.operations.resume import resume as go_on
 
     app = application()
@@ -47,10 +49,13 @@ def resume(
         parallel=parallel,
         keep_failed=app.settings.keep_failed if keep_failed is None else keep_failed,
     )
+    if hand_over(app, request, note=view.note):
+        return 0
     return watched(
         app,
         view,
         lambda observers, cancel: go_on(app, request, observers, cancel=cancel),
         reports=reports,
         as_json=as_json,
+        wait=wait,
     )

@@ -11,7 +11,7 @@ import click
 from pipeline.cli.job import reports_option
 from pipeline.cli.options import application, executor_option, file_option, repository_option, variables
 from pipeline.cli.request import request_options
-from pipeline.cli.watching import View, keep_failed_option, parallel_option, view_of, view_options, watched
+from pipeline.cli.watching import View, keep_failed_option, parallel_option, view_of, view_options, wait_option, watched
 from pipeline.errors import NotStartedError
 
 if TYPE_CHECKING:  # for its time, not for a circle
@@ -27,6 +27,7 @@ if TYPE_CHECKING:  # for its time, not for a circle
 @parallel_option
 @keep_failed_option
 @click.option("--no-resume", is_flag=True, help="Start anew, and do not speak of a run that was interrupted.")
+@wait_option
 @reports_option
 @view_options
 def run(
@@ -42,6 +43,7 @@ def run(
     parallel: int | None,
     keep_failed: bool | None,
     no_resume: bool,
+    wait: float | None,
     reports: Path | None,
     as_json: bool,
     plain: bool,
@@ -80,6 +82,7 @@ def run(
             lambda observers, cancel: start(app, request, observers, cancel=cancel),
             reports=reports,
             as_json=as_json,
+            wait=wait,
         )
     except NotStartedError as error:
         from pipeline.cli.not_started import said

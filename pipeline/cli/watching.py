@@ -13,8 +13,11 @@ from pipeline.cli.job import job_observers
 from pipeline.cli.options import output
 from pipeline.cli.stopping import stopping
 from pipeline.cli.verdict import exit_code
-from pipeline.errors import UsageError
+from pipeline.errors import ExitCode, UsageError
+from pipeline.model.duration import spell_duration
+from pipeline.model.quantity import seconds as in_seconds
 from pipeline.model.run import Run
+from pipeline.model.status import RunState
 from pipeline.ports.application import Application
 from pipeline.ports.cancellation import Cancellation
 from pipeline.ports.observer import Observer
@@ -75,13 +78,58 @@ def view_of(*, as_json: bool, plain: bool) -> View:
     return LiveView(sys.stdout, terminal)
 
 
-def watched(app: Application, view: View, act: Act, *, reports: Path | None, as_json: bool) -> int:
-    """Do it under the view's eyes; the exit status of the run."""
+def wait_option(command: Command) -> Command:
+    """`--wait DURATION`."""
+    return click.option(
+        "--wait",
+        metavar="DURATION",
+        default=None,
+        callback=_seconds,
+        help="Where the run parks, wait so long (2h, 30m) for a person to start it; then end with 4.",
+    )(command)
+
+
+def watched(
+    app: Application, view: View, act: Act, *, reports: Path | None, as_json: bool, wait: float | None = None
+) -> int:
+    """Do it under the view's eyes; the exit status of the run. One that parks is waited for `wait` seconds."""
     cancel = Cancellation()
     with stopping(cancel, note=view.note):
         try:
             observers = (view, *job_observers(app, reports, note=view.note, quiet=as_json))
             finished = act(observers, cancel)
+            if wait is not None and finished.state is RunState.PARKED:
+                return _waited(app, view, finished, observers, seconds=wait, cancel=cancel)
         finally:
             view.close()
     return exit_code(finished)
+
+
+def _waited(
+    app: Application, view: View, run: Run, observers: Sequence[Observer], *, seconds: float, cancel: Cancellation
+) -> int:
+    """Go on with a parked run whenever somebody starts it, until it is over or the time has passed."""
+    from pipeline.operations.resume import ResumeRequest, resume
+    from pipeline.operations.waiting import wait_for_start
+
+    until = app.clock.monotonic() + seconds
+    while run.state is RunState.PARKED:
+        view.note(f"waits up to {spell_duration(seconds)} for somebody to start it")
+        summons = wait_for_start(app, run, seconds=until - app.clock.monotonic(), cancel=cancel)
+        if cancel.cancelled:
+            return ExitCode.CANCELLED
+        if summons is None:
+            view.note(f"nobody started it within {spell_duration(seconds)}; it stays parked")
+            return ExitCode.REFUSED
+        request = ResumeRequest(repository=run.repository, reference=run.id, started=summons.started)
+        run = resume(app, request, observers, cancel=cancel)
+    return exit_code(run)
+
+
+def _seconds(ctx: click.Context, parameter: click.Parameter, text: str | None) -> float | None:  # noqa: ARG001 - click's
+    if text is None:
+        return None
+    try:
+        return in_seconds(text)
+    except ValueError as error:
+        raise click.BadParameter(str(error)) from error

@@ -25,12 +25,17 @@ def guess_event(source: Source, environment: Mapping[str, str], settings: Settin
     job = job_of(environment)
     if job is None:
         branch, tag = _head(source)
-        return Event(kind="manual", branch=branch, tag=tag, actor=environment.get("ECLUSE_ACTOR") or _user())
+        return Event(kind="manual", branch=branch, tag=tag, actor=actor_of(environment))
     event = job.event
     if not event.branch and not event.tag:
         branch, tag = _head(source)
         event = replace(event, branch=branch, tag=tag)
     return replace(event, trust=trust_of(replace(job, event=event), source, settings))
+
+
+def actor_of(environment: Mapping[str, str]) -> str:
+    """The person at this machine."""
+    return environment.get("ECLUSE_ACTOR") or _user()
 
 
 def trust_of(job: Job, source: Source, settings: Settings) -> Trust:

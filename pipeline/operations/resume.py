@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 
@@ -10,11 +10,13 @@ from pipeline.errors import NotFoundError, RecordsError, SourceError, UsageError
 from pipeline.model.plan import Plan
 from pipeline.model.run import Run, StageRun
 from pipeline.model.status import RunState, StageState
+from pipeline.operations.allowance import with_allowance
 from pipeline.operations.drive import Leg, drive
 from pipeline.operations.run_file import RunFile, interrupted, read_run_file
 from pipeline.operations.runner_process import Life, claimant, life_of, this_process
 from pipeline.operations.source import describe
 from pipeline.operations.start import stage_runs
+from pipeline.operations.waiting import handed_over
 from pipeline.ports.application import Application
 from pipeline.ports.cancellation import Cancellation
 from pipeline.ports.observer import Observer
@@ -48,6 +50,7 @@ def resume(app: Application, request: ResumeRequest, observers: Sequence[Observe
     _check_started(plan, stages, request.started, run)
     plan = with_source(plan, stages, run)
     app.records.reopen_run(run, this_process())
+    plan = with_allowance(app, plan)
     kept = read_run_file(app.settings.home / "runs" / run.id)
     begun = {item.stage.name for item in plan.stages if item.stage.when.manual and _begun(stages, item.stage.name)}
     leg = Leg(
@@ -59,6 +62,19 @@ def resume(app: Application, request: ResumeRequest, observers: Sequence[Observe
         keep_failed=request.keep_failed,
     )
     return drive(app, leg, observers, cancel=cancel)
+
+
+def hand_over(app: Application, request: ResumeRequest, *, note: Callable[[str], None]) -> bool:
+    """Where a process waits beside the parked run (`--wait`), let that go on with it, and say so."""
+    run = find_resumable(app, request)
+    if run.state is not RunState.PARKED:
+        return False
+    plan = recorded_plan(app, run)
+    _check_started(plan, _stages(plan, run), request.started, run)
+    if not handed_over(app, run, request.started):
+        return False
+    note(f"run {run.number or run.id} goes on in the process that waits beside it")
+    return True
 
 
 def find_resumable(app: Application, request: ResumeRequest) -> Run:

@@ -9,6 +9,7 @@ from pipeline.errors import UsageError
 from pipeline.model.plan import Plan
 from pipeline.model.run import Run, StageRun
 from pipeline.model.status import RunState, StageState
+from pipeline.operations.allowance import with_allowance
 from pipeline.operations.drive import Leg, drive
 from pipeline.operations.resume import recorded_plan, with_source
 from pipeline.operations.run_file import read_run_file
@@ -78,7 +79,7 @@ def retry(
     kept = read_run_file(app.settings.home / "runs" / run.id)
     leg = Leg(
         run=replace(run, state=RunState.RUNNING, conclusion=None, finished=None, stages=stages, runner=this_process()),
-        plan=decided.plan,
+        plan=with_allowance(app, decided.plan),
         parallel=request.parallel or (kept.parallel if kept else app.settings.parallel),
         started=frozenset(request.stages)
         | {stage.name for stage in run.stages if stage.attempts and stage.name in decided.retry.again},

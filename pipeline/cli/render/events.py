@@ -100,7 +100,7 @@ class JsonEvents:
             state=run.state.value,
             conclusion=run.conclusion.value if run.conclusion else None,
             stages={stage.name: stage.conclusion.value if stage.conclusion else None for stage in run.stages},
-            waits_for={stage.name: stage.parked for stage in run.stages if stage.parked},
+            **({"waits_for": waits} if (waits := {one.name: one.parked for one in run.stages if one.parked}) else {}),
         )
 
     def note(self, text: str) -> None:

@@ -45,6 +45,7 @@ class LiveView:
         """Begin to draw."""
         with self._progress.lock:
             self._progress.run_started(run, plan)
+        self._ended.clear()
         self._thread = threading.Thread(target=self._draw, name="live view", daemon=True)
         self._thread.start()
 
