@@ -9,9 +9,9 @@ from typing import Final
 
 from pipeline.diagnostic import Severity
 from pipeline.language.problems import Problems
-from pipeline.language.tree import LINE_BREAK, Span
+from pipeline.language.tree import LINE_BREAK, Node, Span, key_span_at
 from pipeline.language.values import Found
-from pipeline.model.definition import Definition
+from pipeline.model.definition import Definition, StageDefinition
 from pipeline.model.quantity import image_parts
 from pipeline.model.template import OPEN, Expr, parts
 
@@ -32,6 +32,7 @@ TOKENS: Final = {
 }
 """What a secret looks like, by the publishers' own prefixes."""
 
+_SPLIT: Final = "ECLUSE_SPLIT_"
 _MARKS: Final = re.compile(
     "A[KS]IA|gh[pousr]_|github_pat_|gl[a-z]+-|xox|k_live_|AIza|npm_|pypi-|dckr_|SG\\.|hf_|eyJ|-BEGIN"
 )
@@ -92,6 +93,18 @@ def check_deployments(definition: Definition, problems: Problems) -> None:
                 stage.position,
                 severity=Severity.HINT,
                 note=f"add a stage of kind 'smoke' for environment '{environment}'",
+            )
+
+
+def check_splits(stages: Iterable[StageDefinition], root: Node, problems: Problems) -> None:
+    """Warn about parts that would all do the same."""
+    for stage in stages:
+        if stage.split is not None and not any(_SPLIT in command for command in stage.commands):
+            problems.warn(
+                "split-unused",
+                f"the {stage.split.into} parts of stage '{stage.name}' do the same: no command mentions {_SPLIT}…",
+                key_span_at(root, ("stages", stage.name, "split")),
+                note=f"give ${_SPLIT}FILES to the test runner, or {_SPLIT}INDEX and {_SPLIT}TOTAL",
             )
 
 

@@ -8,6 +8,7 @@ from typing import Any
 
 from pipeline.diagnostic import Position
 from pipeline.language import build, rules
+from pipeline.language.behind import Behind
 from pipeline.language.graph import CHECKOUT, with_source
 from pipeline.language.pending import Pending
 from pipeline.language.problems import Problems
@@ -57,13 +58,17 @@ class StageDraft:
 class Draft:
     """All values of a file. Checks take out what cannot be believed, so that the rest can be built and judged."""
 
-    def __init__(self, root: MapNode, kinds: Mapping[str, StageKind], problems: Problems) -> None:
+    def __init__(
+        self, root: MapNode, kinds: Mapping[str, StageKind], problems: Problems, *, behind: Behind | None = None
+    ) -> None:
+        """`behind`: what the stages of an emitted file stand behind; such a file has stages alone."""
         self.root = root
+        self.behind = behind
         self.kinds = kinds
         self.problems = problems
         self.grammar = Grammar(kinds)
         self.reading = Reading()
-        self.schema = self.grammar.file()
+        self.schema = self.grammar.file() if behind is None else self.grammar.emitted()
         without_stages = MapNode(
             {key: value for key, value in root.entries.items() if key != "stages"}, root.start, root.end
         )
@@ -125,11 +130,13 @@ class Draft:
 
     @property
     def variables(self) -> Mapping[str, str]:
-        """What stands under `variables`."""
-        return self._section("variables")
+        """What stands under `variables`; in an emitted file those of the run."""
+        return self._section("variables") if self.behind is None else self.behind.variables
 
     def environments(self) -> tuple[EnvironmentDefinition, ...]:
-        """The environments in written order."""
+        """The environments in written order; in an emitted file those of the run."""
+        if self.behind is not None:
+            return self.behind.environments
         return tuple(
             build.environment_definition(
                 name, values, position=self.position(("environments", name)), pending=self._pending()
@@ -161,6 +168,7 @@ class Draft:
         """Whether a checkout is put first: none is written and somebody wants the source."""
         return (
             CHECKOUT in self.kinds
+            and self.behind is None
             and all(stage.kind != CHECKOUT and stage.name != CHECKOUT for stage in self.stages)
             and any(self._sees_source(stage) for stage in self.stages)
         )
@@ -177,6 +185,8 @@ class Draft:
         checkout = next((stage.name for stage in self.stages if stage.kind == CHECKOUT), CHECKOUT)
         blind = {stage.name for stage in self.stages if not self._sees_source(stage) or stage.kind == CHECKOUT}
         needs = with_source(graph, checkout=checkout, blind=frozenset(blind)) if checkout in graph else graph
+        if self.behind is not None:
+            needs = self._with_outer_needs(needs)
         stages = [self._definition(stage, needs[stage.name]) for stage in self.stages]
         if self.has_implicit_checkout:
             stages.insert(0, StageDefinition(name=CHECKOUT, kind=CHECKOUT, position=self.position(("stages",))))
@@ -193,6 +203,15 @@ class Draft:
             concurrency=rules.concurrency_rule(self.values.get("concurrency")),
             notify=tuple(rules.notify_rule(item) for item in self.values.get("notify", ())),
         )
+
+    def _with_outer_needs(self, needs: Mapping[str, tuple[Need, ...]]) -> Mapping[str, tuple[Need, ...]]:
+        """The needs of emitted stages with those of stages that are there already."""
+        before = {stage.name for stage in self.behind.stages} if self.behind else set()
+        written = {stage.name: stage.needs or () for stage in self.stages}
+        return {
+            name: tuple(need for need in written[name] if need in inner or need.stage in before)
+            for name, inner in needs.items()
+        }
 
     def _pending(self) -> Pending:
         return Pending(self.problems.source.position)

@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from dataclasses import replace
 
 from pipeline.diagnostic import Position
-from pipeline.language.cautions import check_deployments, check_images, check_secrets
+from pipeline.language.behind import Behind, with_emitter
+from pipeline.language.cautions import check_deployments, check_images, check_secrets, check_splits
 from pipeline.language.draft import Draft, StageDraft
 from pipeline.language.expressions import Checker, Reads, check_expressions, check_reads
 from pipeline.language.facts import Names
@@ -27,7 +29,7 @@ def examine(draft: Draft, expressions: Expressions) -> Definition | None:
     """
     bad = _structure(draft)
     bad |= check_formats(draft.reading.formats, draft.problems)
-    cells = check_matrices(draft, bad)
+    cells = {**_cells_behind(draft), **check_matrices(draft, bad)}
     names = _names(draft, cells)
     conditions = [found for found in draft.reading.formats if found.label == "condition" and found.path not in bad]
     checker = Checker(names, expressions, draft.problems)
@@ -51,7 +53,17 @@ def examine(draft: Draft, expressions: Expressions) -> Definition | None:
 
 def _stage_names(draft: Draft) -> tuple[str, ...]:
     names = [stage.name for stage in draft.stages]
+    if draft.behind is not None:
+        return (*(stage.name for stage in draft.behind.stages), *names)
     return (CHECKOUT, *names) if draft.has_implicit_checkout else tuple(names)
+
+
+def _cells_behind(draft: Draft) -> dict[str, Cells]:
+    return {
+        stage.name: Cells(matrix=stage.matrix, split=stage.split)
+        for stage in (draft.behind.stages if draft.behind else ())
+        if stage.matrix is not None or stage.split is not None
+    }
 
 
 def _names(draft: Draft, cells: Mapping[str, Cells]) -> Names:
@@ -61,9 +73,12 @@ def _names(draft: Draft, cells: Mapping[str, Cells]) -> Names:
         stages=dict.fromkeys(_stage_names(draft)),
         cells=cells,
         outputs={
-            stage.name: (stage.values or {}).get("outputs", ())
-            for stage in draft.stages
-            if stage.schema and "outputs" in stage.schema["properties"]
+            **{stage.name: stage.outputs for stage in (draft.behind.stages if draft.behind else ()) if stage.outputs},
+            **{
+                stage.name: (stage.values or {}).get("outputs", ())
+                for stage in draft.stages
+                if stage.schema and "outputs" in stage.schema["properties"]
+            },
         },
         environments=frozenset(stage.name for stage in draft.stages if (stage.values or {}).get("environment")),
     )
@@ -140,15 +155,24 @@ def _order(draft: Draft, bad: set[Path], reads: list[Reads]) -> Definition | Non
         check_cycles(graph, _edges(draft, graph), draft.problems, noun="stage")
         return None
     definition = draft.definition(needs)
-    check_reads(reads, graph_of({stage.name: stage.needs for stage in definition.stages}), draft.problems)
-    check_reachable(definition.stages, draft.root, draft.problems)
+    whole = definition if draft.behind is None else _behind(draft.behind, definition)
+    graph = graph_of({stage.name: stage.needs for stage in whole.stages})
+    check_reads(reads, graph, draft.problems)
+    check_reachable(definition.stages, graph, draft.root, draft.problems)
     broken = {path[1] for path in bad if len(path) > 1 and path[0] == "stages"}
     for stage in definition.stages:
         if stage.kind in draft.kinds and stage.name not in broken:
-            for diagnostic in draft.kinds[stage.kind].problems(stage, definition):
+            for diagnostic in draft.kinds[stage.kind].problems(stage, whole):
                 draft.problems.keep(diagnostic)
-    check_deployments(definition, draft.problems)
+    if draft.behind is None:
+        check_deployments(definition, draft.problems)
+    check_splits(definition.stages, draft.root, draft.problems)
     return definition
+
+
+def _behind(behind: Behind, definition: Definition) -> Definition:
+    """Emitted stages together with what they stand behind."""
+    return replace(definition, stages=(*behind.stages, *with_emitter(definition.stages, behind.emitter.partition(":")[0])))
 
 
 def _edges(draft: Draft, graph: Graph) -> dict[tuple[str, str], Position]:

@@ -27,6 +27,7 @@ def _image(text: str) -> None:
 
 
 _PORT: Final = re.compile(r"(?:(?:\[[0-9a-fA-F:]+\]|[0-9.]+):)?([0-9]{1,5}):([0-9]{1,5})(?:/(?:tcp|udp))?")
+_CRON_FIELDS: Final = 5
 _VOLUME: Final = re.compile(r"[A-Za-z0-9][A-Za-z0-9_.-]*:/[^:]*(?::(?:ro|rw))?")
 
 
@@ -41,11 +42,35 @@ def _volume(text: str) -> None:
         raise ValueError(text)
 
 
+def _cron(text: str) -> None:
+    from datetime import UTC, datetime
+
+    from cronsim import CronSim, CronSimError
+
+    if len(text.split()) != _CRON_FIELDS:
+        raise ValueError(text)
+    try:
+        CronSim(text, datetime(2026, 1, 1, tzinfo=UTC))
+    except CronSimError as error:
+        raise ValueError(text) from error
+
+
+def _timezone(text: str) -> None:
+    from zoneinfo import ZoneInfo
+
+    try:
+        ZoneInfo(text)
+    except (KeyError, OSError) as error:
+        raise ValueError(text) from error
+
+
 FORMATS: Final[Mapping[str, tuple[Callable[[str], None], str, str]]] = {
     "duration": (_duration, "is not a duration", "write it like 500ms, 30s, 20m, 1h30m or 30d"),
     "size": (_size, "is not a size", "write it like 512MiB or 1GiB"),
     "image": (_image, "is not an image reference", "write it like python:3.12-slim or registry.example.org/shop:1.0"),
     "port": (_port, "is not a published port", "write [address:]host port:container port, such as 8080:80"),
+    "cron": (_cron, "is not a schedule", "write minute, hour, day, month and weekday, such as 0 3 * * 1-5"),
+    "timezone": (_timezone, "is not a time zone", "write a name such as Europe/Paris or UTC"),
     "volume": (_volume, "is not a named volume", "write name:/path or name:/path:ro"),
 }
 """Format to its check, what is wrong when it raises ValueError, and what is right."""
@@ -60,6 +85,10 @@ PATTERNS: Final[Mapping[str, tuple[str, str]]] = {
     "environment-name-written": ("is not an environment name", "lower-case letters, digits and _ -, a letter first"),
     "artifact-name": ("is not an artifact name", "letters, digits and . _ -"),
     "host-name": ("is not a network name", "lower-case letters, digits and -, a letter first"),
+    "axis": ("is not the name of an axis", "letters, digits and _, no digit first"),
+    "inner-path": ("is not a path in the workspace", "write it relative, without '..'"),
+    "device": ("is not a device", "write /dev/NAME, /dev/NAME:/dev/OTHER or /dev/NAME:r"),
+    "address": ("is not an address", "write one such as mattermost://… or mailto://…"),
     "retry-reason": ("is not a reason to retry", "write errored, failed, timed_out, 'exit 75' or 'log: some text'"),
 }
 """For schemas with a pattern: `x-format` to what a mismatch means, and what is right."""

@@ -34,6 +34,12 @@ class Grammar:
         frame["properties"]["defaults"] = self.defaults()
         return frame
 
+    def emitted(self) -> Schema:
+        """A file that a stage emits: stages, and nothing else."""
+        frame = self.file()
+        stages = {**frame["properties"]["stages"], "minProperties": 0}
+        return {**frame, "properties": {"stages": stages}, "required": ["stages"], "x-frame": "emitted"}
+
     def defaults(self) -> Schema:
         """What may stand under `defaults`."""
         properties = {key: value for key, value in self.common.items() if key not in _NOT_IN_DEFAULTS}

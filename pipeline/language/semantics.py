@@ -6,7 +6,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from typing import Final
 
 from pipeline.diagnostic import Position
-from pipeline.language.graph import ancestors, cycles, graph_of
+from pipeline.language.graph import ancestors, cycles
 from pipeline.language.places import owner
 from pipeline.language.problems import Problems, suggestion
 from pipeline.language.tree import Node, Path, span_at
@@ -56,9 +56,10 @@ def check_cycles(
         problems.add("cycle", f"{noun}s wait for each other: {path}", edges[steps[0]], related=related)
 
 
-def check_reachable(stages: Sequence[StageDefinition], root: Node, problems: Problems) -> None:
+def check_reachable(
+    stages: Sequence[StageDefinition], graph: Mapping[str, Sequence[str]], root: Node, problems: Problems
+) -> None:
     """Report stages whose conditions exclude each other, whatever happens. The graph must be free of circles."""
-    graph = graph_of({stage.name: stage.needs for stage in stages})
     for stage in stages:
         why = _never(stage, graph)
         if why is not None:

@@ -2,11 +2,51 @@
 
 from __future__ import annotations
 
-from pipeline.errors import DefinitionError
+from typing import Final
+
+from pipeline.diagnostic import Diagnostic
+from pipeline.errors import DefinitionError, RefusedError
+from pipeline.language.behind import Behind, written
+from pipeline.language.emitted import load_emitted
 from pipeline.model.plan import Plan, PlannedStage
+from pipeline.model.trust import Trust
+from pipeline.operations.tree import source_tree
+from pipeline.planning.planner import plan_emitted
 from pipeline.ports.application import Application
+
+MAX_STAGES: Final = 1000
+"""Stages, cells counted, that one stage may emit."""
 
 
 def emitted_stages(app: Application, plan: Plan, emitter: PlannedStage, text: bytes) -> tuple[PlannedStage, ...]:
-    """The stages of a file that `emitter` wrote, planned behind those of `plan`. DefinitionError with every problem."""
-    raise DefinitionError(f"{emitter.stage.emits} cannot be read yet")
+    """The stages of a file that `emitter` wrote, planned behind those of `plan`.
+
+    DefinitionError with every problem, at its place in that file; RefusedError for an untrusted run.
+    """
+    stage = emitter.stage
+    if plan.event.trust is Trust.UNTRUSTED:
+        raise RefusedError(
+            f"stage '{stage.name}' emits stages, which an untrusted run may not",
+            hint="let somebody who is trusted allow this run",
+        )
+    file = f"{stage.emits} of stage {stage.name}"
+    behind = Behind(
+        emitter=stage.name,
+        stages=written(planned.stage for planned in plan.stages),
+        environments=plan.environments,
+        variables=plan.variables,
+    )
+    found = load_emitted(text, file=file, behind=behind, kinds=app.kinds, expressions=app.expressions)
+    try:
+        stages = plan_emitted(plan, found, kinds=app.kinds, expressions=app.expressions, tree=source_tree(plan.source))
+    except DefinitionError as error:
+        error.sources = {file: text}
+        raise
+    if len(stages) > MAX_STAGES:
+        problem = Diagnostic(
+            code="emits",
+            message=f"stage '{stage.name}' emits {len(stages):,} stages, more than {MAX_STAGES:,}",
+            position=found[0].position,
+        )
+        raise DefinitionError(f"{file} has 1 error", diagnostics=(problem,))
+    return stages

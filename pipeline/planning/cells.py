@@ -57,7 +57,10 @@ class Graph:
         self._edges = 0
         self._count = 0
         for stage in known:
-            self._members.setdefault(stage.written, []).append(Member(name=stage.name, cell=stage.cell))
+            member = Member(name=stage.name, cell=stage.cell)
+            self._members.setdefault(stage.written, []).append(member)
+            if stage.name != stage.written:
+                self._members[stage.name] = [member]
             self._count += 1
 
     def put(self, stage: StageDefinition) -> tuple[Member, ...]:
