@@ -10,20 +10,21 @@ import fcntl
 import os
 import platform
 import secrets
-import shutil
 import threading
 from collections.abc import Iterator, Mapping, Sequence
-from contextlib import contextmanager, suppress
+from contextlib import contextmanager
 from itertools import count
 from os.path import normpath
 from pathlib import Path
 
 from pipeline.errors import EngineError, UsageError
 from pipeline.executors.process_command import Started, run_command
+from pipeline.executors.process_files import ProcessFiles
+from pipeline.executors.process_folder import KEPT, clear, held, kept_since, made, remove
 from pipeline.executors.process_host import end_all, marked
 from pipeline.executors.process_workspace import DirectoryWorkspace, failures
-from pipeline.model.container import WORKSPACE, ContainerSpec, Exit, Network
-from pipeline.model.identity import RunIdentity
+from pipeline.model.container import EXCHANGE, WORKSPACE, ContainerSpec, Exit, Network
+from pipeline.model.identity import RunIdentity, safe_name
 from pipeline.ports.cancellation import Cancellation
 from pipeline.ports.executor import ExecutorInfo, Leftover, Output, Session, Visitor
 from pipeline.settings import CERTIFICATE_VARIABLES, Settings, certificate_bundle, stage_environment
@@ -64,9 +65,9 @@ class ProcessExecutor:
         if installation != self._settings.installation or not self._root.is_dir():
             return ()
         return tuple(
-            Leftover(kind="folder", name=str(folder), run=folder.name)
+            Leftover(kind="folder", name=str(folder), run=folder.name, kept=kept_since(folder))
             for folder in sorted(self._root.iterdir())
-            if folder.is_dir() and not _held(folder)
+            if folder.is_dir() and not held(folder)
         )
 
     def remove(self, leftovers: tuple[Leftover, ...]) -> None:
@@ -76,7 +77,7 @@ class ProcessExecutor:
             folder = Path(leftover.name)
             if leftover.kind != "folder" or folder.parent != self._root:
                 continue
-            if not _clear(folder, leftover.run):
+            if not clear(folder, leftover.run):
                 stayed.append(leftover.name)
         if stayed:
             raise EngineError(f"could not remove {', '.join(stayed)}", hint="remove the folder by hand")
@@ -93,6 +94,7 @@ class ProcessSession:
         self._lock = threading.Lock()
         self._holding: int | None = None
         self._said: set[str] = set()
+        self._ended: dict[str, ContainerSpec] = {}
 
     @property
     def workspace(self) -> DirectoryWorkspace:
@@ -128,6 +130,9 @@ class ProcessSession:
         with self._place() as place:
             files = place / "workspace"
             copied = self._workspace.copy_out(spec.view, files) if spec.view else None
+            visible = ProcessFiles(files, _exchange(place) if spec.exchange else None)
+            if visitor is not None:
+                visitor.created(visible)
             output.starting()
             ended = run_command(
                 Started(
@@ -142,15 +147,29 @@ class ProcessSession:
                 cancel=cancel,
                 stdin=stdin,
             )
+            if visitor is not None:
+                visitor.ended(visible, ended)
             if spec.view and copied:
                 self._workspace.take_in(spec.view, files, copied)
+        with self._lock:
+            self._ended[spec.stage] = spec
         return ended
 
     def release(self, stage: str) -> None:
         """Nothing outlives its end but the layer."""
+        with self._lock:
+            self._ended.pop(stage, None)
 
     def keep(self, stage: str) -> None:
-        """Nothing yet."""
+        """Copy the workspace as the stage's last command left it into a folder that `close` leaves."""
+        with self._lock:
+            spec = self._ended.pop(stage, None)
+        if spec is None or spec.view is None:
+            return
+        with failures("keep what the stage left"):
+            files = self._folder / KEPT / f"{safe_name(stage)}.{spec.attempt}" / "workspace"
+            files.mkdir(parents=True, exist_ok=True)
+        self._workspace.copy_out(spec.view, files)
 
     def park(self) -> None:
         """Nothing runs any more; the layers stay in the run's folder."""
@@ -164,7 +183,7 @@ class ProcessSession:
         with self._lock:
             if self._holding is None and not self._folder.exists():
                 return
-            gone = _clear(self._folder, self._run.run)
+            gone = clear(self._folder, self._run.run, kept=KEPT)
             if self._holding is not None:
                 os.close(self._holding)
                 self._holding = None
@@ -183,11 +202,11 @@ class ProcessSession:
             holding = os.open(self._folder / "held", os.O_CREAT | os.O_RDWR | os.O_CLOEXEC, 0o600)
             try:
                 fcntl.flock(holding, fcntl.LOCK_EX | fcntl.LOCK_NB)
-                earlier = [item for item in self._folder.iterdir() if item.name not in ("held", "layers")]
+                earlier = [item for item in self._folder.iterdir() if item.name not in ("held", "layers", KEPT)]
                 if earlier:
                     end_all(lambda: marked(f"{self._run.run}."))
                 for item in earlier:
-                    _remove(item)
+                    remove(item)
             except BlockingIOError:
                 pass  # another session of this run is alive
             fcntl.flock(holding, fcntl.LOCK_SH)
@@ -200,6 +219,8 @@ class ProcessSession:
             "user": bool(spec.user),
             "network: none": spec.network is Network.NONE,
             "hardened": spec.hardened,
+            "privileged": spec.privileged,
+            "devices": bool(spec.devices),
             "resources.pids": spec.resources.pids is not None,
         }
         with self._lock:
@@ -212,13 +233,13 @@ class ProcessSession:
     def _place(self) -> Iterator[Path]:
         """A folder to run in; stages that follow each other get the same path, as absolute paths creep into files."""
         with failures("make the work folder"):
-            place = next(item for number in count(1) if _made(item := self._folder / str(number)))
+            place = next(item for number in count(1) if made(item := self._folder / str(number)))
             for name in ("workspace", "home", "tmp"):
                 (place / name).mkdir()
         try:
             yield place
         finally:
-            if not _remove(place):  # `close` tries again, and tells
+            if not remove(place):  # `close` tries again, and tells
                 place.rename(place.with_name(f"{place.name}.{secrets.token_hex(4)}"))
 
     def _environment(self, spec: ContainerSpec, place: Path) -> Mapping[str, str]:
@@ -234,7 +255,7 @@ class ProcessSession:
             **_GIT_TRUSTS_ALL,
             **stage_environment(self._settings, os.environ),
             **(dict.fromkeys(CERTIFICATE_VARIABLES, str(bundle)) if bundle else {}),
-            **spec.environment,
+            **{name: _mapped(value, place) for name, value in spec.environment.items()},
             "ECLUSE_WORKSPACE": str(place / "workspace"),
         }
 
@@ -281,39 +302,15 @@ def _limited(arguments: tuple[str, ...], memory: int | None) -> tuple[str, ...]:
     return ("/bin/sh", "-c", f'ulimit -d {max(1, memory // 1024)} && exec "$@"', arguments[0], *arguments)
 
 
-def _held(folder: Path) -> bool:
-    """Whether a living session holds the run's folder; the kernel lets go for a dead one."""
-    try:
-        with (folder / "held").open("rb+") as file:
-            fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
-    except BlockingIOError:
-        return True
-    except OSError:
-        return False
-    return False
-
-
-def _clear(folder: Path, run: str) -> bool:
-    """End a run's processes and remove its folder; whether both went."""
-    left = end_all(lambda: marked(f"{run}."))
-    return _remove(folder) and not left
-
-
-def _made(folder: Path) -> bool:
-    """Make a folder; False where somebody else has."""
-    try:
+def _exchange(place: Path) -> Path:
+    folder = place / "exchange"
+    with failures("make the exchange folder"):
         folder.mkdir()
-    except FileExistsError:
-        return False
-    return True
+    return folder
 
 
-def _remove(folder: Path) -> bool:
-    """Remove a folder, also where a stage has shut one in it; whether it is gone."""
-    shutil.rmtree(folder, ignore_errors=True)
-    if folder.exists():
-        for place, _, _ in os.walk(folder):
-            with suppress(OSError):
-                Path(place).chmod(0o700)
-        shutil.rmtree(folder, ignore_errors=True)
-    return not folder.exists()
+def _mapped(value: str, place: Path) -> str:
+    """A path of the exchange folder as it is on this host."""
+    if value == EXCHANGE or value.startswith(f"{EXCHANGE}/"):
+        return f"{place}/exchange{value[len(EXCHANGE) :]}"
+    return value

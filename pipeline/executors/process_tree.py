@@ -68,6 +68,11 @@ def scan(root: Path) -> Tree:
     return found
 
 
+def node_at(place: Path) -> Node | None:
+    """What lies at one place; None for sockets, pipes and devices."""
+    return _described(place, place.lstat())
+
+
 def _entries(folder: Path) -> Iterable[os.DirEntry[str]]:
     try:
         return list(os.scandir(folder))
@@ -77,7 +82,10 @@ def _entries(folder: Path) -> Iterable[os.DirEntry[str]]:
 
 
 def _node(entry: os.DirEntry[str]) -> Node | None:
-    known, place = entry.stat(follow_symlinks=False), Path(entry.path)
+    return _described(Path(entry.path), entry.stat(follow_symlinks=False))
+
+
+def _described(place: Path, known: os.stat_result) -> Node | None:
     if stat.S_ISLNK(known.st_mode):
         return Node(place, known.st_mode, link=os.readlink(place))  # noqa: PTH115 (a Path would not keep `./x` as it is)
     if stat.S_ISDIR(known.st_mode):

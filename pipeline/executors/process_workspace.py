@@ -19,6 +19,7 @@ from pipeline.errors import DiskFullError, EngineError, NotFoundError, StorageEr
 from pipeline.executors.archive import CHUNK, git_mode, inside, member, readable, tar_stream
 from pipeline.executors.links import followed
 from pipeline.executors.process_tree import Copied, Node, Tree, copy_out, merged, missing, scan, unchanged
+from pipeline.executors.process_unpacking import Unpacking
 from pipeline.model.container import View
 from pipeline.model.globs import matcher
 from pipeline.ports.workspace import WorkspaceFile
@@ -59,7 +60,7 @@ class DirectoryWorkspace:
         with failures("write the workspace"):
             draft = self._draft()
             try:
-                unpacking = _Unpacking(draft)
+                unpacking = Unpacking(draft)
                 with tarfile.open(fileobj=readable(archive), mode="r|*", bufsize=CHUNK) as members:
                     for info in members:
                         vars(members)["members"].clear()  # it would remember every entry
@@ -182,63 +183,6 @@ def _folders(draft: Path, folder: Path, path: str) -> None:
     for item in reversed(missing_ones):
         (draft / item).mkdir()
         (draft / item).chmod(stat.S_IMODE((folder / item).stat().st_mode) | stat.S_IRWXU)
-
-
-class _Unpacking:
-    """Puts the entries of an archive into an empty folder, never through a symlink."""
-
-    def __init__(self, root: Path) -> None:
-        self._root = root
-        self._folders = {""}
-        """Folders made here; nothing else writes below the root, so they stay what they are."""
-
-    def put(self, members: tarfile.TarFile, info: tarfile.TarInfo) -> None:
-        """One entry, with no more rights than its owner's. Raises StorageError for one that leaves the root."""
-        path = inside(info.name)
-        if path is None:
-            raise StorageError(f"the archive holds '{info.name}', outside the workspace")
-        if info.isdir():
-            self._make_folder(path, info.name)
-            if path:
-                (self._root / path).chmod(info.mode & 0o777 | stat.S_IRWXU)
-            return
-        self._make_folder(path.rpartition("/")[0], info.name)
-        target = self._root / path
-        try:
-            self._put(members, info, target)
-        except FileExistsError:
-            if path in self._folders:
-                raise StorageError(f"the archive holds '{info.name}' as a folder and as something else") from None
-            target.unlink()
-            self._put(members, info, target)
-
-    def _put(self, members: tarfile.TarFile, info: tarfile.TarInfo, target: Path) -> None:
-        if info.issym():
-            target.symlink_to(info.linkname)
-        elif info.islnk():
-            source = inside(info.linkname)
-            if not source or source.rpartition("/")[0] not in self._folders:
-                raise StorageError(f"the archive links '{info.name}' to '{info.linkname}', which it does not hold")
-            os.link(self._root / source, target, follow_symlinks=False)
-        elif info.isreg():
-            with target.open("xb") as file:
-                content = members.extractfile(info)
-                if content is not None:
-                    shutil.copyfileobj(content, file, CHUNK)
-                    file.flush()
-                os.fchmod(file.fileno(), info.mode & 0o777 | stat.S_IRUSR | stat.S_IWUSR)
-                os.utime(file.fileno(), (info.mtime, info.mtime))
-
-    def _make_folder(self, path: str, name: str) -> None:
-        """Make a folder and those above it; what stands in the way is an attempt to get out."""
-        if path in self._folders:
-            return
-        self._make_folder(path.rpartition("/")[0], name)
-        try:
-            (self._root / path).mkdir()
-        except FileExistsError:
-            raise StorageError(f"the archive holds '{name}', which goes through a link or a file") from None
-        self._folders.add(path)
 
 
 def _header(name: str, node: Node) -> tarfile.TarInfo:

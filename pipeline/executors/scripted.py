@@ -9,15 +9,19 @@ from __future__ import annotations
 import threading
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
+from datetime import UTC, datetime
 from types import MappingProxyType
 
 from pipeline.errors import EcluseError
-from pipeline.executors.scripted_workspace import MemoryWorkspace
+from pipeline.executors.scripted_files import ScriptedFiles
+from pipeline.executors.scripted_workspace import Entry, MemoryWorkspace
 from pipeline.model.container import ContainerSpec, Exit, Stream
 from pipeline.model.identity import RunIdentity
 from pipeline.ports.cancellation import Cancellation
 from pipeline.ports.executor import ExecutorInfo, Leftover, Output, Session, Visitor
 
+MOMENT = datetime(2026, 1, 1, tzinfo=UTC)
+"""When everything here happened."""
 TERMINATED = 143
 """128 + SIGTERM: how a cancelled container ends."""
 
@@ -29,6 +33,8 @@ class Scripted:
     code: int = 0
     output: Sequence[tuple[Stream, bytes]] = ()
     files: Mapping[str, bytes | None] = field(default_factory=dict)
+    leaves: Mapping[str, bytes] = field(default_factory=dict)
+    """Files outside the workspace by absolute path, for a visitor to find (`/ecluse/output`)."""
     waits_for_cancel: bool = False
     """Runs until it is cancelled."""
     waits_for_starts: frozenset[str] = frozenset()
@@ -65,7 +71,10 @@ class _Container:
     installation: str
     digest: str
     script: Scripted
+    stage: str = ""
+    root: dict[str, Entry] = field(default_factory=dict)
     exit: Exit | None = None
+    kept: datetime | None = None
 
 
 class ScriptedExecutor:
@@ -120,7 +129,7 @@ class ScriptedExecutor:
         """Containers whose session was never closed."""
         with self._changed:
             return tuple(
-                Leftover(kind="container", name=name, run=item.run)
+                Leftover(kind="container", name=name, run=item.run, kept=item.kept)
                 for name, item in self._containers.items()
                 if item.installation == installation
             )
@@ -131,21 +140,23 @@ class ScriptedExecutor:
             for leftover in leftovers:
                 self._containers.pop(leftover.name, None)
 
-    def start(self, name: str, run: RunIdentity, spec: ContainerSpec, stdin: bytes) -> _Container:
-        """The container of that name if its digest matches, else a new one that has just started."""
+    def start(self, name: str, run: RunIdentity, spec: ContainerSpec, stdin: bytes) -> tuple[_Container, bool]:
+        """The container of that name if its digest matches (then True), else a new one that has just started."""
         script = self._scripted(spec)
         with self._changed:
             known = self._containers.get(name)
             if known is not None and known.digest == spec.digest:
-                return known
-            container = _Container(run=run.run, installation=run.installation, digest=spec.digest, script=script)
+                return known, True
+            container = _Container(
+                run=run.run, installation=run.installation, digest=spec.digest, script=script, stage=spec.stage
+            )
             self._containers[name] = container
             self.executions.append(Execution(spec=spec, stdin=stdin))
             self.journal.append(("start", spec.stage))
             self._running.append(name)
             self.max_parallel = max(self.max_parallel, len(self._running))
             self._changed.notify_all()
-        return container
+        return container, False
 
     def wait(self, container: _Container, cancel: Cancellation) -> bool:
         """Wait as the script says; True when it was cut short by a cancellation."""
@@ -171,10 +182,24 @@ class ScriptedExecutor:
                 self._containers.pop(name, None)
             self._changed.notify_all()
 
+    def release(self, run: RunIdentity, stage: str) -> None:
+        """Forget the containers of a stage that have ended and are not kept."""
+        with self._changed:
+            for name, item in list(self._containers.items()):
+                if item.run == run.run and item.stage == stage and item.exit is not None and item.kept is None:
+                    del self._containers[name]
+
+    def keep(self, run: RunIdentity, stage: str) -> None:
+        """Leave the containers of a stage."""
+        with self._changed:
+            for item in self._containers.values():
+                if item.run == run.run and item.stage == stage:
+                    item.kept = MOMENT
+
     def forget(self, run: RunIdentity, *, layers: bool = True) -> None:
         """Remove what a run owns here."""
         with self._changed:
-            for name in [name for name, item in self._containers.items() if item.run == run.run]:
+            for name in [name for name, item in self._containers.items() if item.run == run.run and not item.kept]:
                 del self._containers[name]
             if layers:
                 self._workspaces.pop(run.run, None)
@@ -224,12 +249,22 @@ class ScriptedSession:
         if cancel.cancelled:
             return Exit(code=TERMINATED, cancelled=True)
         name = self._run.name(spec.stage, str(spec.attempt), spec.step)
-        container = self._engine.start(name, self._run, spec, stdin)
+        container, found = self._engine.start(name, self._run, spec, stdin)
         script = container.script
+        files = ScriptedFiles(self._workspace, spec.view, container.root)
+        if found:
+            output.replaying()
+        elif visitor is not None:
+            visitor.created(files)
         output.starting()
         for stream, chunk in script.output:
-            output.write(stream, chunk)
+            if found:
+                output.replayed(stream, chunk, MOMENT)
+            else:
+                output.write(stream, chunk)
         if container.exit is not None:
+            if visitor is not None:
+                visitor.ended(files, container.exit)
             return container.exit
         stopped = self._engine.wait(container, cancel)
         if script.error is not None and not stopped:
@@ -243,14 +278,19 @@ class ScriptedSession:
             cancelled=stopped,
             seconds=script.seconds,
         )
+        container.root |= {path: Entry(0o644, content) for path, content in script.leaves.items()}
         self._engine.end(name, container, spec.stage, result)
+        if visitor is not None:
+            visitor.ended(files, result)
         return result
 
     def release(self, stage: str) -> None:
-        """Nothing outlives its end but the layer."""
+        """Remove the stage's containers."""
+        self._engine.release(self._run, stage)
 
     def keep(self, stage: str) -> None:
-        """Nothing yet."""
+        """Leave the stage's containers."""
+        self._engine.keep(self._run, stage)
 
     def park(self) -> None:
         """Remove the run's containers; its layers stay."""

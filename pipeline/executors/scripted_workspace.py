@@ -67,7 +67,7 @@ class MemoryWorkspace:
                     if path is None:
                         raise StorageError(f"archive of layer '{layer}' holds '{info.name}', outside the workspace")
                     if path:
-                        filled.set(path, _entry(members, info))
+                        filled.set(path, entry_of(members, info))
         except tarfile.TarError as error:
             raise StorageError(f"archive of layer '{layer}' is broken: {error}") from error
         with self._lock:
@@ -83,9 +83,14 @@ class MemoryWorkspace:
                 else:
                     written.set(path, Entry(0o644, content))
 
+    def put(self, layer: str, path: str, entry: Entry) -> None:
+        """Put one entry into a layer."""
+        with self._lock:
+            self._layers.setdefault(layer, _Layer()).set(path, entry)
+
     def files(self, view: View) -> Mapping[str, bytes]:
         """The merged view's files and their content, in path order."""
-        return {path: item.content for path, item in self._merged(view).items() if not (item.folder or item.link)}
+        return {path: item.content for path, item in self.merged(view).items() if not (item.folder or item.link)}
 
     def layer(self, name: str) -> Mapping[str, bytes | None]:
         """Exactly what a layer holds: files with content, removed paths with None."""
@@ -105,7 +110,7 @@ class MemoryWorkspace:
     def read(self, view: View, patterns: Sequence[str]) -> Iterator[WorkspaceFile]:
         """Files of the merged view that match, in path order; symlinks are read where they lead to a file inside."""
         matches = matcher(patterns)
-        merged = self._merged(view)
+        merged = self.merged(view)
         for path in merged:
             entry = followed(merged, path) if matches(path) else None
             if entry is not None and not entry.folder:
@@ -114,7 +119,7 @@ class MemoryWorkspace:
 
     def archive(self, view: View, path: str) -> Iterator[bytes]:
         """A tar stream of a folder. Raises NotFoundError when there is no such folder."""
-        merged = self._merged(view)
+        merged = self.merged(view)
         root = inside(path)
         prefix = f"{root}/" if root else ""
         known = root == "" or (root is not None and root in merged and merged[root].folder)
@@ -126,7 +131,7 @@ class MemoryWorkspace:
             if item.startswith(prefix)
         )
 
-    def _merged(self, view: View) -> dict[str, Entry]:
+    def merged(self, view: View) -> dict[str, Entry]:
         """The view as overlay would show it: nearest layer wins, removed paths hide what lies below."""
         merged: dict[str, Entry] = {}
         with self._lock:
@@ -151,7 +156,8 @@ def _put(merged: dict[str, Entry], path: str, entry: Entry) -> None:
     merged[path] = entry
 
 
-def _entry(members: tarfile.TarFile, info: tarfile.TarInfo) -> Entry:
+def entry_of(members: tarfile.TarFile, info: tarfile.TarInfo) -> Entry:
+    """What a member of an archive is. Raises StorageError for what a workspace does not hold."""
     if info.isdir():
         return Entry(info.mode, folder=True)
     if info.issym():
@@ -168,3 +174,10 @@ def _header(name: str, entry: Entry) -> tarfile.TarInfo:
     if entry.link:
         return member(name, mode=0o777, kind=tarfile.SYMTYPE, link=entry.link)
     return member(name, mode=git_mode(entry.mode), size=len(entry.content))
+
+
+def header_of(name: str, entry: Entry) -> tarfile.TarInfo:
+    """A tar header with the entry's own mode."""
+    header = _header(name, entry)
+    header.mode = entry.mode & 0o7777
+    return header

@@ -13,7 +13,8 @@ WORKSPACE = "/workspace"
 """Where every stage sees its workspace, and its default working directory."""
 
 EXCHANGE = "/ecluse"
-"""Where a container that asks for it finds the folder through which it hands things to the engine."""
+"""Where a container that asks for it finds the folder through which it hands things to the engine. An executor that
+cannot mount one there maps values of `environment` that are this path, or begin with it and a slash, to its own."""
 
 UNFED = 119
 """How a script ends that found its standard input cut off. A container that is found ended so, without having printed

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import io
 import secrets
+import tarfile
 import threading
 from dataclasses import dataclass, field
 from datetime import datetime
@@ -11,7 +13,7 @@ from typing import Any
 from pipeline.model.container import ContainerSpec, Exit, Stream, View
 from pipeline.model.identity import RunIdentity
 from pipeline.ports.cancellation import Cancellation
-from pipeline.ports.executor import Executor, Session
+from pipeline.ports.executor import ContainerFiles, Executor, Session, Visitor
 from pipeline.settings import Settings
 
 
@@ -63,6 +65,37 @@ class Printed:
 
 
 @dataclass(kw_only=True, slots=True)
+class Visit:
+    """A Visitor that puts archives into folders before the start, and reads paths after the end."""
+
+    puts: dict[str, bytes] = field(default_factory=dict)
+    gets: tuple[str, ...] = ()
+    found: dict[str, dict[str, bytes] | None] = field(default_factory=dict)
+    """By path: content of the regular files of its archive, by name; None where there is none."""
+    endings: list[Exit] = field(default_factory=list)
+
+    def created(self, files: ContainerFiles) -> None:
+        for folder, archive in self.puts.items():
+            files.put(folder, io.BytesIO(archive))
+
+    def ended(self, files: ContainerFiles, ending: Exit) -> None:
+        self.endings.append(ending)
+        for path in self.gets:
+            stream = files.get(path)
+            self.found[path] = None if stream is None else contents(b"".join(stream))
+
+
+def contents(archive: bytes) -> dict[str, bytes]:
+    """Regular files of a tar stream."""
+    with tarfile.open(fileobj=io.BytesIO(archive)) as members:
+        return {
+            item.name: file.read()
+            for item in members
+            if item.isreg() and (file := members.extractfile(item)) is not None
+        }
+
+
+@dataclass(kw_only=True, slots=True)
 class Ground:
     """One executor under test with sessions that are closed at the end."""
 
@@ -94,7 +127,9 @@ class Ground:
     def shell(self, script: str, **more: Any) -> ContainerSpec:
         return self.spec("sh", "-c", script, **more)
 
-    def run(self, session: Session, spec: ContainerSpec, *, stdin: bytes = b"") -> tuple[Exit, Printed]:
+    def run(
+        self, session: Session, spec: ContainerSpec, *, stdin: bytes = b"", visitor: Visitor | None = None
+    ) -> tuple[Exit, Printed]:
         printed = Printed()
-        ended = session.execute(spec, output=printed, cancel=Cancellation(), stdin=stdin)
+        ended = session.execute(spec, output=printed, cancel=Cancellation(), stdin=stdin, visitor=visitor)
         return ended, printed

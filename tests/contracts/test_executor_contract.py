@@ -3,15 +3,17 @@
 from __future__ import annotations
 
 import hashlib
+import io
 import threading
 import time
 from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 
 import pytest
-from contracts.ground import Ground, Printed
+from contracts.ground import Ground, Printed, Visit
 
-from pipeline.model.container import Network, Stream
+from pipeline.errors import UsageError
+from pipeline.model.container import EXCHANGE, Network, Stream, View
 from pipeline.ports.cancellation import Cancellation
 
 
@@ -228,3 +230,127 @@ def test_threads_end_with_the_session(ground: Ground) -> None:
     session.close()
     left: list[Any] = [thread for thread in set(threading.enumerate()) - before if not thread.daemon]
     assert left == []
+
+
+# --- visitors and the exchange folder ---------------------------------------------------------------------------------
+
+
+def test_a_visitor_brings_files_before_the_start(ground: Ground, tar: Any) -> None:
+    visit = Visit(
+        puts={"cache/deep": tar({"a": b"1", "sub": None, "sub/b.sh": b"echo ran\n"}), ".": tar({"top": b"t"})}
+    )
+    script = "cat cache/deep/a top; sh cache/deep/sub/b.sh; echo more >> cache/deep/a; mkdir cache/own"
+    session = ground.open()
+    ended, printed = ground.run(session, ground.shell(script), visitor=visit)
+    assert (ended.code, printed.out) == (0, b"1tran\n")
+    kept = {item.path: item.content.read() for item in session.workspace.read(View(layer="stage"), ["**"])}
+    assert kept == {"cache/deep/a": b"1more\n", "cache/deep/sub/b.sh": b"echo ran\n", "top": b"t"}
+
+
+def test_a_visitor_adds_to_a_folder_of_the_source(ground: Ground, tar: Any) -> None:
+    session = ground.open()
+    session.workspace.fill("source", io.BytesIO(tar({"d": None, "d/old": b"old", "d/same": b"before"})))
+    visit = Visit(puts={"d": tar({"new": b"new", "same": b"after"})}, gets=("d",))
+    spec = ground.shell("cat d/old d/new d/same", view=View(layer="stage", below=("source",)))
+    assert ground.run(session, spec, visitor=visit)[1].out == b"oldnewafter"
+    assert visit.found == {"d": {"d/old": b"old", "d/new": b"new", "d/same": b"after"}}
+
+
+def test_a_visitor_sees_what_a_stage_left(ground: Ground) -> None:
+    visit = Visit(gets=("out", "out/one", "out/none", "none", "../etc"))
+    script = "mkdir -p out/deep; echo 1 > out/one; echo 2 > out/deep/two; echo 3 > 'out/ä ö'; exit 4"
+    ground.run(ground.open(), ground.shell(script), visitor=visit)
+    assert [item.code for item in visit.endings] == [4]
+    assert visit.found["out"] == {"out/one": b"1\n", "out/deep/two": b"2\n", "out/ä ö": b"3\n"}
+    assert (visit.found["out/one"], visit.found["out/none"], visit.found["none"]) == ({"one": b"1\n"}, None, None)
+
+
+def test_a_visitor_comes_also_after_a_cancel(ground: Ground) -> None:
+    session, printed, cancel, visit = ground.open(), Printed(), Cancellation(), Visit(gets=("half",))
+    with ThreadPoolExecutor(1) as pool:
+        spec = ground.shell("echo x > half; echo ready; exec sleep 600", grace=0.5)
+        run = pool.submit(session.execute, spec, output=printed, cancel=cancel, visitor=visit)
+        printed.await_text(b"ready")
+        cancel.cancel("a person")
+        assert run.result().cancelled
+    assert visit.found == {"half": {"half": b"x\n"}}
+
+
+def test_links_lead_no_visitor_out_of_a_workspace(ground: Ground, tar: Any) -> None:
+    session = ground.open()
+    session.workspace.fill("source", io.BytesIO(tar({"d": None, "d/etc": "-> /etc", "file": b"f"})))
+    visit = Visit(gets=("d/etc/passwd", "d/etc"))
+    spec = ground.shell("true", view=View(layer="stage", below=("source",)))
+    ground.run(session, spec, visitor=visit)
+    if not ground.docker:  # in a container it is the container's own
+        assert visit.found["d/etc/passwd"] is None
+    assert visit.found["d/etc"] == {}
+
+
+def test_absolute_paths_are_the_containers_or_nobodys(ground: Ground, tar: Any) -> None:
+    visit = Visit(puts={"/var/cache/own/deep": tar({"a": b"1"})}, gets=("/var/cache/own", "/no/such"))
+    spec = ground.shell("cat /var/cache/own/deep/a; echo 2 > /var/cache/own/b", user="1000" if ground.docker else None)
+    if not ground.docker:
+        with pytest.raises(UsageError, match="outside the workspace"):
+            ground.run(ground.open(), spec, visitor=visit)
+        visit = Visit(gets=("/etc/passwd", "/workspace"))
+        ground.run(ground.open(), ground.shell("echo x > f"), visitor=visit)
+        assert visit.found == {"/etc/passwd": None, "/workspace": {"workspace/f": b"x\n"}}
+        return
+    assert ground.run(ground.open(), spec, visitor=visit)[1].out == b"1"
+    assert visit.found == {"/var/cache/own": {"own/deep/a": b"1", "own/b": b"2\n"}, "/no/such": None}
+
+
+@pytest.mark.parametrize("hardened", [False, True])
+def test_the_exchange_folder_is_for_every_user(ground: Ground, hardened: bool) -> None:
+    session = ground.open()
+    for number, user in enumerate((None, "1000")):
+        visit = Visit(gets=(f"{EXCHANGE}/output", f"{EXCHANGE}/none"))
+        spec = ground.shell(
+            'echo "$N" >> "$OUTPUT"; ls "$FOLDER"',
+            stage=f"s{number}",
+            user=user if ground.docker else None,
+            exchange=True,
+            hardened=hardened,
+            environment={"OUTPUT": f"{EXCHANGE}/output", "FOLDER": EXCHANGE, "N": str(number)},
+        )
+        session.prepare(spec)
+        ended, printed = ground.run(session, spec, visitor=visit)
+        assert (ended.code, printed.out, printed.err) == (0, b"output\n", b"")
+        assert visit.found == {f"{EXCHANGE}/output": {"output": b"%d\n" % number}, f"{EXCHANGE}/none": None}
+    session.close()
+    assert ground.executor.leftovers(ground.settings.installation) == ()
+
+
+# --- release and keep -------------------------------------------------------------------------------------------------
+
+
+def test_release_may_come_at_any_time(ground: Ground) -> None:
+    session = ground.open()
+    session.release("never-seen")
+    for attempt in (1, 2):
+        spec = ground.shell("echo x > f", attempt=attempt, view=View(layer=f"stage.{attempt}"))
+        ground.run(session, spec)
+    session.release("stage")
+    session.release("stage")
+    assert ground.run(session, ground.shell("exit 3", stage="next"))[0].code == 3
+    session.close()
+    session.release("next")
+    assert ground.executor.leftovers(ground.settings.installation) == ()
+
+
+def test_what_is_kept_outlives_the_run_until_it_is_removed(ground: Ground) -> None:
+    run = ground.identity()
+    session = ground.open(run)
+    ground.run(session, ground.shell("echo one > f", stage="first"))
+    ground.run(session, ground.shell("echo two > f; exit 2", stage="second"))
+    session.keep("second")
+    session.keep("never-seen")
+    session.release("first")
+    session.release("second")
+    session.close()
+    found = ground.executor.leftovers(ground.settings.installation)
+    assert found
+    assert all(item.kept is not None and item.run == run.run for item in found)
+    ground.executor.remove(found)
+    assert ground.executor.leftovers(ground.settings.installation) == ()

@@ -11,6 +11,7 @@ import sys
 import tarfile
 import threading
 from collections.abc import Iterator
+from datetime import datetime
 from pathlib import Path
 
 import pytest
@@ -44,6 +45,12 @@ class Printed:
 
     def starting(self) -> None:
         self.starts += 1
+
+    def replaying(self) -> None:
+        self.chunks.clear()
+
+    def replayed(self, stream: Stream, lines: bytes, moment: datetime) -> None:
+        self.chunks.append((stream, lines))
 
     def note(self, line: str) -> None:
         self.notes.append(line)
@@ -306,7 +313,9 @@ class TestLayers:
             pytest.param(
                 [(entry("x", kind=tarfile.LNKTYPE, link="../../held"), b"")], "which it does not hold", id="hard link"
             ),
-            pytest.param([(entry("d", kind=tarfile.DIRTYPE), b""), (entry("d"), b"")], "as a folder", id="two kinds"),
+            pytest.param(
+                [(entry("d", kind=tarfile.DIRTYPE), b""), (entry("d"), b"")], "where there is a folder", id="two kinds"
+            ),
         ],
     )
     def test_an_archive_cannot_leave_the_workspace(

@@ -6,6 +6,7 @@ import io
 import tarfile
 import threading
 from collections.abc import Mapping
+from datetime import datetime
 
 import pytest
 
@@ -31,6 +32,12 @@ class Collected:
 
     def starting(self) -> None:
         """Nothing to note."""
+
+    def replaying(self) -> None:
+        self.chunks.clear()
+
+    def replayed(self, stream: Stream, lines: bytes, moment: datetime) -> None:
+        self.chunks.append((stream, lines))
 
     def note(self, line: str) -> None:
         self.chunks.append((Stream.ERR, line.encode()))
