@@ -21,7 +21,7 @@ from pipeline.cli.render.diagnostics import diagnostic_lines, source_of
 from pipeline.cli.render.events import now
 from pipeline.cli.render.lines import written
 from pipeline.cli.render.plan import graph_lines, plan_lines, start_lines
-from pipeline.cli.request import request_options
+from pipeline.cli.request import fresh_option, request_options
 from pipeline.errors import UsageError
 from pipeline.model.value import to_value
 
@@ -30,6 +30,7 @@ from pipeline.model.value import to_value
 @repository_option
 @file_option
 @request_options
+@fresh_option
 @json_option
 @click.option("--graph", is_flag=True, help="Draw which stage waits for which.")
 def plan(
@@ -41,10 +42,11 @@ def plan(
     tag: str | None,
     target: str | None,
     var: tuple[str, ...],
+    fresh: tuple[str, ...],
     as_json: bool,
     graph: bool,
 ) -> None:
-    """Show for every stage whether it would run or be skipped, and why; nothing is run.
+    """Show for every stage whether it would run, be reused or be skipped, and why; nothing is run.
 
     Below stand whether the event starts a run, and the next times of the schedules.
     """
@@ -64,6 +66,7 @@ def plan(
         tag=tag,
         target=target,
         variables=variables(var),
+        fresh=fresh,
     )
     found = planned(app, request)
     if as_json:

@@ -30,6 +30,18 @@ _OPTIONS = (
 )
 
 
+def fresh_option(command: Command) -> Command:
+    """`--fresh [STAGE]`: run all stages, or these, whatever earlier results there are."""
+    return click.option(
+        "--fresh",
+        multiple=True,
+        is_flag=False,
+        flag_value="*",
+        metavar="[STAGE]",
+        help="Reuse nothing (or nothing of STAGE; may be repeated), and keep the new results instead.",
+    )(command)
+
+
 def request_options(command: Command) -> Command:
     """`--commit`, `--event`, `--branch`, `--tag`, `--target` and `--var`."""
     for option in reversed(_OPTIONS):

@@ -10,7 +10,7 @@ import click
 
 from pipeline.cli.job import reports_option
 from pipeline.cli.options import application, executor_option, file_option, repository_option, variables
-from pipeline.cli.request import request_options
+from pipeline.cli.request import fresh_option, request_options
 from pipeline.cli.watching import View, keep_failed_option, parallel_option, view_of, view_options, wait_option, watched
 from pipeline.errors import NotStartedError
 
@@ -27,6 +27,7 @@ if TYPE_CHECKING:  # for its time, not for a circle
 @parallel_option
 @keep_failed_option
 @click.option("--no-resume", is_flag=True, help="Start anew, and do not speak of a run that was interrupted.")
+@fresh_option
 @wait_option
 @reports_option
 @view_options
@@ -41,6 +42,7 @@ def run(
     var: tuple[str, ...],
     executor: str | None,
     parallel: int | None,
+    fresh: tuple[str, ...],
     keep_failed: bool | None,
     no_resume: bool,
     wait: float | None,
@@ -73,13 +75,14 @@ def run(
         variables=variables(var),
         executor=executor,
         parallel=parallel,
+        fresh=fresh,
         keep_failed=app.settings.keep_failed if keep_failed is None else keep_failed,
     )
     try:
         return watched(
             app,
             view,
-            lambda observers, cancel: start(app, request, observers, cancel=cancel),
+            lambda observers, cancel: start(app, request, observers, cancel=cancel, say=view.note),
             reports=reports,
             as_json=as_json,
             wait=wait,

@@ -102,6 +102,7 @@ class Keeping:
         rules, stage, key = self._rules, self._scope.runs.get(job.planned.stage.name), job.key
         attempt = stage.attempts[0]
         kept = stage.name in self._seen and self._kind_of(job.planned) is not Reuse.SOURCE
+        layer = self._save_layer(stage.name, attempt.number) if kept else None
         entry = ReuseEntry(
             key=key.digest or "",
             stage=stage.name,
@@ -116,8 +117,8 @@ class Keeping:
             log=attempt.log,
             log_lines=attempt.log_lines,
             service_logs=attempt.service_logs,
-            layer=self._save_layer(stage.name, attempt.number) if kept else "",
-            layer_kept=kept,
+            layer=layer or "",
+            layer_kept=layer is not None,
             executor=rules.executor,
             seconds=(attempt.finished - attempt.started).total_seconds() if attempt.finished else 0.0,
         )
@@ -133,14 +134,19 @@ class Keeping:
             if len(files) <= LISTED:
                 self._rules.store.save_listing(name, files)
 
-    def _save_layer(self, name: str, attempt: int) -> str:
-        """The digest of the archived layer; "" where there is nothing in it."""
+    def _save_layer(self, name: str, attempt: int) -> str | None:
+        """The digest of the archived layer; "" where there is nothing in it; None where it cannot be kept: then the
+        stage has to run again where another one runs that sees it."""
         layers = self._scope.layers
         if not layers.left_by(name):
             return ""
         view = layers.view(name, attempt)
-        chunks = _unless_empty(self._scope.session.workspace.save(view.layer, view.below))
-        return self._scope.storage.put(chunks)[0] if chunks is not None else ""
+        try:
+            chunks = _unless_empty(self._scope.session.workspace.save(view.layer, view.below))
+            return self._scope.storage.put(chunks)[0] if chunks is not None else ""
+        except EcluseError as error:
+            self.note(f"{name}: what it wrote cannot be kept for later runs: {error.message}")
+            return None
 
     def _serves(self, planned: PlannedStage) -> bool:
         """Whether a stage makes it worth while to keep anything: one that is more than a checkout."""

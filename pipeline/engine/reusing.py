@@ -33,7 +33,7 @@ class Reusing:
         self._rules = rules
         self._lock = threading.Lock()
         self._resolved: dict[str, PlannedStage] = {}
-        self._serving = {item.stage.name for item in scope.plan.stages if item.earlier and item.earlier.run}
+        self._serving = {item.stage.name for item in scope.plan.stages if item.reused}
         self._narrowing = Narrowing(lambda: scope.session.workspace)
         self._restoring = Restoring(
             storage=scope.storage,
@@ -90,7 +90,7 @@ class Reusing:
                 self._resolved[name] = planned
         if planned.skip or rules.fresh(name) or not self._undisturbed(planned):
             return None
-        decided = bool(planned.earlier and planned.earlier.run)
+        decided = planned.reused
         digest = planned.reuse_key
         if digest is None:
             rules.identify.reach_out()

@@ -63,6 +63,11 @@ class PlannedStage:
         """The first condition that already said no."""
         return next((condition for condition in self.conditions if condition.holds is False), None)
 
+    @property
+    def reused(self) -> bool:
+        """Whether an earlier result will serve, as far as is known before the run."""
+        return self.earlier is not None and bool(self.earlier.run)
+
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Plan:
@@ -87,8 +92,12 @@ class Plan:
 
     @property
     def digest(self) -> str:
-        """`sha256:…` of all that decides what will happen; where the checkout lies on this machine does not."""
-        return digest_of(replace(self, source=replace(self.source, path="")).to_json())
+        """`sha256:…` of all that decides what will happen: neither where the checkout lies on this machine nor what
+        earlier runs left does."""
+        stages = self.stages
+        if any(item.earlier or item.reuse_key for item in stages):
+            stages = tuple(replace(item, earlier=None, reuse_key=None, reuse_inputs=None) for item in stages)
+        return digest_of(replace(self, source=replace(self.source, path=""), stages=stages).to_json())
 
     def to_json(self) -> Value:
         """The plan as JSON-able values."""

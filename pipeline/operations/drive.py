@@ -207,7 +207,7 @@ class _Delivery:
 
 def _all_reused(plan: Plan) -> bool:
     """Whether nothing need run, as far as the plan knows."""
-    return all(item.skip or (item.earlier and item.earlier.run) for item in plan.stages)
+    return all(item.skip or item.reused for item in plan.stages)
 
 
 def _rules_again(app: Application, leg: Leg) -> ReuseRules | None:

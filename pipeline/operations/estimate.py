@@ -23,7 +23,7 @@ def estimate(plan: Plan, known: Mapping[str, float]) -> Estimate | None:
     for planned in plan.stages:
         stage = planned.stage
         before = max((ends[need.stage] for need in stage.needs if need.stage in ends), default=(0.0, ()))
-        if planned.skip is not None:
+        if planned.skip is not None or planned.reused:
             ends[stage.name] = before
         else:
             ends[stage.name] = (before[0] + known.get(stage.name, 0.0), (*before[1], stage.name))

@@ -13,9 +13,10 @@ from pipeline.model.source import Source
 from pipeline.model.tree import Tree
 from pipeline.model.trust import reads_from, writes_to
 from pipeline.operations.source import describe
-from pipeline.planning.reuse import Keys, differing, keyed, may_serve, reused
+from pipeline.planning.reuse import Keys, differing, keyed, may_serve, reused, wanted
 from pipeline.ports.application import Application
 from pipeline.ports.reuse import ReuseEntry
+from pipeline.ports.stage import StageKind
 from pipeline.settings import stage_environment
 
 ALL = "*"
@@ -35,8 +36,8 @@ def look_up(
     key covers. UsageError for a `fresh` stage that the plan does not have. A store that cannot be read holds nothing.
     """
     _check_fresh(plan, fresh)
-    wanted = may_serve(plan, app.kinds)
-    identify = app.identify(executor) if wanted else None
+    worth = may_serve(plan, app.kinds)
+    identify = app.identify(executor) if worth else None
     if identify is None:
         return plan, None
     source, event = plan.source, plan.event
@@ -60,8 +61,8 @@ def look_up(
         fresh=_freshness(plan, fresh),
         unchanged=lambda: _unchanged(source),
     )
-    plan = keyed(plan, keys, only=wanted)
-    return _LookUp(rules, keys, plan).result(), rules
+    plan = keyed(plan, keys, only=worth)
+    return _LookUp(rules, keys, plan, app.kinds).result(), rules
 
 
 def _check_fresh(plan: Plan, fresh: Sequence[str]) -> None:
@@ -89,10 +90,11 @@ def _unchanged(source: Source) -> bool:
 class _LookUp:
     """One question to the store for a plan."""
 
-    def __init__(self, rules: ReuseRules, keys: Keys, plan: Plan) -> None:
+    def __init__(self, rules: ReuseRules, keys: Keys, plan: Plan, kinds: Mapping[str, StageKind]) -> None:
         self._rules = rules
         self._keys = keys
         self._plan = plan
+        self._kinds = kinds
         self._named = 0
 
     def result(self) -> Plan:
@@ -126,14 +128,14 @@ class _LookUp:
     def _earlier(self, planned: PlannedStage, entry: ReuseEntry | None, serving: frozenset[str]) -> Earlier | None:
         name = planned.stage.name
         key = self._keys.of(name)
-        if planned.skip:
+        if planned.skip or wanted(planned.stage, self._kinds[planned.stage.kind]):
             return None
         if entry is not None and name in serving:
             return Earlier(run=entry.run, number=self._number(entry))
         if entry is not None:
             return Earlier(why="a stage that sees what it writes runs")
-        if key.digest is None or not key.serves:
-            return Earlier(why=key.why) if key.why else None
+        if key.digest is None:
+            return Earlier(why=key.why)
         if self._rules.fresh(name):
             return Earlier(why="--fresh")
         return self._nearest(planned, key.inputs or {})

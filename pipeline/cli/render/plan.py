@@ -55,14 +55,30 @@ def _row(planned: PlannedStage, times: Mapping[str, float]) -> Sequence[str | Pi
     stage = planned.stage
     if planned.skip is not None:
         word, why = ("skip", "waiting"), one_line(planned.skip.sentence)
+    elif planned.reused:
+        word, why = ("reuse", "succeeded"), one_line(_reused(planned))
     else:
         word, why = ("later" if _open(planned) else "run", "running"), _why(planned)
-    took = f"~{duration(times[stage.name])}" if stage.name in times and planned.skip is None else ""
+    runs = planned.skip is None and not planned.reused
+    took = f"~{duration(times[stage.name])}" if stage.name in times and runs else ""
     return (word, (stage.name, "bold"), (stage.kind, "dim"), (took, "dim"), why)
 
 
 def _open(planned: PlannedStage) -> bool:
     return any(condition.holds is None for condition in planned.conditions)
+
+
+def _reused(planned: PlannedStage) -> str:
+    earlier = planned.earlier
+    return f"from run {earlier.number or earlier.run}" if earlier else ""
+
+
+def _not_reused(planned: PlannedStage) -> str:
+    """Why no earlier result serves: of a stage that could be reused."""
+    earlier = planned.earlier
+    if earlier is None:
+        return ""
+    return f"{earlier.why}: {', '.join(earlier.differs)}" if earlier.differs else earlier.why
 
 
 def _why(planned: PlannedStage) -> str:
@@ -75,6 +91,7 @@ def _why(planned: PlannedStage) -> str:
         f"decided during the run: {', '.join(open_ones)}" if open_ones else "",
         f"changed: {changed.seen}" if changed else "",
         "may fail" if stage.allow_failure else "",
+        _not_reused(planned),
     ]
     return one_line("; ".join(part for part in parts if part))
 
