@@ -1,56 +1,158 @@
-"""`ecluse logs`: what the stages of a run printed."""
+"""`ecluse logs`: what the stages of a run printed, a part of it, or where it says something."""
 
 from __future__ import annotations
 
 import re
 import sys
 from collections.abc import Iterable
+from dataclasses import dataclass
+from datetime import datetime
 from pathlib import Path
 
 import click
 
-from pipeline.cli.options import application, output, repository_option, run_argument
+from pipeline.cli.options import application, output, repository_option
 from pipeline.cli.render.clean import for_file, for_terminal
 from pipeline.cli.render.terminal import Terminal
 from pipeline.cli.render.words import spoken
-from pipeline.errors import NotFoundError, UsageError
-from pipeline.model.run import StageRun
+from pipeline.errors import UsageError
+from pipeline.model.run import Run, StageRun
+from pipeline.operations.log_parts import Part
 from pipeline.operations.logs import LogBlock
 
 _STAMP = re.compile(rb"^\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d\.\d{3}Z ", re.MULTILINE)
 
 
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Wanted:
+    """What of the logs is asked for, apart from where."""
+
+    attempt: int
+    service: str
+    part: Part
+    follow: bool
+    times: bool
+
+
 @click.command()
-@run_argument
+@click.argument("reference", metavar="[RUN]", required=False)
 @click.argument("stage", required=False)
 @repository_option
 @click.option("--follow", "-f", is_flag=True, help="Go on until the stages are done.")
 @click.option("--attempt", type=click.IntRange(1), default=None, metavar="N", help="Only this attempt; by default all.")
-@click.option("--times", is_flag=True, help="Print the time of each line.")
-def logs(reference: str, stage: str | None, repository: Path, follow: bool, attempt: int | None, times: bool) -> None:
-    """Print the logs of RUN, or of one STAGE of it.
+@click.option("--times", "--timestamps", "times", is_flag=True, help="Print the time of each line.")
+@click.option("--tail", type=click.IntRange(0), default=None, metavar="N", help="Only the last N lines of each stage.")
+@click.option("--lines", default=None, metavar="A:B", help="Only these lines of each stage, counted from 1.")
+@click.option("--since", default=None, metavar="TIME", help="Only from then on: 10m ago, or 2026-11-24T03:00:00Z.")
+@click.option("--service", default="", metavar="NAME", help="What this service beside the stage printed.")
+@click.option("--grep", default=None, metavar="REGEX", help="Only lines that match; without RUN in many runs.")
+@click.option(
+    "--context", type=click.IntRange(0, 100), default=0, metavar="N", help="With --grep: N lines around each."
+)
+@click.option("--most", type=click.IntRange(1), default=1000, show_default=True, metavar="N", help="--grep: at most N.")
+@click.option(
+    "--runs", type=click.IntRange(1), default=100, show_default=True, metavar="N", help="--grep: newest N runs."
+)
+@click.option("--branch", default="", metavar="NAME", help="With --grep: only runs of this branch.")
+@click.option("--failed", is_flag=True, help="With --grep: only runs that failed, timed out or errored.")
+@click.option("--stage", "of_stage", default=None, metavar="NAME", help="With --grep: only logs of this stage.")
+@click.option("--all", "everywhere", is_flag=True, help="With --grep: runs of all repositories.")
+def logs(
+    reference: str | None,
+    stage: str | None,
+    repository: Path,
+    follow: bool,
+    attempt: int | None,
+    times: bool,
+    tail: int | None,
+    lines: str | None,
+    since: str | None,
+    service: str,
+    grep: str | None,
+    context: int,
+    most: int,
+    runs: int,
+    branch: str,
+    failed: bool,
+    of_stage: str | None,
+    everywhere: bool,
+) -> None:
+    """Print the logs of RUN, or of one STAGE of it; with --grep, find lines in them or in the logs of many runs.
 
     With several stages each line stands behind the name of its stage.
     """
-    from pipeline.operations.logs import follow_logs, read_logs, stages_of
+    part = _part(tail, lines, since)
+    wanted = Wanted(attempt=attempt or 0, service=service, part=part, follow=follow, times=times)
+    if grep is not None:
+        from pipeline.cli.log_search import Scope, find
+
+        if follow or not part.everything:
+            raise UsageError("--grep looks through whole logs", hint="leave --follow, --tail, --lines and --since away")
+        scope = Scope(
+            reference=reference, stage=stage or of_stage, repository=repository, everywhere=everywhere, runs=runs,
+            branch=branch, failed=failed, attempt=wanted.attempt, service=service,
+        )  # fmt: skip
+        find(scope, grep, context=context, most=most)
+        return
+    if reference is None:
+        raise UsageError("which run?", hint="name one (`last`, 41), or look through many with --grep")
+    if follow and (attempt or service or not part.everything):
+        raise UsageError("--follow shows every attempt from its first line", hint="leave one of them away")
+    _show(reference, stage or of_stage, repository, wanted)
+
+
+def _show(reference: str, name: str | None, repository: Path, wanted: Wanted) -> None:
+    from pipeline.operations.logs import cells_of, check_attempt
     from pipeline.operations.place import repository_of
 
-    if follow and attempt:
-        raise UsageError("--follow shows every attempt", hint="leave --attempt away")
     app = application()
     run = app.records.find_run(reference, repository=repository_of(repository))
-    stages = stages_of(run, stage)
-    if attempt and stage and not any(item.number == attempt for item in stages[0].attempts):
-        count = len(stages[0].attempts)
-        raise NotFoundError(f"stage '{stage}' has no attempt {attempt}", hint=f"it has {count} so far")
-    home = app.settings.home
-    blocks = (
-        follow_logs(app.records, app.storage, home, run, [item.name for item in stages])
-        if follow
-        else read_logs(app.storage, home, run, stages, attempt or 0)
-    )
-    if not _print(blocks, named=stage is None, times=times, terminal=output()):
+    stages = cells_of(run, name)
+    if wanted.attempt:
+        check_attempt(run, stages, wanted.attempt)
+    blocks = _blocks(run, stages, wanted)
+    if not _print(blocks, named=len(stages) != 1, times=wanted.times, terminal=output()) and wanted.part.everything:
         sys.stderr.write(_nothing(stages))
+
+
+def _blocks(run: Run, stages: tuple[StageRun, ...], wanted: Wanted) -> Iterable[LogBlock]:
+    from pipeline.operations.logs import follow_logs, read_logs, read_parts
+
+    app = application()
+    home = app.settings.home
+    if wanted.follow:
+        return follow_logs(app.records, app.storage, home, run, [item.name for item in stages])
+    if wanted.service or not wanted.part.everything:
+        return read_parts(app.storage, home, run, stages, wanted.part, attempt=wanted.attempt, service=wanted.service)
+    return read_logs(app.storage, home, run, stages, wanted.attempt)
+
+
+def _part(tail: int | None, lines: str | None, since: str | None) -> Part:
+    from pipeline.operations.log_parts import parse_lines
+
+    if lines is not None and (tail is not None or since is not None):
+        raise UsageError("--lines chooses by number, --tail and --since otherwise", hint="leave one of them away")
+    first, last = parse_lines(lines) if lines is not None else (1, None)
+    return Part(first=first, last=last, tail=tail, since=_moment(since) if since is not None else None)
+
+
+def _moment(text: str) -> datetime:
+    """A time of day with its date, or how long ago."""
+    from datetime import UTC, timedelta
+
+    from pipeline.model.quantity import seconds
+
+    try:
+        return datetime.now(UTC) - timedelta(seconds=seconds(text))
+    except ValueError:
+        pass
+    try:
+        moment = datetime.fromisoformat(text)
+    except ValueError as error:
+        raise UsageError(
+            f"--since: '{text}' is no time", hint="write how long ago (90s, 10m, 2h), or 2026-11-24T03:00:00Z"
+        ) from error
+    return moment if moment.tzinfo else moment.replace(tzinfo=UTC)
 
 
 def _print(blocks: Iterable[LogBlock], *, named: bool, times: bool, terminal: Terminal) -> bool:

@@ -16,8 +16,8 @@ _STAMP = len("2026-11-23T23:00:00.123Z ")
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Part:
-    """Which lines: from `first` to `last` (from 1; None = the last one), or the last `tail`, each only where its time
-    is not before `since`."""
+    """Which lines: from `first` to `last` (from 1; None = the last one), or else those that are among the last `tail` and
+    whose time is not before `since`."""
 
     first: int = 1
     last: int | None = None
@@ -36,7 +36,7 @@ def parse_lines(text: str) -> tuple[int, int | None]:
     with suppress(ValueError):
         low = int(first) if first else 1
         high = (int(last) if last else None) if colon else low
-        if low >= 1 and (high is None or high >= low):
+        if text.strip() and low >= 1 and (high is None or high >= low):
             return low, high
     raise UsageError(f"'{text}' is no range of lines", hint="write 100:200, 100: or :200, counted from 1")
 

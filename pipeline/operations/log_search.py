@@ -4,10 +4,8 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterable, Iterator, Sequence
-from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
-from itertools import islice
-from typing import Any
+from typing import IO, Any
 
 from pipeline.errors import NotFoundError, StorageError, UsageError
 from pipeline.model.history import LogPlace
@@ -16,9 +14,6 @@ from pipeline.model.status import WENT_WRONG
 from pipeline.ports.records import Records
 from pipeline.ports.storage import Storage
 
-WORKERS = 4
-AHEAD = 256
-"""Logs that are read before those in front of them are printed."""
 _BLOCK = 1 << 20
 _STAMPS = re.compile(rb"^\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d\.\d{3}Z ", re.MULTILINE)
 _COLOURS = re.compile(rb"\x1b\[[0-?]*[ -/]*[@-~]")
@@ -117,40 +112,36 @@ def search(
 ) -> Iterator[Hit]:
     """Lines that match, in the order of the logs, with `context` lines around each; it ends after `most` matches.
 
-    Logs that were removed or are damaged are passed over. Several are read at once, and a bounded number ahead.
+    Logs that were removed are passed over. A small log is not compared with its digest, which would cost more than the
+    search itself.
     """
-    waiting = iter(places)
     left = most
-    with ThreadPoolExecutor(WORKERS, thread_name_prefix="search") as pool:
-        while batch := list(islice(waiting, AHEAD)):
-            for hits in pool.map(lambda place: _search_one(storage, place, expression, context, most), batch):
-                for hit in hits:
-                    if not left:
-                        return
-                    left -= hit.matched
-                    yield hit
+    for place in places:
+        for hit in _search_one(storage, place, expression, context, left):
+            yield hit
+            left -= hit.matched
+        if left <= 0:
+            return
 
 
 def _search_one(storage: Storage, place: LogPlace, expression: Expression, context: int, most: int) -> Sequence[Hit]:
     try:
+        first = storage.head(place.digest, _BLOCK)
+        if len(first) < _BLOCK:
+            return _hits(iter([first]), place, expression, context, most) if expression.may_match(first) else ()
         with storage.open(place.digest) as file:
-            first = file.read(_BLOCK)
-            if len(first) < _BLOCK and not expression.may_match(first):
-                return ()
-            return _hits(_blocks(first, file), place, expression, context, most)
+            return _hits(_blocks(file), place, expression, context, most)
     except (NotFoundError, StorageError):
         return ()
 
 
-def _blocks(first: bytes, file: Any) -> Iterator[bytes]:
+def _blocks(file: IO[bytes]) -> Iterator[bytes]:
     """Whole lines, block by block."""
     rest = b""
-    chunk = first
-    while chunk:
+    while chunk := file.read(_BLOCK):
         whole, newline, rest = (rest + chunk).rpartition(b"\n")
         if newline:
             yield whole + newline
-        chunk = file.read(_BLOCK)
     if rest:
         yield rest + b"\n"
 

@@ -11,8 +11,9 @@ from typing import IO
 
 from pipeline.errors import NotFoundError
 from pipeline.model.identity import safe_name
-from pipeline.model.run import Run, StageRun
+from pipeline.model.run import Attempt, Run, StageRun
 from pipeline.model.status import RunState, StageState
+from pipeline.operations.log_parts import Part, read_part
 from pipeline.operations.runner_process import Life, life_of
 from pipeline.operations.watch import FolderWatch
 from pipeline.ports.records import Records
@@ -45,6 +46,65 @@ def stages_of(run: Run, name: str | None) -> tuple[StageRun, ...]:
             f"run {run.number or run.id} has no stage '{name}'", hint=f"its stages: {names}" if names else ""
         )
     return chosen
+
+
+def cells_of(run: Run, name: str | None) -> tuple[StageRun, ...]:
+    """As `stages_of`; the name of a matrix or a split, as written in the file, stands for all its cells."""
+    cells = tuple(stage for stage in run.stages if name is not None and stage.group == name)
+    return cells or stages_of(run, name)
+
+
+def check_attempt(run: Run, stages: Sequence[StageRun], attempt: int) -> None:
+    """NotFoundError when none of these stages has an attempt of that number."""
+    if any(item.number == attempt for stage in stages for item in stage.attempts):
+        return
+    most = max((len(stage.attempts) for stage in stages), default=0)
+    said = f"no stage of run {run.number or run.id} has an attempt {attempt}"
+    if len(stages) == 1:
+        said = f"stage '{stages[0].name}' has no attempt {attempt}"
+    raise NotFoundError(said, hint=f"the last one is {most}" if most else "nothing was tried yet")
+
+
+def read_parts(
+    storage: Storage,
+    home: Path,
+    run: Run,
+    stages: Sequence[StageRun],
+    part: Part,
+    *,
+    attempt: int = 0,
+    service: str = "",
+) -> Iterator[LogBlock]:
+    """A part of the log of each stage's last attempt, or of that `attempt`, or of what a `service` beside it printed.
+
+    NotFoundError when no attempt had that service.
+    """
+    begun = sorted((stage for stage in stages if stage.started), key=lambda stage: str(stage.started))
+    known: set[str] = set()
+    for stage in begun:
+        tried = [item for item in stage.attempts if attempt in (0, item.number)]
+        known |= {name for item in tried for name in item.service_logs}
+        for item in tried[-1:]:
+            file = _opened(storage, home / "runs" / run.id, stage.name, item, service)
+            if file is not None:
+                with file:
+                    for lines in read_part(file, part, lines=0 if service else item.log_lines):
+                        yield LogBlock(stage=stage.name, attempt=item.number, lines=lines)
+    if service and service not in known:
+        names = ", ".join(sorted(known))
+        raise NotFoundError(
+            f"run {run.number or run.id} has no log of a service '{service}'",
+            hint=f"its services: {names}" if names else "none of its stages that are over had a service",
+        )
+
+
+def _opened(storage: Storage, folder: Path, stage: str, attempt: Attempt, service: str) -> IO[bytes] | None:
+    """The stored log of an attempt that is over, the growing one of one that runs; None where there is none."""
+    digest = attempt.service_logs.get(service, "") if service else attempt.log
+    if digest:
+        return storage.open(digest)
+    path = folder / f"{safe_name(stage)}.{attempt.number}.log"
+    return path.open("rb") if not service and attempt.finished is None and path.exists() else None
 
 
 def read_logs(

@@ -22,6 +22,12 @@ class Storage(Protocol):
     def open(self, digest: str) -> IO[bytes]:
         """Read a blob; its digest is checked when it was read to the end (StorageError if it is damaged)."""
 
+    def head(self, digest: str, size: int) -> bytes:
+        """At most its first `size` bytes, not compared with the digest: for looking through many quickly.
+
+        NotFoundError when it is not there.
+        """
+
     def has(self, digest: str) -> bool:
         """Whether it is there."""
 

@@ -136,31 +136,27 @@ def file_times(runs: Sequence[str], stage: str) -> sa.Select[Any]:
     )
 
 
-def log_places(repository: str, branch: str, conclusions: Sequence[Conclusion], runs: int) -> sa.Select[Any]:
-    """Attempts with a log of the newest runs, newest run first, in the order of the plan."""
-    chosen = sa.select(t.runs.c.id)
+def runs_with_logs(repository: str, branch: str, conclusions: Sequence[Conclusion], runs: int) -> sa.Select[Any]:
+    """(id, number, repository, branch) of the newest runs."""
+    chosen = sa.select(t.runs.c.id, t.runs.c.number, t.runs.c.repository, t.runs.c.branch)
     if repository:
         chosen = chosen.where(t.runs.c.repository == repository)
     if branch:
         chosen = chosen.where(t.runs.c.branch == branch)
     if conclusions:
         chosen = chosen.where(t.runs.c.conclusion.in_(conclusions))
-    newest = chosen.order_by(t.runs.c.created.desc(), t.runs.c.id.desc()).limit(runs).subquery()
+    return chosen.order_by(t.runs.c.created.desc(), t.runs.c.id.desc()).limit(runs)
+
+
+def logs_of(runs: Sequence[str]) -> sa.Select[Any]:
+    """(run, stage, attempt, log, service logs as text) of all attempts, in the order of the plan within each run."""
+    same = sa.and_(t.attempts.c.run == t.stage_runs.c.run, t.attempts.c.stage == t.stage_runs.c.name)
+    services = sa.type_coerce(t.attempts.c.service_logs, sa.Text)
     return (
-        sa.select(
-            t.runs.c.id,
-            t.runs.c.number,
-            t.runs.c.repository,
-            t.runs.c.branch,
-            t.attempts.c.stage,
-            t.attempts.c.number.label("attempt"),
-            t.attempts.c.log,
-            t.attempts.c.service_logs,
-        )
-        .join(newest, newest.c.id == t.runs.c.id)
-        .join(t.stage_runs, t.stage_runs.c.run == t.runs.c.id)
-        .join(t.attempts, sa.and_(t.attempts.c.run == t.runs.c.id, t.attempts.c.stage == t.stage_runs.c.name))
-        .order_by(t.runs.c.created.desc(), t.runs.c.id.desc(), t.stage_runs.c.position, t.attempts.c.number)
+        sa.select(t.attempts.c.run, t.attempts.c.stage, t.attempts.c.number, t.attempts.c.log, services)
+        .join(t.stage_runs, same)
+        .where(t.attempts.c.run.in_(runs))
+        .order_by(t.attempts.c.run, t.stage_runs.c.position, t.attempts.c.number)
     )
 
 

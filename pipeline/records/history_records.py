@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from collections import defaultdict
 from collections.abc import Collection, Mapping, Sequence
 from datetime import datetime, timedelta
@@ -111,24 +112,30 @@ def log_places(
     connection: sa.Connection, repository: str, branch: str, conclusions: Sequence[Conclusion], runs: int
 ) -> Sequence[LogPlace]:
     """Newest run first, each attempt's own log before those of its services."""
-    found: list[LogPlace] = []
-    for row in connection.execute(queries.log_places(repository, branch, conclusions, runs)):
-        logs = {"": row.log, **(row.service_logs or {})}
-        found += (
-            LogPlace(
-                run=row.id,
-                number=row.number,
-                repository=row.repository,
-                branch=row.branch,
-                stage=row.stage,
-                attempt=row.attempt,
-                digest=digest,
-                service=service,
-            )
-            for service, digest in logs.items()
-            if digest
+    wanted = connection.execute(queries.runs_with_logs(repository, branch, conclusions, runs)).all()
+    found: dict[str, list[tuple[str, int, str, str]]] = {run: [] for run, *_ in wanted}
+    for part in _parts(list(found)):
+        for run, stage, attempt, log, services in connection.execute(queries.logs_of(part)):
+            if log:
+                found[run].append((stage, attempt, log, ""))
+            if services != "{}":
+                found[run] += [
+                    (stage, attempt, digest, name) for name, digest in json.loads(services).items() if digest
+                ]
+    return [
+        LogPlace(
+            run=run,
+            number=number,
+            repository=of_repository,
+            branch=of_branch,
+            stage=stage,
+            attempt=attempt,
+            digest=digest,
+            service=service,
         )
-    return found
+        for run, number, of_repository, of_branch in wanted
+        for stage, attempt, digest, service in found[run]
+    ]
 
 
 def outlines(connection: sa.Connection) -> Sequence[RunOutline]:

@@ -1,0 +1,100 @@
+"""`ecluse logs --grep`: the lines of one run or of many that match, each with its run, stage and number."""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+from pipeline.cli.options import application, output
+from pipeline.cli.render.clean import bare, for_file
+from pipeline.cli.render.lines import coloured, line, plain
+from pipeline.model.history import LogPlace
+from pipeline.operations.log_search import Expression, Hit, places_in, places_of, search
+
+WIDEST = 2000
+"""Bytes of a line that are printed: a bundle of JavaScript in a log is one line of a megabyte."""
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Scope:
+    """Where to look: in one run (`reference`), or in the newest `runs`."""
+
+    reference: str | None
+    stage: str | None
+    repository: Path
+    everywhere: bool
+    runs: int
+    branch: str
+    failed: bool
+    attempt: int
+    service: str
+
+
+def find(scope: Scope, pattern: str, *, context: int, most: int) -> None:
+    """Print what matches, and say so where nothing does."""
+    expression = Expression(pattern)
+    places = _places(scope)
+    found = _print(
+        search(application().storage, places, expression, context=context, most=most),
+        named=len({place.run for place in places}) > 1 or scope.reference is None,
+        context=bool(context),
+    )
+    if found >= most:
+        sys.stderr.write(f"stopped after {most} matches; --most prints more\n")
+    if not found:
+        sys.stderr.write(f"nothing matches in {_count(places)}\n")
+
+
+def _places(scope: Scope) -> Sequence[LogPlace]:
+    from pipeline.operations.logs import cells_of, check_attempt
+    from pipeline.operations.place import repository_of
+
+    records = application().records
+    place = "" if scope.everywhere else repository_of(scope.repository)
+    if scope.reference is not None:
+        run = records.find_run(scope.reference, repository=place)
+        stages = cells_of(run, scope.stage)
+        if scope.attempt:
+            check_attempt(run, stages, scope.attempt)
+        return places_in(run, stages, attempt=scope.attempt, service=scope.service)
+    found = places_of(
+        records, repository=place, branch=scope.branch, failed=scope.failed, runs=scope.runs, stage=scope.stage or ""
+    )
+    return [
+        item
+        for item in found
+        if scope.attempt in (0, item.attempt) and (not scope.service or item.service == scope.service)
+    ]
+
+
+def _print(hits: Iterable[Hit], *, named: bool, context: bool) -> int:
+    """Lines as grep prints them: `:` behind the number of a match, `-` behind that of a neighbour."""
+    terminal = output()
+    out = sys.stdout.buffer
+    before: tuple[str, str, int, str, int] | None = None
+    matched = 0
+    for hit in hits:
+        place = hit.place
+        here = (place.run, place.stage, place.attempt, place.service, hit.line)
+        if context and before is not None and here != (*before[:4], before[4] + 1):
+            out.write(b"--\n")
+        before = here
+        matched += hit.matched
+        mark = ":" if hit.matched else "-"
+        where = f"{place.stage}.{place.attempt}" if place.attempt > 1 else place.stage
+        where += f"/{place.service}" if place.service else ""
+        head = line(
+            *((f"#{place.number} ", "dim") for _ in range(named)), (where, "accent"), f"{mark}{hit.line}{mark} "
+        )
+        text = hit.text[:WIDEST] + ("…".encode() if len(hit.text) > WIDEST else b"")
+        shown = bare(text.decode("utf-8", "replace")).encode() if terminal.interactive else for_file(text)
+        out.write((coloured(head) if terminal.colour else plain(head)).encode() + shown.replace(b"\n", b" ") + b"\n")
+    out.flush()
+    return matched
+
+
+def _count(places: Sequence[LogPlace]) -> str:
+    runs = len({place.run for place in places})
+    return f"{len(places)} logs of {runs} runs" if runs != 1 else f"{len(places)} logs of run {places[0].number}"
