@@ -1,0 +1,69 @@
+"""Completion of the names of runs and stages: a few quick questions to the records, and silence where that fails."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from typing import TYPE_CHECKING
+
+import click
+
+if TYPE_CHECKING:  # for its time, not for a circle
+    from click.shell_completion import CompletionItem
+
+    from pipeline.model.run import Run
+
+_OFFERED = 20
+
+
+def complete_run(ctx: click.Context, _parameter: click.Parameter, incomplete: str) -> list[CompletionItem]:
+    """Numbers of the latest runs of the repository, each with what it was; the beginning of ids behind four letters."""
+
+    from click.shell_completion import CompletionItem
+
+    def offered(runs: Sequence[Run]) -> list[CompletionItem]:
+        items = [CompletionItem("last", help="the newest run")] if "last".startswith(incomplete) else []
+        for run in runs:
+            word = (run.conclusion or run.state).value
+            help_text = f"{word}, {run.branch or run.tag}, {run.message[:50]}"
+            if str(run.number).startswith(incomplete):
+                items.append(CompletionItem(str(run.number), help=help_text))
+            elif len(incomplete) >= 4 and run.id.startswith(incomplete.lower()):
+                items.append(CompletionItem(run.id, help=help_text))
+        return items
+
+    return _quietly(ctx, offered)
+
+
+def complete_stage(ctx: click.Context, _parameter: click.Parameter, incomplete: str) -> list[CompletionItem]:
+    """Stages of the run that is named before."""
+
+    from click.shell_completion import CompletionItem
+
+    def offered(runs: Sequence[Run]) -> list[CompletionItem]:
+        wanted = str(ctx.params.get("reference") or "last")
+        run = next((run for run in runs if wanted in ("last", str(run.number)) or run.id.startswith(wanted)), None)
+        if run is None:
+            return []
+        names = {name: "" for stage in run.stages for name in (stage.group, stage.name) if name}
+        for stage in run.stages:
+            names[stage.name] = (stage.conclusion or stage.state).value
+        return [CompletionItem(name, help=word) for name, word in names.items() if name.startswith(incomplete)]
+
+    return _quietly(ctx, offered)
+
+
+def _quietly(ctx: click.Context, offered: Callable[[Sequence[Run]], list[CompletionItem]]) -> list[CompletionItem]:
+    """What is offered over the latest runs; nothing where the records or the repository cannot be read."""
+    from pathlib import Path
+
+    from pipeline.cli.options import application
+    from pipeline.errors import EcluseError
+    from pipeline.operations.place import repository_of
+    from pipeline.ports.records import RunFilter
+
+    place = ctx.params.get("repository")
+    try:
+        here = repository_of(place if isinstance(place, Path) else Path())
+        return offered(application().records.runs(RunFilter(repository=here, limit=_OFFERED)))
+    except (EcluseError, OSError):
+        return []
