@@ -56,7 +56,7 @@ def _quietly(ctx: click.Context, offered: Callable[[Sequence[Run]], list[Complet
     """What is offered over the latest runs; nothing where the records or the repository cannot be read."""
     from pathlib import Path
 
-    from pipeline.cli.options import application
+    from pipeline.bootstrap import Application
     from pipeline.errors import EcluseError
     from pipeline.operations.place import repository_of
     from pipeline.ports.records import RunFilter
@@ -64,6 +64,6 @@ def _quietly(ctx: click.Context, offered: Callable[[Sequence[Run]], list[Complet
     place = ctx.params.get("repository")
     try:
         here = repository_of(place if isinstance(place, Path) else Path())
-        return offered(application().records.runs(RunFilter(repository=here, limit=_OFFERED)))
+        return offered(Application().records.runs(RunFilter(repository=here, limit=_OFFERED)))
     except (EcluseError, OSError):
         return []

@@ -6,13 +6,13 @@ from pathlib import Path
 
 import click
 
-from pipeline.cli.complete import complete_run, complete_stage
-from pipeline.cli.options import application, json_option, repository_option, show, show_json
+from pipeline.cli.complete import complete_stage
+from pipeline.cli.options import application, json_option, repository_option, run_argument, show, show_json
 from pipeline.cli.render.explain import explanation_lines
 
 
 @click.command()
-@click.argument("reference", metavar="RUN", shell_complete=complete_run)
+@run_argument
 @click.argument("stage", shell_complete=complete_stage)
 @repository_option
 @json_option

@@ -11,6 +11,7 @@ from pathlib import Path
 
 import click
 
+from pipeline.cli.complete import complete_stage
 from pipeline.cli.options import application, output, repository_option
 from pipeline.cli.render.clean import for_file, for_terminal
 from pipeline.cli.render.terminal import Terminal
@@ -36,7 +37,7 @@ class Wanted:
 
 @click.command()
 @click.argument("reference", metavar="[RUN]", required=False)
-@click.argument("stage", required=False)
+@click.argument("stage", required=False, shell_complete=complete_stage)
 @repository_option
 @click.option("--follow", "-f", is_flag=True, help="Go on until the stages are done.")
 @click.option("--attempt", type=click.IntRange(1), default=None, metavar="N", help="Only this attempt; by default all.")

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any, TypeVar
 
 import click
 
+from pipeline.cli.complete import complete_run
 from pipeline.cli.render.lines import Line, written
 from pipeline.cli.render.terminal import Terminal, terminal_of
 
@@ -92,7 +93,7 @@ def variables(pairs: tuple[str, ...]) -> dict[str, str]:
 
 def run_argument(command: Command) -> Command:
     """`RUN`: a number of this repository, the beginning of an id, or `last`."""
-    return click.argument("reference", metavar="RUN")(command)
+    return click.argument("reference", metavar="RUN", shell_complete=complete_run)(command)
 
 
 def application() -> Application:

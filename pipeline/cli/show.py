@@ -6,6 +6,7 @@ from pathlib import Path
 
 import click
 
+from pipeline.cli.complete import complete_stage
 from pipeline.cli.options import application, json_option, output, repository_option, run_argument, show_json
 from pipeline.cli.options import show as show_lines
 from pipeline.cli.render.events import now
@@ -14,7 +15,7 @@ from pipeline.cli.render.show import run_tree, stage_page
 
 @click.command()
 @run_argument
-@click.argument("stage", required=False)
+@click.argument("stage", required=False, shell_complete=complete_stage)
 @repository_option
 @json_option
 def show(reference: str, stage: str | None, repository: Path, as_json: bool) -> None:

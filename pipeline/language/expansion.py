@@ -169,7 +169,8 @@ class _Expansion:
             items += [_need(replace(need, stage=name, matrix={}), origin) for name in self._cell_names(need)] or [
                 _need(need, origin)
             ]
-        return Items(items=items, origin=self._origin(entry) if entry else Origin(how=f"{_FORMAT}: it starts at once"))
+        alone = Origin() if items else Origin(how=f"{_FORMAT}: it starts at once")
+        return Items(items=items, origin=self._origin(entry) if entry else alone)
 
     def _cell_names(self, need: Need) -> list[str]:
         cells = self._cells.get(need.stage, {})
