@@ -137,10 +137,12 @@ class OverlayWorkspace:
         layers = [self._slots.of(layer) for layer in self._fitting(View(layer="", below=(view.layer, *view.below)))]
         if len(layers) == 1:
             layers.append(self._slots.of(""))
-        volume = self._name("reader", view)
         paths = ":".join(f"{self._depot.mountpoint}/{slot}/u" for slot in layers)
+        options = f"lowerdir={paths},redirect_dir=follow"
+        # not by the view: a runner that died may have read it when an empty layer of it had another slot
+        volume = self._run.name("reader", hashlib.sha256(options.encode()).hexdigest()[:12])
         labels = dict(self._run.labels(ROLE_WORKSPACE))
-        self._volume(volume, f"lowerdir={paths},redirect_dir=follow", labels)
+        self._volume(volume, options, labels)
         with translating("open the workspace for reading"):
             return create_anchored(
                 self._client,
