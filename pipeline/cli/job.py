@@ -6,12 +6,14 @@ import os
 import sys
 from collections.abc import Callable, Mapping, Sequence
 from contextlib import suppress
+from dataclasses import replace
 from pathlib import Path, PurePosixPath
-from typing import Any, TypeVar
+from typing import TYPE_CHECKING, Any, TypeVar
 
 import click
 
 from pipeline.cli.render.outlet import Outlet
+from pipeline.cli.render.terminal import Terminal
 from pipeline.errors import EcluseError
 from pipeline.hosts import Host, Speech, host_of
 from pipeline.model.outcome import Outcome
@@ -19,7 +21,9 @@ from pipeline.model.plan import Plan
 from pipeline.model.run import Attempt, Run, StageRun
 from pipeline.model.status import RunState, StageState
 from pipeline.ports.application import Application
-from pipeline.ports.observer import Observer
+
+if TYPE_CHECKING:  # for its time, not for a circle
+    from pipeline.cli.render.plain import PlainLines
 
 Command = TypeVar("Command", bound=Callable[..., Any])
 
@@ -38,7 +42,7 @@ def reports_option(command: Command) -> Command:
 
 def job_observers(
     app: Application, reports: Path | None, *, note: Callable[[str], None], quiet: bool = False
-) -> tuple[Observer, ...]:
+) -> tuple[JobReports, ...]:
     """Who writes for the host: nobody on a machine without `--reports`. With `quiet` nothing goes to the output."""
     host = host_of(app.environment)
     if host is None and reports is None:
@@ -46,8 +50,27 @@ def job_observers(
     return (JobReports(app, host, reports, note=note, quiet=quiet),)
 
 
+def host_view(terminal: Terminal) -> PlainLines | None:
+    """What the log of the CI host shows best: sections where it has them, colours; None on a machine."""
+    host = host_of(os.environ)
+    if host is None:
+        return None
+    terminal = replace(terminal, colour=host.colour and not os.environ.get("NO_COLOR"))
+    if host.speech is Speech.PLAIN:
+        from pipeline.cli.render.plain import PlainLines
+
+        return PlainLines(sys.stdout.buffer, terminal)
+    from pipeline.cli.render.sections import SectionedLines, SectionMarkers, WorkflowCommands
+
+    marks = WorkflowCommands() if host.speech is Speech.COMMANDS else SectionMarkers()
+    return SectionedLines(sys.stdout.buffer, terminal, marks, colour=terminal.colour)
+
+
 class JobReports:
-    """An observer that writes for a CI host when the run has ended, however it ended; its trouble is only noted."""
+    """An observer that writes for a CI host when the run has ended, however it ended; its trouble is only noted.
+
+    Annotations wait until `close`: while a run is shown, the host obeys nothing that stands in its log.
+    """
 
     def __init__(
         self, app: Application, host: Host | None, folder: Path | None, *, note: Callable[[str], None], quiet: bool
@@ -59,6 +82,7 @@ class JobReports:
         self._note = note
         self._quiet = quiet
         self._repository = Path()
+        self._annotations = b""
 
     def run_started(self, run: Run, plan: Plan) -> None:
         """Make the folder, without what an earlier run left there."""
@@ -96,8 +120,12 @@ class JobReports:
 
         folder = below(self._repository, self._app.environment)
         lines = [item.command(folder) + "\n" for item in remarks(run, known=self._knows)]
-        if lines:
-            Outlet(sys.stdout.buffer).write("".join(lines).encode("utf-8", "replace"))
+        self._annotations = "".join(lines).encode("utf-8", "replace")
+
+    def close(self) -> None:
+        """Print the annotations."""
+        if self._annotations:
+            Outlet(sys.stdout.buffer).write(self._annotations)
 
     def _knows(self, path: str) -> bool:
         parts = PurePosixPath(path).parts

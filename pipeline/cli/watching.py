@@ -9,7 +9,7 @@ from typing import Any, Protocol, TypeVar
 
 import click
 
-from pipeline.cli.job import job_observers
+from pipeline.cli.job import host_view, job_observers
 from pipeline.cli.options import output
 from pipeline.cli.stopping import stopping
 from pipeline.cli.verdict import exit_code
@@ -69,6 +69,8 @@ def view_of(*, as_json: bool, plain: bool) -> View:
 
         return JsonEvents(sys.stdout.buffer)
     terminal = output()
+    if not plain and (view := host_view(terminal)) is not None:
+        return view
     if plain or not terminal.live:
         from pipeline.cli.render.plain import PlainLines
 
@@ -94,14 +96,17 @@ def watched(
 ) -> int:
     """Do it under the view's eyes; the exit status of the run. One that parks is waited for `wait` seconds."""
     cancel = Cancellation()
+    jobs = job_observers(app, reports, note=view.note, quiet=as_json)
     with stopping(cancel, note=view.note):
         try:
-            observers = (view, *job_observers(app, reports, note=view.note, quiet=as_json))
+            observers: tuple[Observer, ...] = (view, *jobs)
             finished = act(observers, cancel)
             if wait is not None and finished.state is RunState.PARKED:
                 return _waited(app, view, finished, observers, seconds=wait, cancel=cancel)
         finally:
             view.close()
+            for job in jobs:
+                job.close()
     return exit_code(finished)
 
 
