@@ -9,7 +9,7 @@ from typing import Final
 
 from pipeline.diagnostic import Severity
 from pipeline.language.problems import Problems
-from pipeline.language.tree import LINE_BREAK, Node, Span, key_span_at
+from pipeline.language.tree import LINE_BREAK, Node, Source, Span, key_span_at
 from pipeline.language.values import Found
 from pipeline.model.definition import Definition, StageDefinition
 from pipeline.model.quantity import image_parts
@@ -40,20 +40,23 @@ _MARKS: Final = re.compile(
 
 
 def check_secrets(problems: Problems) -> None:
-    """Warn about every text of the file, comments too, that looks like a token."""
-    text = problems.source.text
-    if not _MARKS.search(text):
-        return
-    starts = [0, *(match.end() for match in LINE_BREAK.finditer(text))]
+    """Warn about every text of the files, comments too, that looks like a token."""
+    for source in (problems.source, *problems.source.others.values()):
+        if _MARKS.search(source.text):
+            _warn_of_tokens(source, problems)
+
+
+def _warn_of_tokens(source: Source, problems: Problems) -> None:
+    starts = [0, *(match.end() for match in LINE_BREAK.finditer(source.text))]
     for kind, pattern in TOKENS.items():
-        for match in re.finditer(pattern, text):
+        for match in re.finditer(pattern, source.text):
             line = bisect_right(starts, match.start()) - 1
             start = match.start() - starts[line]
             end = match.end() - starts[line]
             problems.warn(
                 "secret-in-clear",
                 f"{kind} is written in clear",
-                Span(line, start, match.start(), line, end, match.end()),
+                Span(line, start, match.start(), line, end, match.end(), source.file),
                 note="name it under 'secrets', and replace it: it is in the history",
             )
 

@@ -99,7 +99,7 @@ class Checker:
         self._problems.add("expression", f"{subject} takes no expression", place)
 
     def _to_line_end(self, place: Position) -> Position:
-        lines = self._problems.source.lines
+        lines = self._problems.source.of(place.file).lines
         if place.line > len(lines):
             return place
         return replace(place, length=max(1, min(place.length, len(lines[place.line - 1]) - place.column + 1)))
