@@ -97,7 +97,7 @@ class Plan:
         stages = self.stages
         if any(item.earlier or item.reuse_key for item in stages):
             stages = tuple(replace(item, earlier=None, reuse_key=None, reuse_inputs=None) for item in stages)
-        return digest_of(replace(self, source=replace(self.source, path=""), stages=stages).to_json())
+        return digest_of(replace(self, source=replace(self.source, path=""), stages=stages))
 
     def to_json(self) -> Value:
         """The plan as JSON-able values."""

@@ -8,40 +8,102 @@ from collections.abc import Mapping, Sequence
 from dataclasses import fields, is_dataclass
 from datetime import datetime
 from enum import Enum
+from json.encoder import encode_basestring as _quoted
+from operator import itemgetter
 from types import NoneType, UnionType
-from typing import Any, ForwardRef, TypeAlias, TypeVar, Union, get_args, get_origin, get_type_hints
+from typing import Any, Final, ForwardRef, TypeAlias, TypeVar, Union, get_args, get_origin, get_type_hints
 
 Value: TypeAlias = "bool | int | float | str | Sequence[Value] | Mapping[str, Value] | None"
 Options: TypeAlias = Mapping[str, Value]
 
 
+_PLAIN: Final = frozenset({str, int, float, bool, NoneType})
+_FIELDS: Final[dict[type, tuple[str, ...]]] = {}
+_QUOTED: Final[dict[type, tuple[tuple[str, str], ...]]] = {}
+
+
 def to_value(thing: object) -> Value:
     """Turn dataclasses, enums, times, mappings, sets and tuples into what JSON can hold; keys keep their order."""
-    if thing is None or (isinstance(thing, bool | int | float | str) and not isinstance(thing, Enum)):
-        return thing
+    kind = type(thing)
+    if kind in _PLAIN:
+        return thing  # type: ignore[return-value]
+    if kind is tuple or kind is list:
+        return [to_value(item) for item in thing]  # type: ignore[attr-defined]
+    if kind is dict:
+        return {str(key): to_value(item) for key, item in thing.items()}  # type: ignore[attr-defined]
+    names = _field_names(kind)
+    if names:
+        return {name: to_value(getattr(thing, name)) for name in names}
+    return _unusual(thing)
+
+
+def _unusual(thing: object) -> Value:
     if isinstance(thing, Enum):
         return to_value(thing.value)
+    if isinstance(thing, bool | int | float | str):
+        return thing
     if isinstance(thing, datetime):
         return thing.isoformat()
-    if is_dataclass(thing) and not isinstance(thing, type):
-        return {field.name: to_value(getattr(thing, field.name)) for field in fields(thing)}
     if isinstance(thing, Mapping):
         return {str(key): to_value(item) for key, item in thing.items()}
     if isinstance(thing, set | frozenset):
         return sorted((to_value(item) for item in thing), key=repr)
     if isinstance(thing, Sequence) and not isinstance(thing, bytes | bytearray):
         return [to_value(item) for item in thing]
+    if is_dataclass(thing) and not isinstance(thing, type):
+        return {}
     raise TypeError(f"{type(thing).__name__} has no JSON form")
+
+
+def _field_names(kind: type) -> tuple[str, ...]:
+    """The fields of a dataclass, nothing for other types; asking each time is slow."""
+    names = _FIELDS.get(kind)
+    if names is None:
+        names = _FIELDS[kind] = tuple(field.name for field in fields(kind)) if is_dataclass(kind) else ()
+    return names
 
 
 def canonical(thing: object) -> bytes:
     """The one JSON spelling of a value: sorted keys, no white space, UTF-8.
 
     Equal to RFC 8785 for values without floats and with keys in the basic plane, which is all that Écluse digests.
+    What occurs in many places of the value, as in the cells of a matrix, is spelled once.
     """
-    return json.dumps(
-        to_value(thing), sort_keys=True, separators=(",", ":"), ensure_ascii=False, allow_nan=False
-    ).encode()
+    return _spelled(thing, {}).encode()
+
+
+def _spelled(thing: Any, known: dict[int, str]) -> str:
+    kind = type(thing)
+    if kind is str:
+        return _quoted(thing)
+    if kind in _PLAIN:
+        return json.dumps(thing, allow_nan=False)
+    text = known.get(id(thing))
+    if text is not None:
+        return text
+    if kind is tuple or kind is list:
+        text = f"[{','.join([_spelled(item, known) for item in thing])}]"
+    elif kind is dict:
+        text = f"{{{','.join([f'{_quoted(key)}:{_spelled(item, known)}' for key, item in _by_key(thing)])}}}"
+    elif names := _quoted_names(kind):
+        text = f"{{{','.join([quoted + _spelled(getattr(thing, name), known) for quoted, name in names])}}}"
+    else:
+        # its plain form lives no longer than this call, so nothing of it may be remembered
+        return _spelled(_unusual(thing), {})
+    known[id(thing)] = text
+    return text
+
+
+def _by_key(thing: Mapping[Any, Any]) -> list[tuple[str, Any]]:
+    return sorted(((str(key), item) for key, item in thing.items()), key=itemgetter(0))
+
+
+def _quoted_names(kind: type) -> tuple[tuple[str, str], ...]:
+    """The fields of a dataclass in the order of their names, each with how it is spelled."""
+    names = _QUOTED.get(kind)
+    if names is None:
+        names = _QUOTED[kind] = tuple((f"{_quoted(name)}:", name) for name in sorted(_field_names(kind)))
+    return names
 
 
 def digest_of(thing: object) -> str:
