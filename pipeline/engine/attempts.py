@@ -18,7 +18,9 @@ from pipeline.engine.stage_log import AttemptLog
 from pipeline.errors import (
     CancelledError,
     DefinitionError,
+    DiskFullError,
     EcluseError,
+    EngineUnreachableError,
     HostRestartedError,
     ParkedError,
     RefusedError,
@@ -40,6 +42,8 @@ TRANSIENT_BACKOFF = 1.0
 LOG_WORD = "log: "
 EMITS_LIMIT = 1 << 20
 """Bytes of a file of emitted stages."""
+_FIRST_WORDS = {EngineUnreachableError: "engine unreachable", DiskFullError: "disk full"}
+"""How the reason of an `errored` stage begins, so that a person and a search find it."""
 _WENT_WRONG = (Conclusion.FAILED, Conclusion.TIMED_OUT, Conclusion.ERRORED)
 
 
@@ -321,7 +325,9 @@ class StageWork:
             return errored("host restarted", hint=error.hint)
         if isinstance(error, RefusedError):
             return failed(error.message, hint=error.hint, effect=Effect.REFUSED)
-        return errored(error.message, hint=error.hint, transient=error.transient)
+        first = next((words for kind, words in _FIRST_WORDS.items() if isinstance(error, kind)), "")
+        said = f"{first}: {error.message}" if first else error.message
+        return errored(said, hint=error.hint, transient=error.transient)
 
     def _defect(self, name: str, number: int, error: Exception) -> Outcome:
         path = self._scope.folder / f"{safe_name(name)}.{number}.traceback"

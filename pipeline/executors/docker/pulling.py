@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 from pipeline.dockerapi import translating
 from pipeline.dockerapi.faults import from_answer
-from pipeline.errors import CancelledError
+from pipeline.errors import CancelledError, ImageNotFoundError
 from pipeline.ports.cancellation import Cancellation
 
 if TYPE_CHECKING:
@@ -45,9 +45,13 @@ class Pulls:
 
         what = f"pull image {image}"
         repository, tag = parse_repository_tag(image)
-        with translating(what):
-            for event in self._client.pull(repository, tag=tag or "latest", stream=True, decode=True):
-                if "error" in event:
-                    raise from_answer(what, 0, str(event["error"]))
-                if cancel.cancelled:
-                    raise CancelledError(cancel.reason)
+        try:
+            with translating(what):
+                for event in self._client.pull(repository, tag=tag or "latest", stream=True, decode=True):
+                    if "error" in event:
+                        raise from_answer(what, 0, str(event["error"]))
+                    if cancel.cancelled:
+                        raise CancelledError(cancel.reason)
+        except ImageNotFoundError as error:
+            words = error.message.removeprefix(f"cannot {what}: ")
+            raise ImageNotFoundError(f"image {image} not found: {words}", hint=error.hint) from error
