@@ -26,6 +26,7 @@ from pipeline.executors.process_workspace import DirectoryWorkspace, failures
 from pipeline.model.container import EXCHANGE, WORKSPACE, ContainerSpec, Exit, Network
 from pipeline.model.identity import RunIdentity, safe_name
 from pipeline.ports.cancellation import Cancellation
+from pipeline.ports.console import Console
 from pipeline.ports.executor import ExecutorInfo, Leftover, Output, Session, Visitor
 from pipeline.settings import CERTIFICATE_VARIABLES, Settings, certificate_bundle, stage_environment
 
@@ -59,6 +60,15 @@ class ProcessExecutor:
         """A session; its folder is made with the first use."""
         del lanes
         return ProcessSession(self._settings, run, self._root / run.run)
+
+    def enter(
+        self, run: RunIdentity, stage: str, *, command: Sequence[str], secrets: bytes, console: Console
+    ) -> int:
+        """Nothing is kept here."""
+        raise UsageError(
+            f"the executor 'process' keeps nothing of a stage that has ended, so no shell can be opened in '{stage}'",
+            hint="run it with the executor 'docker'",
+        )
 
     def leftovers(self, installation: str) -> tuple[Leftover, ...]:
         """Folders of runs that no living process holds."""

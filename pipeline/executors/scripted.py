@@ -12,12 +12,13 @@ from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from types import MappingProxyType
 
-from pipeline.errors import EcluseError
+from pipeline.errors import EcluseError, UsageError
 from pipeline.executors.scripted_files import ScriptedFiles
 from pipeline.executors.scripted_workspace import Entry, MemoryWorkspace
 from pipeline.model.container import ContainerSpec, Exit, Stream
 from pipeline.model.identity import RunIdentity
 from pipeline.ports.cancellation import Cancellation
+from pipeline.ports.console import Console
 from pipeline.ports.executor import ExecutorInfo, Leftover, Output, Session, Visitor
 
 MOMENT = datetime(2026, 1, 1, tzinfo=UTC)
@@ -124,6 +125,15 @@ class ScriptedExecutor:
         """As `open`, with the type that tests look into."""
         with self._changed:
             return ScriptedSession(self, run, self._workspaces.setdefault(run.run, MemoryWorkspace()))
+
+    def enter(
+        self, run: RunIdentity, stage: str, *, command: Sequence[str], secrets: bytes, console: Console
+    ) -> int:
+        """Nothing is kept here."""
+        raise UsageError(
+            f"the executor 'scripted' keeps nothing of a stage that has ended, so no shell can be opened in '{stage}'",
+            hint="run it with the executor 'docker'",
+        )
 
     def leftovers(self, installation: str) -> tuple[Leftover, ...]:
         """Containers whose session was never closed."""

@@ -10,6 +10,7 @@ from typing import IO, Protocol
 from pipeline.model.container import ContainerSpec, Exit, Stream
 from pipeline.model.identity import RunIdentity
 from pipeline.ports.cancellation import Cancellation
+from pipeline.ports.console import Console
 from pipeline.ports.workspace import Workspace
 
 
@@ -151,6 +152,16 @@ class Executor(Protocol):
         """A session for a run of so many `stages`, at most `lanes` at a time.
 
         Returns at once; may warm up behind the scenes.
+        """
+
+    def enter(
+        self, run: RunIdentity, stage: str, *, command: Sequence[str], secrets: bytes, console: Console
+    ) -> int:
+        """Run a command (none: a shell) where a stage that was kept had run: file system, environment, workspace,
+        user, network and services as it left them. Gives the exit code.
+
+        `secrets` is what a script reads to have them (`engine.script.exports`), or nothing. NotFoundError when
+        nothing of the stage was kept; UsageError from an executor that keeps nothing.
         """
 
     def leftovers(self, installation: str) -> tuple[Leftover, ...]:

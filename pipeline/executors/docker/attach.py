@@ -121,6 +121,20 @@ class Attachment:
         with translating("read a container's output"):
             Frames(write).pump(self._source)
 
+    def feed(self, read: Callable[[], bytes]) -> None:
+        """Send what `read` gives until it gives nothing; then the process is told that there is no more."""
+        with contextlib.suppress(OSError):
+            while chunk := read():
+                self._socket.sendall(chunk)
+            socket.socket.shutdown(self._socket, socket.SHUT_WR)
+
+    def pump_raw(self, write: Callable[[bytes], None]) -> None:
+        """As `pump`, of a container with a terminal, whose outputs are one."""
+        room = bytearray(PIPE)
+        with translating("read a container's output"), memoryview(room) as view:
+            while count := self._source.readinto1(view):
+                write(bytes(view[:count]))
+
     def stop(self) -> None:
         """End `pump` soon, from another thread; the container runs on."""
         with contextlib.suppress(OSError):

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import threading
+from collections.abc import Sequence
 from contextlib import suppress
 
 from pipeline.dockerapi import address, connect, translating
@@ -11,6 +12,7 @@ from pipeline.executors.docker import sweep
 from pipeline.executors.docker.engine_facts import choose_workspace
 from pipeline.executors.docker.session import DockerSession
 from pipeline.model.identity import RunIdentity
+from pipeline.ports.console import Console
 from pipeline.ports.executor import ExecutorInfo, Leftover, Session
 from pipeline.settings import Settings
 
@@ -58,6 +60,13 @@ class DockerExecutor:
     def open(self, run: RunIdentity, *, lanes: int, stages: int = 20) -> Session:
         """A session that connects and lays out its workspace behind the scenes."""
         return DockerSession(self._settings, run, lanes=lanes if stages >= WORTH_SANDBOXES else 0)
+
+    def enter(self, run: RunIdentity, stage: str, *, command: Sequence[str], secrets: bytes, console: Console) -> int:
+        """Run a command in a copy of the stage's kept container."""
+        from pipeline.executors.docker import shell
+
+        client = connect(self._settings)
+        return shell.enter(client, run, stage, command=command, secrets=secrets, console=console)
 
     def leftovers(self, installation: str) -> tuple[Leftover, ...]:
         """What runs of this installation have left; images that they built carry a name instead of a label."""
