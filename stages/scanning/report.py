@@ -30,14 +30,24 @@ class Tool:
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
+class Waived:
+    """A finding that the file of waivers accepts, and why."""
+
+    finding: Finding
+    reason: str
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
 class CheckReport:
     """One check. `failure` says why it could not run at all ("" = it ran); `silenced` are findings that the source
-    itself declares as accepted. `rules` are the words of each rule's identifier, where the tool has some."""
+    itself declares as accepted, `waived` those that the file of waivers accepts. `rules` are the words of each rule's
+    identifier, where the tool has some."""
 
     check: str
     tools: tuple[Tool, ...]
     findings: tuple[Finding, ...] = ()
     silenced: tuple[Finding, ...] = ()
+    waived: tuple[Waived, ...] = ()
     gaps: tuple[Gap, ...] = ()
     notes: tuple[str, ...] = ()
     failure: str = ""

@@ -7,7 +7,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
 from pipeline.model.finding import Finding, FindingSeverity
-from stages.scanning.report import CheckReport, Tool
+from stages.scanning.report import CheckReport, Tool, Waived
 
 SCHEMA = "https://docs.oasis-open.org/sarif/sarif/v2.1.0/errata01/os/schemas/sarif-schema-2.1.0.json"
 
@@ -36,7 +36,7 @@ def sarif_document(reports: Sequence[CheckReport], *, image: str) -> bytes:
 
 def _run(report: CheckReport, image: str) -> Mapping[str, Any]:
     tools = report.tools or (Tool(name=f"ecluse-{report.check}"),)
-    everything = (*report.findings, *report.silenced)
+    everything = (*report.findings, *report.silenced, *(item.finding for item in report.waived))
     rules = sorted({finding.rule for finding in everything})
     tool: dict[str, Any] = {"driver": {**_component(tools[0]), "rules": _rules(rules, everything, report.rules)}}
     if len(tools) > 1:
@@ -50,6 +50,7 @@ def _run(report: CheckReport, image: str) -> Mapping[str, Any]:
         "results": [
             *(_result(finding, rules, image) for finding in report.findings),
             *({**_result(item, rules, image), "suppressions": [{"kind": "inSource"}]} for item in report.silenced),
+            *(_waived(item, rules, image) for item in report.waived),
         ],
     }
 
@@ -94,6 +95,13 @@ def _result(finding: Finding, rules: Sequence[str], image: str) -> dict[str, Any
             )
             if value
         },
+    }
+
+
+def _waived(item: Waived, rules: Sequence[str], image: str) -> Mapping[str, Any]:
+    return {
+        **_result(item.finding, rules, image),
+        "suppressions": [{"kind": "external", "status": "accepted", "justification": item.reason}],
     }
 
 

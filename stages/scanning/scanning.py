@@ -16,13 +16,16 @@ from pipeline.ports.stage import StageContext, StageResult
 from stages.scanning.answers import Answers
 from stages.scanning.delivery import FOLDER, layer
 from stages.scanning.inventory import Inventory, inventory_of, read_sbom, stable
+from stages.scanning.licences import DENIED, LicenceRule, licences_report
 from stages.scanning.lint import dockerfile_report, secrets_report
 from stages.scanning.report import CheckReport, counted, printable
-from stages.scanning.request import DOCKERFILE, SBOM, SECRETS, VULNERABILITIES, ScanRequest, dockerfile_of
+from stages.scanning.request import DOCKERFILE, LICENCES, SBOM, SECRETS, VULNERABILITIES, ScanRequest, dockerfile_of
 from stages.scanning.sarif import sarif_document
 from stages.scanning.scanners import CACHE, scanners_image, tools
 from stages.scanning.verdict import verdict
 from stages.scanning.vulnerabilities import Question, question, vulnerabilities_report
+from stages.scanning.waivers import LIMIT as LIMIT_OF_WAIVERS
+from stages.scanning.waivers import read_waivers, waive
 
 RESULTS = f"{FOLDER}/results"
 LIMIT = 128 * 1024 * 1024
@@ -55,14 +58,18 @@ class Scanning:
         reports: list[CheckReport] = []
         artifacts: list[Artifact] = []
         if self._request.wants_image:
-            inventory, sbom = self._inventory(results, status)
-            if sbom is not None:
-                artifacts.append(self._context.keep("sbom", io.BytesIO(sbom), path="sbom.cdx.json", kind="sbom"))
+            document = self._document(results, status)
+            inventory = self._inventory(document) if document is not None else None
+            if document is not None:
+                sbom = io.BytesIO(stable(document))
+                artifacts.append(self._context.keep("sbom", sbom, path="sbom.cdx.json", kind="sbom"))
             looked = self._vulnerabilities(inventory, status)
             if isinstance(looked, Outcome):
                 return StageResult(outcome=looked, products=Products(artifacts=tuple(artifacts)))
             reports.extend(looked)
+            reports.extend(self._licences(document, status))
         reports.extend(self._lints(results, status, dockerfile))
+        reports = list(self._waived(reports))
         self._tidy()
         self._say(reports)
         sarif = sarif_document(reports, image=image.reference if image else "")
@@ -105,16 +112,37 @@ class Scanning:
         ended = self._execute("inspect", json.dumps(request, sort_keys=True))
         return self._stopped(ended, "inspect")
 
-    def _inventory(
-        self, results: Mapping[str, bytes], status: Mapping[str, Any]
-    ) -> tuple[Inventory | None, bytes | None]:
+    def _document(self, results: Mapping[str, bytes], status: Mapping[str, Any]) -> Mapping[str, Any] | None:
         if not status.get("syft", {}).get("ok") or "sbom.json" not in results:
-            return None, None
-        document = read_sbom(results["sbom.json"])
+            return None
+        return read_sbom(results["sbom.json"])
+
+    def _inventory(self, document: Mapping[str, Any]) -> Inventory:
         inventory = inventory_of(document)
         system = f" on {inventory.distribution} {inventory.codename}".rstrip() if inventory.distribution else ""
         self._context.log.note(f"sbom: {counted(len(inventory.packages), 'package')}{system}")
-        return inventory, stable(document)
+        return inventory
+
+    def _licences(self, document: Mapping[str, Any] | None, status: Mapping[str, Any]) -> Iterator[CheckReport]:
+        if LICENCES not in self._request.checks:
+            return
+        if document is None:
+            why = printable(status.get("syft", {}).get("error") or "syft left nothing")
+            yield CheckReport(check=LICENCES, tools=(self._tools["syft"],), failure=why)
+            return
+        request = self._request
+        deny = DENIED if request.deny is None else request.deny
+        rule = LicenceRule(deny=deny, allow=request.allow, distribution=request.distribution)
+        yield licences_report(document, rule, self._tools["syft"])
+
+    def _waived(self, reports: Sequence[CheckReport]) -> Sequence[CheckReport]:
+        name = self._request.waivers
+        if not name:
+            return reports
+        text = next((file.content.read(LIMIT_OF_WAIVERS) for file in self._context.read_workspace([name])), None)
+        if text is None:
+            raise UsageError(f"there is no {name} in the source", hint="write it, or take `waivers` out of the stage")
+        return waive(reports, read_waivers(text, file=name), today=self._context.clock.now().date())
 
     def _vulnerabilities(
         self, inventory: Inventory | None, status: Mapping[str, Any]
@@ -220,6 +248,8 @@ class Scanning:
         if len(findings) > LISTED:
             note(f"… and {len(findings) - LISTED} more; the artifact 'findings' has all")
         for report in reports:
+            for item in report.waived:
+                note(f"waived: {_line(item.finding)}: {item.reason}")
             for text in report.notes:
                 note(text)
             for gap in report.gaps:

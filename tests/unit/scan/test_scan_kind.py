@@ -64,7 +64,9 @@ def test_problems(scan: StageDefinition, expected: list[str]) -> None:
 @pytest.mark.parametrize(
     ("options", "checks", "threshold"),
     [
-        pytest.param({}, ("sbom", "vulnerabilities", "secrets", "dockerfile"), FindingSeverity.HIGH, id="defaults"),
+        pytest.param(
+            {}, ("sbom", "vulnerabilities", "secrets", "dockerfile", "licences"), FindingSeverity.HIGH, id="defaults"
+        ),
         pytest.param({"checks": "secrets"}, ("secrets",), FindingSeverity.HIGH, id="one word"),
         pytest.param({"checks": ["dockerfile", "sbom"]}, ("sbom", "dockerfile"), FindingSeverity.HIGH, id="a list"),
         pytest.param(
