@@ -121,7 +121,9 @@ class StageRun:
     @property
     def flaky(self) -> bool:
         """Whether it succeeded after an attempt that failed."""
-        return len(self.attempts) > 1 and self.conclusion is Conclusion.SUCCEEDED
+        earlier = (attempt.outcome for attempt in self.attempts[:-1])
+        failed = any(outcome is not None and outcome.conclusion.went_wrong for outcome in earlier)
+        return failed and self.conclusion is Conclusion.SUCCEEDED
 
     @property
     def seconds(self) -> float | None:

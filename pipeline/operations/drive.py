@@ -26,6 +26,7 @@ from pipeline.model.run import Run
 from pipeline.model.status import Conclusion, RunState, StageState
 from pipeline.operations.emitting import emitted_stages
 from pipeline.operations.reuse import look_up
+from pipeline.operations.keeping import outlived
 from pipeline.operations.run_file import RunFile, remove_run_file, write_run_file
 from pipeline.operations.runner_process import claim, release, this_process
 from pipeline.operations.tree import source_tree
@@ -33,7 +34,7 @@ from pipeline.planning.planner import resolver_of
 from pipeline.ports.application import Application
 from pipeline.ports.cancellation import Cancellation
 from pipeline.ports.delivery import Delivery
-from pipeline.ports.executor import Session
+from pipeline.ports.executor import Executor, Session
 from pipeline.ports.images import Images
 from pipeline.ports.observer import Observer
 
@@ -111,7 +112,7 @@ def drive(
         announcer.run_started(run, plan)
         runner = Runner(scope, announcer, cancel=cancel, parallel=leg.parallel)
         conclusion = runner.run()
-        for note in runner.notes:
+        for note in (*runner.notes, *(app.reuse.close() if rules or _caches(plan) else ())):
             say(note)
     except KeyboardInterrupt as interrupt:
         interrupted = interrupt
@@ -130,11 +131,20 @@ def drive(
     _notify(app, plan, finished, recorder, announcer)
     recorder_problem = _finish(announcer, recorder, finished)
     _leave(folder, over=conclusion is not None and recorder_problem is None)
+    if leg.keep_failed and conclusion is not None and conclusion.went_wrong:
+        _let_older_go(app, executor)
     if interrupted is not None:
         raise interrupted
     if recorder_problem or problem:
         raise recorder_problem or problem  # type: ignore[misc]  # one of them is an error
     return replace(finished, number=recorder.number())
+
+
+def _let_older_go(app: Application, executor: Executor) -> None:
+    """Remove what was kept of failed stages beyond the bound; what cannot go now is met again by `gc`."""
+    with suppress(EcluseError):
+        left = executor.leftovers(app.settings.installation)
+        executor.remove(outlived(left, app.settings, app.clock.now()))
 
 
 def _leave(folder: Path, *, over: bool) -> None:
@@ -203,6 +213,10 @@ class _Delivery:
         with self._lock:
             if self._delivery is not None:
                 self._delivery.close(parked=parked)
+
+
+def _caches(plan: Plan) -> bool:
+    return any(item.stage.cache for item in plan.stages)
 
 
 def _all_reused(plan: Plan) -> bool:

@@ -13,6 +13,7 @@ from pipeline.model.run import Run
 from pipeline.model.status import RunState
 from pipeline.model.ulid import moment_of
 from pipeline.operations.closing import close_run
+from pipeline.operations.keeping import outlived
 from pipeline.operations.runner_process import Life, claimant, life_of
 from pipeline.ports.application import Application
 from pipeline.ports.executor import Executor, Leftover
@@ -61,7 +62,8 @@ def prunable(app: Application, request: PruneRequest, executors: Sequence[str], 
     for name in executors:
         progress(f"asking {name} for what runs left there")
         left = app.executor(name).leftovers(app.settings.installation)
-        found[name] = tuple(item for item in left if verdict.may_go(item))
+        over = outlived(left, app.settings, now)
+        found[name] = (*(item for item in left if item.kept is None and verdict.may_go(item)), *over)
     return Prunable(
         leftovers=found,
         runs=tuple(closing),
