@@ -42,7 +42,7 @@ def protocol_of(url: str) -> str:
     scheme = re.match(r"([a-z][a-z0-9+.-]*)://(?!-)[^\s]+$", url)
     if scheme:
         return scheme[1]
-    return "ssh" if "::" not in url and not url.startswith("-") and _SCP.fullmatch(url) else ""
+    return "ssh" if "::" not in url and "://" not in url and _SCP.fullmatch(url) else ""
 
 
 class IncludeMirror:

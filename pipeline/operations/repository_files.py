@@ -37,9 +37,10 @@ def file_of_tree(root: Path, path: str, *, limit: int) -> bytes:
         raise _not_read(root, path, error) from error
     finally:
         os.close(folder)
+    if not stat.S_ISREG(os.fstat(file).st_mode):
+        os.close(file)
+        raise UsageError(f"{path} is not a file", hint="name a file that can be read")
     with os.fdopen(file, "rb") as opened:
-        if not stat.S_ISREG(os.fstat(file).st_mode):
-            raise UsageError(f"{path} is not a file", hint="name a file that can be read")
         return _within(opened.read(limit + 1), path, limit)
 
 
