@@ -35,6 +35,7 @@ if TYPE_CHECKING:
     from pipeline.ports.stage import StageKind
     from pipeline.ports.storage import Storage
     from pipeline.ports.target import Target
+    from pipeline.storage.shared import Link
 
 KIND_GROUP = "ecluse.stages"
 
@@ -94,18 +95,44 @@ class Application:
 
     @cached_property
     def storage(self) -> Storage:
-        """A directory under the home."""
+        """A directory under the home; with a shared store, what is missing there is fetched from it."""
         from pipeline.storage.directory import DirectoryStorage
 
-        return DirectoryStorage(self.settings.home / "storage")
+        own = DirectoryStorage(self.settings.home / "storage")
+        if self._link is None:
+            return own
+        from pipeline.storage.shared import SharedStorage
+
+        return SharedStorage(own, self._link)
 
     @cached_property
     def reuse(self) -> ReuseStore:
-        """Files under the home."""
+        """Files under the home, with the shared store behind them where the settings name one."""
         from pipeline.storage.objects import FolderObjects
         from pipeline.storage.reuse import ObjectReuse
 
-        return ObjectReuse(FolderObjects(self.settings.home / "reuse"), self.storage)
+        own = ObjectReuse(FolderObjects(self.settings.home / "reuse"), self.storage)
+        if self._link is None:
+            return own
+        from pipeline.storage.shared import SharedReuse
+
+        return SharedReuse(own, self._link, self.storage)
+
+    @cached_property
+    def _link(self) -> Link | None:
+        """The way to the shared store."""
+        store = self.settings.store
+        if not store:
+            return None
+        from pipeline.storage.shared import Link
+
+        if "://" in store:
+            from pipeline.storage.s3 import Place, S3Objects
+
+            return Link(S3Objects(Place.parse(store), self.environment))
+        from pipeline.storage.objects import FolderObjects
+
+        return Link(FolderObjects(Path(store).expanduser()))
 
     @cached_property
     def secrets(self) -> Secrets:

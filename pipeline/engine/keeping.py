@@ -75,7 +75,7 @@ class Keeping:
         if self._thread is not None:
             self._jobs.put(None)
             self._thread.join()
-        return (*self._notes, *self._rules.store.close())
+        return tuple(self._notes)
 
     def _work(self) -> None:
         while (job := self._jobs.get()) is not None:

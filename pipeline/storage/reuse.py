@@ -56,9 +56,10 @@ class ObjectReuse:
         return max(found, key=lambda entry: entry.created, default=None)
 
     def save(self, entry: ReuseEntry, *, repository: str, scope: str, replace: bool = False) -> None:
-        """Keep an entry, and that it is its stage's newest."""
+        """Keep an entry, and, of a known repository, that it is its stage's newest."""
         self._objects.put(entry_name(scope, entry.key), pack(entry), replace=replace)
-        self._objects.put(_newest_name(scope, repository, entry.stage), entry.key.encode(), replace=True)
+        if repository:
+            self._objects.put(_newest_name(scope, repository, entry.stage), entry.key.encode(), replace=True)
 
     def drop(self, key: str, scopes: Sequence[str]) -> None:
         """Forget it in all of the scopes."""
