@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import json
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import fields, is_dataclass
 from datetime import datetime
 from enum import Enum
@@ -20,6 +20,14 @@ Options: TypeAlias = Mapping[str, Value]
 _PLAIN: Final = frozenset({str, int, float, bool, NoneType})
 _FIELDS: Final[dict[type, tuple[str, ...]]] = {}
 _QUOTED: Final[dict[type, tuple[tuple[str, str], ...]]] = {}
+
+
+_WORDS: Final[Mapping[type, Callable[[Any], str]]] = {
+    bool: lambda value: "true" if value else "false",
+    int: repr,
+    float: lambda value: json.dumps(value, allow_nan=False),
+    NoneType: lambda _value: "null",
+}
 
 
 def to_value(thing: object) -> Value:
@@ -73,23 +81,23 @@ def canonical(thing: object) -> bytes:
 
 
 def _spelled(thing: Any, known: dict[int, str]) -> str:
+    """`known` has, by identity, the spelling of everything met before: all of it lives as long as the whole value."""
     kind = type(thing)
     if kind is str:
-        return _quoted(thing)
-    if kind in _PLAIN:
-        return json.dumps(thing, allow_nan=False)
-    text = known.get(id(thing))
-    if text is not None:
-        return text
-    if kind is tuple or kind is list:
-        text = f"[{','.join([_spelled(item, known) for item in thing])}]"
+        text = _quoted(thing)
+    elif kind in _WORDS:
+        text = _WORDS[kind](thing)
+    elif kind is tuple or kind is list:
+        text = f"[{','.join([known.get(id(item)) or _spelled(item, known) for item in thing])}]"
     elif kind is dict:
-        text = f"{{{','.join([f'{_quoted(key)}:{_spelled(item, known)}' for key, item in _by_key(thing)])}}}"
+        pairs = [f"{_quoted(key)}:{known.get(id(item)) or _spelled(item, known)}" for key, item in _by_key(thing)]
+        text = f"{{{','.join(pairs)}}}"
     elif names := _quoted_names(kind):
-        text = f"{{{','.join([quoted + _spelled(getattr(thing, name), known) for quoted, name in names])}}}"
+        values = [(quoted, getattr(thing, name)) for quoted, name in names]
+        pairs = [quoted + (known.get(id(item)) or _spelled(item, known)) for quoted, item in values]
+        text = f"{{{','.join(pairs)}}}"
     else:
-        # its plain form lives no longer than this call, so nothing of it may be remembered
-        return _spelled(_unusual(thing), {})
+        text = _spelled(_unusual(thing), {})  # its plain form is gone afterwards, and so is what is known of it
     known[id(thing)] = text
     return text
 

@@ -8,9 +8,8 @@ from pipeline.model.definition import StageDefinition
 from pipeline.model.globs import matcher
 from pipeline.model.plan import Condition
 from pipeline.model.source import Changes, Event
-from pipeline.planning.evaluation import Evaluation
+from pipeline.planning.evaluation import Evaluation, is_late
 from pipeline.planning.triggers import wanted_by, wanted_words
-from pipeline.planning.values import is_late
 
 SHOWN_PATHS = 3
 

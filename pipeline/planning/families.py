@@ -104,7 +104,8 @@ class Families:
 
     def _member(self, family: _Family, member: Member, graph: Graph) -> PlannedStage:
         stage = family.stage
-        resolver = Resolver(self._own_evaluation(stage, member), late=False)
+        evaluation = self._own_evaluation(stage, member)
+        resolver = Resolver(evaluation, late=False)
         changes: dict[str, Any] = {**own_cell(stage, member)}
         changes["needs"] = family.needs if family.needs is not None else graph.own_needs(stage, resolver)
         resolved = resolver.stage(stage, family.keys, **changes)
@@ -114,7 +115,7 @@ class Families:
                 resolved,
                 self._event,
                 effects=family.effects,
-                evaluation=self._own_evaluation(stage, member),
+                evaluation=evaluation,
                 late=False,
                 changes=self._changes,
             )
@@ -127,7 +128,14 @@ class Families:
         environment = stage.options.get("environment")
         if not member.cell and not isinstance(environment, str):
             return self._evaluation
-        own = replace(self._evaluation, cell=member.cell)
+        shared = self._evaluation
+        own = Evaluation(
+            expressions=shared.expressions,
+            facts=shared.facts,
+            digest=shared.digest,
+            cell=member.cell,
+            memory=shared.memory,
+        )
         if not isinstance(environment, str):
             return own
         named = Resolver(own, late=False).text(environment)

@@ -15,7 +15,7 @@ from pipeline.model.source import Changes, Event, Source
 from pipeline.model.tree import Tree
 from pipeline.planning.cells import Graph
 from pipeline.planning.conditions import judge
-from pipeline.planning.evaluation import Evaluation, Facts
+from pipeline.planning.evaluation import Evaluation, Facts, Memory
 from pipeline.planning.families import Families
 from pipeline.planning.order import in_order
 from pipeline.planning.typed import wrong
@@ -117,7 +117,7 @@ def _evaluation(
 ) -> Evaluation:
     facts = source_facts(event, source, variables)
     return Evaluation(
-        expressions=expressions, facts=lambda _names: facts, digest=tree.digest if tree else None, memory={}
+        expressions=expressions, facts=lambda _names: facts, digest=tree.digest if tree else None, memory=Memory()
     )
 
 

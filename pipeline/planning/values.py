@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import fields, is_dataclass, replace
+from functools import lru_cache
 from typing import Any, Final
 
 from pipeline.errors import UsageError
@@ -18,17 +19,9 @@ from pipeline.model.definition import (
 )
 from pipeline.model.template import OPEN, Expr, has_expression, parts
 from pipeline.model.value import Options, Value
-from pipeline.planning.evaluation import Evaluation
+from pipeline.planning.evaluation import Evaluation, is_late
 from pipeline.planning.hashes import settled, settled_expression
 from pipeline.planning.typed import put_typed
-
-LATE: Final = ("stages", "run")
-"""Facts that exist only during the run."""
-
-
-def is_late(name: str) -> bool:
-    """Whether a dotted fact is known only during the run."""
-    return name.split(".", 1)[0] in LATE
 
 
 class Resolver:
@@ -48,15 +41,12 @@ class Resolver:
         """As `text`, but a text that is one expression keeps its value's type."""
         if not has_expression(text):
             return text
-        pieces = parts(text)
-        expressions = [piece for piece in pieces if isinstance(piece, Expr)]
-        if not self._late and any(
-            is_late(name) for piece in expressions for name in self._evaluation.names(piece.text)
-        ):
+        pieces = _pieces(text)
+        if not self._late and self._evaluation.is_late(text, pieces):
             self.deferred = True
             return settled(text, self._evaluation.digest)
-        if len(pieces) == 1:
-            return self._evaluation.value(expressions[0].text)
+        if len(pieces) == 1 and isinstance(pieces[0], Expr):
+            return self._evaluation.value(pieces[0].text)
         return "".join(
             piece if isinstance(piece, str) else _spell(self._evaluation.value(piece.text)) for piece in pieces
         )
@@ -124,6 +114,11 @@ def keys_with_expressions(stage: StageDefinition) -> tuple[str, ...]:
     if "hash" in stage.when.expression and "when" not in keys:
         keys.append("when")
     return tuple(keys)
+
+
+@lru_cache(maxsize=4096)
+def _pieces(text: str) -> tuple[str | Expr, ...]:
+    return parts(text)
 
 
 def _holds(value: object) -> bool:
