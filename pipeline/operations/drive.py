@@ -25,8 +25,8 @@ from pipeline.model.plan import Plan
 from pipeline.model.run import Run
 from pipeline.model.status import Conclusion, RunState, StageState
 from pipeline.operations.emitting import emitted_stages
-from pipeline.operations.reuse import look_up
 from pipeline.operations.keeping import outlived
+from pipeline.operations.reuse import look_up
 from pipeline.operations.run_file import RunFile, remove_run_file, write_run_file
 from pipeline.operations.runner_process import claim, release, this_process
 from pipeline.operations.tree import source_tree
@@ -98,8 +98,8 @@ def drive(
             stages=left,
         )
     )
-    if not _all_reused(plan):
-        session.open()
+    if run.number or not _all_reused(plan):
+        session.open()  # also to remove what a process left that was killed
     interrupted: BaseException | None = None
     conclusion: Conclusion | None = Conclusion.CANCELLED
     try:
@@ -132,7 +132,7 @@ def drive(
     recorder_problem = _finish(announcer, recorder, finished)
     _leave(folder, over=conclusion is not None and recorder_problem is None)
     if leg.keep_failed and conclusion is not None and conclusion.went_wrong:
-        _let_older_go(app, executor)
+        _let_older_go(app, app.executor(run.executor))
     if interrupted is not None:
         raise interrupted
     if recorder_problem or problem:
