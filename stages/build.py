@@ -105,6 +105,7 @@ def _spec(context: StageContext, dockerfile: str, target: str) -> BuildSpec:
         args=_texts(options.get("args")),
         labels={**_annotations(context), **_texts(options.get("labels"))},
         builder=_text(options.get("builder")) or "auto",
+        scope=context.scope,
         secrets={name: context.secret(name) for name in context.stage.secrets},
     )
 

@@ -42,7 +42,7 @@ TRANSIENT_BACKOFF = 1.0
 LOG_WORD = "log: "
 EMITS_LIMIT = 1 << 20
 """Bytes of a file of emitted stages."""
-_FIRST_WORDS = {EngineUnreachableError: "engine unreachable", DiskFullError: "disk full"}
+_FIRST_WORDS: Mapping[type[EcluseError], str] = {EngineUnreachableError: "engine unreachable", DiskFullError: "disk full"}
 """How the reason of an `errored` stage begins, so that a person and a search find it."""
 _WENT_WRONG = (Conclusion.FAILED, Conclusion.TIMED_OUT, Conclusion.ERRORED)
 

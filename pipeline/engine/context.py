@@ -14,6 +14,7 @@ from pipeline.engine.steps import StepWatch
 from pipeline.errors import CancelledError, EcluseError, SecretError, UsageError
 from pipeline.model.permission import check_secret
 from pipeline.model.run import Artifact, StageRun
+from pipeline.model.trust import writes_to
 from pipeline.ports.cancellation import Cancellation
 
 if TYPE_CHECKING:
@@ -81,6 +82,11 @@ class AttemptContext:
     @property
     def source(self) -> Source:
         return self._scope.plan.source
+
+    @property
+    def scope(self) -> str:
+        event = self._scope.plan.event
+        return writes_to(event.trust, event.proposal)
 
     @property
     def settings(self) -> Settings:

@@ -32,6 +32,8 @@ class BuildSpec:
     labels: Mapping[str, str] = field(default_factory=dict)
     builder: str = "auto"
     """auto | buildkit | classic"""
+    scope: str = ""
+    """Whose mounts of `RUN --mount=type=cache` it shares: the scope (`model.trust`) into which its run writes."""
     secrets: Mapping[str, str] = field(default_factory=dict, repr=False)
 
 

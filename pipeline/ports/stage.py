@@ -104,6 +104,10 @@ class StageContext(Protocol):
         """The repository and commit."""
 
     @property
+    def scope(self) -> str:
+        """The scope (`model.trust`) into which this run writes what outlives it."""
+
+    @property
     def settings(self) -> Settings:
         """The machine's settings."""
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import os
 import re
 import signal
@@ -47,7 +48,7 @@ def build_with_buildkit(
     with _open_secrets(spec) as (secrets, descriptors):
         try:
             process = subprocess.Popen(
-                (command.program, *_arguments(spec), *secrets, "-"),
+                (command.program, *_arguments(spec), *_own_mounts(spec, settings), *secrets, "-"),
                 env=build_environment(settings),
                 stdin=subprocess.PIPE,
                 stdout=subprocess.DEVNULL,
@@ -144,6 +145,15 @@ def _arguments(spec: BuildSpec) -> tuple[str, ...]:
     for name, value in spec.labels.items():
         words += ["--label", f"{name}={value}"]
     return tuple(words)
+
+
+def _own_mounts(spec: BuildSpec, settings: Settings) -> tuple[str, ...]:
+    """Cache mounts of its scope alone. BuildKit joins this to their ids as a path, which `..` in an id could leave: so
+    that nobody can name another scope's, it cannot be guessed either. It wins over the same argument in the file."""
+    if not spec.scope:
+        return ()
+    name = hashlib.sha256(f"{settings.installation} {spec.scope}".encode()).hexdigest()
+    return ("--build-arg", f"BUILDKIT_CACHE_MOUNT_NS={name}")
 
 
 @contextmanager
