@@ -17,7 +17,7 @@ from typing import TYPE_CHECKING, Any
 from pipeline.errors import UsageError
 from pipeline.executors import EXECUTORS
 from pipeline.hosts import GRACE, host_of
-from pipeline.settings import Settings, load_settings
+from pipeline.settings import Settings, load_settings, make_home
 
 if TYPE_CHECKING:
     from pipeline.model.definition import EnvironmentDefinition
@@ -252,7 +252,7 @@ def _kind_references(home: Path) -> Mapping[str, str]:
         pass
     found = _find_kinds()
     try:
-        home.mkdir(parents=True, exist_ok=True, mode=0o700)
+        make_home(home)
         path.parent.mkdir(exist_ok=True, mode=0o700)
         draft = path.with_suffix(f".{os.getpid()}")
         draft.write_text(json.dumps({"state": state, "kinds": found}))

@@ -101,6 +101,13 @@ def default_home(environment: Mapping[str, str]) -> Path:
     return base / "ecluse"
 
 
+def make_home(home: Path) -> None:
+    """Make the folder if it is not there, kept out of git: a CI host's cache wants it within the repository."""
+    if not home.exists():
+        home.mkdir(parents=True, exist_ok=True, mode=0o700)
+        (home / ".gitignore").write_text("*\n")
+
+
 def installation_id(home: Path) -> str:
     """Read or make the installation's id (32 hex digits); two first commands at once agree on one."""
     path = home / "installation"
@@ -109,9 +116,7 @@ def installation_id(home: Path) -> str:
     except FileNotFoundError:
         pass
     try:
-        home.mkdir(parents=True, exist_ok=True, mode=0o700)
-        if not (home / ".gitignore").exists():
-            (home / ".gitignore").write_text("*\n")  # a CI host's cache wants the home within the repository
+        make_home(home)
         draft = home / f".installation.{os.getpid()}"
         draft.write_text(os.urandom(16).hex() + "\n")
         try:
