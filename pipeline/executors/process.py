@@ -61,9 +61,7 @@ class ProcessExecutor:
         del lanes
         return ProcessSession(self._settings, run, self._root / run.run)
 
-    def enter(
-        self, run: RunIdentity, stage: str, *, command: Sequence[str], secrets: bytes, console: Console
-    ) -> int:
+    def enter(self, run: RunIdentity, stage: str, *, command: Sequence[str], secrets: bytes, console: Console) -> int:
         """Nothing is kept here."""
         raise UsageError(
             f"the executor 'process' keeps nothing of a stage that has ended, so no shell can be opened in '{stage}'",

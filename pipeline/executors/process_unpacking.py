@@ -10,14 +10,19 @@ from pathlib import Path
 
 from pipeline.errors import StorageError
 from pipeline.executors.archive import CHUNK, inside
+from pipeline.executors.layer_stream import time_of
 
 
 class Unpacking:
     """Puts the entries of an archive into a folder that nobody else writes to, never through a symlink."""
 
-    def __init__(self, root: Path, *, below: str = "") -> None:
-        """`below` is a folder of the root, made when missing; links on the way to it are not followed either."""
+    def __init__(self, root: Path, *, below: str = "", exact: bool = False) -> None:
+        """`below` is a folder of the root, made when missing; links on the way to it are not followed either.
+
+        `exact`: files keep modes that their owner cannot write with.
+        """
         self._root = root
+        self._least = 0 if exact else stat.S_IRUSR | stat.S_IWUSR
         self._folders = {""}
         """Folders known to be ones; nothing else writes below the root, so they stay what they are."""
         if below:
@@ -58,8 +63,8 @@ class Unpacking:
                 if content is not None:
                     shutil.copyfileobj(content, file, CHUNK)
                     file.flush()
-                os.fchmod(file.fileno(), info.mode & 0o777 | stat.S_IRUSR | stat.S_IWUSR)
-                os.utime(file.fileno(), (info.mtime, info.mtime))
+                os.fchmod(file.fileno(), info.mode & 0o777 | self._least)
+                os.utime(file.fileno(), ns=(time_of(info), time_of(info)))
 
     def _make_folder(self, path: str, name: str) -> None:
         """Make a folder and those above it; what stands in the way is an attempt to get out."""

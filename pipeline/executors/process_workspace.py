@@ -17,7 +17,9 @@ from urllib.parse import quote
 
 from pipeline.errors import DiskFullError, EngineError, NotFoundError, StorageError
 from pipeline.executors.archive import CHUNK, git_mode, inside, member, readable, tar_stream
+from pipeline.executors.layer_stream import MARK, broken, is_opaque, is_whiteout, unmarked
 from pipeline.executors.links import followed
+from pipeline.executors.process_saving import saved_members
 from pipeline.executors.process_tree import Copied, Node, Tree, copy_out, merged, missing, scan, unchanged
 from pipeline.executors.process_unpacking import Unpacking
 from pipeline.model.container import View
@@ -70,12 +72,29 @@ class DirectoryWorkspace:
             self._settle(layer, draft, frozenset())
 
     def save(self, layer: str, below: Sequence[str]) -> Iterator[bytes]:
-        """A layer as a stream."""
-        raise StorageError(f"layer '{layer}' cannot be saved")
+        """What the layer's folder holds, and the list of what was removed."""
+        own, removed = self._layer(layer)
+        yield MARK
+        with failures("save a layer"):
+            yield from tar_stream(saved_members(own, removed))
 
     def restore(self, layer: str, archive: IO[bytes] | Iterable[bytes]) -> None:
-        """A layer from such a stream."""
-        raise StorageError(f"layer '{layer}' cannot be restored")
+        """A folder again, and the list."""
+        removed: set[str] = set()
+        with failures("restore a layer"):
+            draft = self._draft()
+            unpacking = Unpacking(draft, exact=True)
+            try:
+                with tarfile.open(fileobj=unmarked(archive, layer), mode="r|", bufsize=CHUNK) as members:
+                    for info in members:
+                        vars(members)["members"].clear()  # it would remember every entry
+                        if is_whiteout(info) or is_opaque(info):
+                            removed.add(inside(info.name) or "")
+                        if not is_whiteout(info):
+                            unpacking.put(members, info)
+            except tarfile.TarError as error:
+                raise broken(layer, error) from error
+            self._settle(layer, draft, frozenset(removed - {""}))
 
     def read(self, view: View, patterns: Sequence[str]) -> Iterator[WorkspaceFile]:
         """Files of the merged view in path order; a symlink is read where it leads to a file inside."""

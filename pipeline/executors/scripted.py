@@ -126,9 +126,7 @@ class ScriptedExecutor:
         with self._changed:
             return ScriptedSession(self, run, self._workspaces.setdefault(run.run, MemoryWorkspace()))
 
-    def enter(
-        self, run: RunIdentity, stage: str, *, command: Sequence[str], secrets: bytes, console: Console
-    ) -> int:
+    def enter(self, run: RunIdentity, stage: str, *, command: Sequence[str], secrets: bytes, console: Console) -> int:
         """Nothing is kept here."""
         raise UsageError(
             f"the executor 'scripted' keeps nothing of a stage that has ended, so no shell can be opened in '{stage}'",

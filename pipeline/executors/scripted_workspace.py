@@ -11,6 +11,7 @@ from typing import IO
 
 from pipeline.errors import NotFoundError, StorageError
 from pipeline.executors.archive import git_mode, inside, member, readable, tar_stream
+from pipeline.executors.layer_stream import MARK, broken, is_opaque, is_whiteout, make_opaque, unmarked, whiteout
 from pipeline.executors.links import followed
 from pipeline.model.container import View
 from pipeline.model.globs import matcher
@@ -100,12 +101,33 @@ class MemoryWorkspace:
             return gone | {path: item.content for path, item in layer.entries.items() if not item.folder}
 
     def save(self, layer: str, below: Sequence[str]) -> Iterator[bytes]:
-        """A layer as a stream."""
-        raise StorageError(f"layer '{layer}' cannot be saved")
+        """What the layer holds, and what it hides."""
+        with self._lock:
+            saved = self._layers.get(layer, _Layer())
+            entries, hidden = dict(saved.entries), set(saved.hidden)
+        yield MARK
+        yield from tar_stream(
+            (_saved(path, entries.get(path), hides=path in hidden), _content(entries.get(path)))
+            for path in sorted({*entries, *hidden})
+        )
 
     def restore(self, layer: str, archive: IO[bytes] | Iterable[bytes]) -> None:
-        """A layer from such a stream."""
-        raise StorageError(f"layer '{layer}' cannot be restored")
+        """The layer again."""
+        restored = _Layer()
+        try:
+            with tarfile.open(fileobj=unmarked(archive, layer), mode="r|") as members:
+                for info in members:
+                    path = inside(info.name)
+                    if not path:
+                        raise broken(layer, ValueError(f"it holds '{info.name}'"))
+                    if is_whiteout(info) or is_opaque(info):
+                        restored.remove(path)
+                    if not is_whiteout(info):
+                        restored.set(path, entry_of(members, info))
+        except tarfile.TarError as error:
+            raise broken(layer, error) from error
+        with self._lock:
+            self._layers[layer] = restored
 
     def read(self, view: View, patterns: Sequence[str]) -> Iterator[WorkspaceFile]:
         """Files of the merged view that match, in path order; symlinks are read where they lead to a file inside."""
@@ -174,6 +196,19 @@ def _header(name: str, entry: Entry) -> tarfile.TarInfo:
     if entry.link:
         return member(name, mode=0o777, kind=tarfile.SYMTYPE, link=entry.link)
     return member(name, mode=git_mode(entry.mode), size=len(entry.content))
+
+
+def _saved(path: str, entry: Entry | None, *, hides: bool) -> tarfile.TarInfo:
+    if entry is None:
+        return whiteout(path)
+    header = header_of(path, entry)
+    if hides and entry.folder:
+        make_opaque(header)
+    return header
+
+
+def _content(entry: Entry | None) -> IO[bytes] | None:
+    return None if entry is None or entry.folder or entry.link else io.BytesIO(entry.content)
 
 
 def header_of(name: str, entry: Entry) -> tarfile.TarInfo:

@@ -6,7 +6,7 @@ import io
 import secrets
 import tarfile
 import threading
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import datetime
 from typing import Any
 
@@ -108,6 +108,13 @@ class Ground:
     @property
     def docker(self) -> bool:
         return self.kind.startswith("docker")
+
+    def other_workspace(self) -> Ground:
+        """The same engine with the other kind of workspace."""
+        kind = {"overlay": "copy", "copy": "overlay"}[self.settings.workspace]
+        settings = replace(self.settings, workspace=kind)
+        executor = type(self.executor)(settings)  # type: ignore[call-arg] # as the table of executors says
+        return replace(self, kind=f"docker {kind}", settings=settings, executor=executor)
 
     def identity(self) -> RunIdentity:
         return RunIdentity(installation=self.settings.installation, run="01" + secrets.token_hex(12))

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import posixpath
+import stat
 import tarfile
 from collections.abc import Iterable, Iterator
 from typing import IO, TYPE_CHECKING, Any
@@ -33,9 +34,11 @@ class DockerFiles:
         """Unpack below a folder; what is missing of it is made, open to any user."""
         place = _absolute(folder)
         there, missing = place, list[str]()
-        while there != "/" and path_mode(self._client, self._container, f"{there}/.") is None:
+        while there != "/" and (mode := path_mode(self._client, self._container, there)) is None:
             missing.insert(0, posixpath.basename(there))
             there = posixpath.dirname(there)
+        if there != "/" and mode is not None and stat.S_ISREG(mode):
+            raise UsageError(f"cannot write into {folder}: {there} is a file", hint="name a folder")
         if missing:
             self._put(there, _folders(missing))
         self._put(place, chunks_of(archive))

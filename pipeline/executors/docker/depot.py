@@ -128,6 +128,14 @@ class Depot:
         assert self._keeper is not None  # noqa: S101 # it has just been furnished
         self._put(self._keeper.result(), folder, archive)
 
+    def get(self, folder: str, file: IO[bytes]) -> None:
+        """Write a tar stream of a folder into a file. Raises NotFoundError when there is no such folder."""
+        self.furnished()
+        assert self._keeper is not None  # noqa: S101 # it has just been furnished
+        with reading(self._client, self._keeper.result(), f"{ROOT}/{folder}/.") as chunks:
+            for chunk in chunks:
+                file.write(chunk)
+
     @property
     def _labels(self) -> dict[str, str]:
         return dict(self._run.labels(ROLE_WORKSPACE))

@@ -143,11 +143,12 @@ def tar_of(files: Mapping[str, LayerFile], *, git_modes: bool) -> Iterator[bytes
             entry.mode, entry.uid, entry.gid = git_mode(old.type[0], old.mode), 0, 0
         yield entry.tobuf(tarfile.PAX_FORMAT)
         if old.isreg() and old.size:
-            yield from _blocks(file)
+            yield from blocks_of(file)
     yield bytes(1024)
 
 
-def _blocks(file: LayerFile) -> Iterator[bytes]:
+def blocks_of(file: LayerFile) -> Iterator[bytes]:
+    """The content of a file, filled up to whole blocks."""
     left = file.entry.size
     with file.content() as handle:
         while left:

@@ -21,19 +21,23 @@ def folder_header(path: str, *, inherited: bool) -> bytes:
     entry = tarfile.TarInfo(path)
     entry.type, entry.mode = tarfile.DIRTYPE, 0o777
     plain = entry.tobuf(tarfile.USTAR_FORMAT)
-    return _extended(ACL_RECORD, DEFAULT_ACL) + plain if inherited else plain
+    return extended(pax_record(ACL_RECORD, DEFAULT_ACL)) + plain if inherited else plain
 
 
-def _extended(key: bytes, value: bytes) -> bytes:
-    """A PAX header of one record, made by hand because tarfile would write the value as UTF-8."""
+def pax_record(key: bytes, value: bytes) -> bytes:
+    """One record of an extended header: made by hand, because tarfile would write the value as UTF-8."""
     body = b" " + key + b"=" + value + b"\n"
     length = len(body)
     while len(str(length)) + len(body) != length:
         length = len(str(length)) + len(body)
-    record = str(length).encode() + body
+    return str(length).encode() + body
+
+
+def extended(records: bytes) -> bytes:
+    """Tar blocks of an extended header with these records."""
     entry = tarfile.TarInfo("pax")
-    entry.type, entry.size = tarfile.XHDTYPE, len(record)
-    return entry.tobuf(tarfile.USTAR_FORMAT) + record + bytes(-len(record) % 512)
+    entry.type, entry.size = tarfile.XHDTYPE, len(records)
+    return entry.tobuf(tarfile.USTAR_FORMAT) + records + bytes(-len(records) % 512)
 
 
 def file_blocks(name: str, content: bytes, *, mode: int = 0o644) -> bytes:

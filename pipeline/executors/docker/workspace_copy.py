@@ -14,7 +14,7 @@ from pathlib import Path
 from typing import IO, TYPE_CHECKING, Any
 
 from pipeline.dockerapi import translating
-from pipeline.errors import EngineError, NotFoundError, StorageError
+from pipeline.errors import NotFoundError, StorageError
 from pipeline.executors.docker.depot import create_anchored, reading, volume_mount
 from pipeline.executors.docker.layer_files import (
     Layer,
@@ -27,9 +27,11 @@ from pipeline.executors.docker.layer_files import (
     spooled,
     tar_of,
 )
+from pipeline.executors.docker.layer_saving import restore_layer, saved_blocks
 from pipeline.executors.docker.tar_blocks import folder_header
 from pipeline.executors.docker.tar_modes import change_modes, git_mode, shared_mode
 from pipeline.executors.docker.workspace_files import MOST_LINKS, entries, target_of
+from pipeline.executors.layer_stream import MARK, unmarked
 from pipeline.model.container import WORKSPACE, View
 from pipeline.model.globs import matcher
 from pipeline.model.identity import ROLE_WORKSPACE, RunIdentity
@@ -121,12 +123,20 @@ class CopyWorkspace:
             self._known.pop(layer, None)
 
     def save(self, layer: str, below: Sequence[str]) -> Iterator[bytes]:
-        """A layer as a stream."""
-        raise EngineError(f"layer '{layer}' cannot be saved")
+        """What the layer's tar file holds, and the note beside it."""
+        yield MARK
+        yield from saved_blocks(self._layer(layer), self._merged(below))
 
     def restore(self, layer: str, archive: IO[bytes] | Iterable[bytes]) -> None:
-        """A layer from such a stream."""
-        raise EngineError(f"layer '{layer}' cannot be restored")
+        """A tar file and its note again."""
+        path = self._path(layer)
+        draft, content = path.with_suffix(".draft"), unmarked(archive, layer)
+        with _storing(draft):
+            deleted, digests = restore_layer(content, draft, layer)
+            draft.replace(path)
+            note_layer(path, deleted=deleted, digests=digests)
+        with self._lock:
+            self._known.pop(layer, None)
 
     def read(self, view: View, patterns: Sequence[str]) -> Iterator[WorkspaceFile]:
         """Files of the merged view, from this machine."""

@@ -6,15 +6,16 @@ import hashlib
 import stat
 import threading
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from typing import IO, TYPE_CHECKING, Any
 
 from pipeline.dockerapi import translating
 from pipeline.errors import EngineError, NotFoundError
 from pipeline.executors.docker.depot import Depot, create_anchored, reading, volume_mount
 from pipeline.executors.docker.path_stat import path_mode
+from pipeline.executors.docker.reaper import removing
 from pipeline.executors.docker.slots import Slots
-from pipeline.executors.docker.tar_modes import change_modes, git_mode, shared_mode
+from pipeline.executors.docker.tar_modes import change_modes, chunks_of, git_mode, shared_mode
 from pipeline.model.container import WORKSPACE, View
 from pipeline.model.identity import ROLE_WORKSPACE, RunIdentity
 from pipeline.ports.workspace import WorkspaceFile
@@ -65,12 +66,29 @@ class OverlayWorkspace:
         self._slots.claim(layer)
 
     def save(self, layer: str, below: Sequence[str]) -> Iterator[bytes]:
-        """A layer as a stream."""
-        raise EngineError(f"layer '{layer}' cannot be saved")
+        """The upper folder with its deletions."""
+        from pipeline.executors.docker.overlay_saving import Sources, saved
+
+        made: list[str] = []
+        sources = Sources(
+            client=self._client,
+            upper=lambda file: self._depot.get(self._slots.of(layer) + "/u", file),
+            probe=lambda blocks: self._probe(layer, blocks, made),
+            below=(lambda: self._reader(View(layer=below[0], below=tuple(below[1:])))) if below else None,
+            merged=lambda: self._reader(View(layer=layer, below=tuple(below))),
+        )
+        try:
+            yield from saved(sources)
+        finally:
+            for container in made:
+                self._discard(container)
 
     def restore(self, layer: str, archive: IO[bytes] | Iterable[bytes]) -> None:
-        """A layer from such a stream."""
-        raise EngineError(f"layer '{layer}' cannot be restored")
+        """The upper folder again: the engine takes such a stream as it is."""
+        from pipeline.executors.layer_stream import unmarked
+
+        self._depot.put(self._slots.of(layer) + "/u", chunks_of(unmarked(archive, layer)))
+        self._slots.claim(layer)
 
     def read(self, view: View, patterns: Sequence[str]) -> Iterator[WorkspaceFile]:
         """Files of the merged view, straight from the engine."""
@@ -137,6 +155,10 @@ class OverlayWorkspace:
         layers = [self._slots.of(layer) for layer in self._fitting(View(layer="", below=(view.layer, *view.below)))]
         if len(layers) == 1:
             layers.append(self._slots.of(""))
+        return self._seeing(layers)
+
+    def _seeing(self, layers: Sequence[str]) -> str:
+        """A container never started that sees these folders merged."""
         paths = ":".join(f"{self._depot.mountpoint}/{slot}/u" for slot in layers)
         options = f"lowerdir={paths},redirect_dir=follow"
         # not by the view: a runner that died may have read it when an empty layer of it had another slot
@@ -152,6 +174,23 @@ class OverlayWorkspace:
                     "HostConfig": {"NetworkMode": "none", "Mounts": [volume_mount(volume, WORKSPACE)]},
                 },
             )
+
+    def _probe(self, layer: str, blocks: bytes, made: list[str]) -> str:
+        """A container that sees a layer over these folders."""
+        own, probe = self._slots.of(layer), self._slots.of(f"probe:{layer}")
+        self._depot.put(f"{probe}/u", iter((blocks,)))
+        container = self._seeing([own, probe])
+        made.append(container)
+        return container
+
+    def _discard(self, container: str) -> None:
+        """Remove a container that nobody needs any more, behind the scenes."""
+
+        def remove() -> None:
+            with suppress(EngineError):  # else it goes with the run
+                removing("a probe", lambda: self._client.remove_container(container, force=True))
+
+        threading.Thread(target=remove, name="probe", daemon=True).start()
 
     @contextmanager
     def _open(self, container: str, path: str) -> Iterator[Iterator[bytes]]:
