@@ -8,8 +8,8 @@ from pipeline.diagnostic import Diagnostic
 from pipeline.errors import DefinitionError, RefusedError
 from pipeline.language.behind import Behind, written
 from pipeline.language.emitted import load_emitted
+from pipeline.model.permission import distrusted
 from pipeline.model.plan import Plan, PlannedStage
-from pipeline.model.trust import Trust
 from pipeline.operations.tree import source_tree
 from pipeline.planning.planner import plan_emitted
 from pipeline.ports.application import Application
@@ -24,12 +24,14 @@ def emitted_stages(app: Application, plan: Plan, emitter: PlannedStage, text: by
     DefinitionError with every problem, at its place in that file; RefusedError for an untrusted run.
     """
     stage = emitter.stage
-    if plan.event.trust is Trust.UNTRUSTED:
+    if distrusted(plan.event):
         raise RefusedError(
             f"stage '{stage.name}' emits stages, which an untrusted run may not",
             hint="let somebody who is trusted allow this run",
         )
     file = f"{stage.emits} of stage {stage.name}"
+    if any(item.stage.position.file == file for item in plan.stages):
+        return ()  # it runs again in a retry: same commit, same plan, so what it emitted is there
     behind = Behind(
         emitter=stage.name,
         stages=written(planned.stage for planned in plan.stages),

@@ -50,12 +50,117 @@ def test_the_limit_ends_in_a_clear_line(tmp_path: Path) -> None:
     assert len(lines) == 4
 
 
-def test_services_stand_in_the_log_behind_their_name(tmp_path: Path) -> None:
-    log, told = open_log(tmp_path / "x.log")
+def test_services_have_logs_of_their_own_and_only_notes_in_that_of_the_stage(tmp_path: Path) -> None:
+    log, told = open_log(tmp_path / "unit.1.log")
     log.service("db").write(Stream.OUT, b"ready\nto accept")
     log.service("db").note("is ready")
     log.close()
-    assert told == [b"[db] ready\n", b"\x1b[2m\xc2\xb7 [db] is ready\x1b[0m\n", b"[db] to accept\n"]
+    path, digest = log.service_logs["db"]
+    assert path == tmp_path / "unit.1.db.log"
+    assert path.read_bytes() == STAMP + b"ready\n" + STAMP + b"to accept\n"
+    assert digest == "sha256:" + hashlib.sha256(path.read_bytes()).hexdigest()
+    assert told == [b"\x1b[2m\xc2\xb7 [db] is ready\x1b[0m\n"]
+
+
+def test_the_last_words_of_services_are_shown_where_one_does_not_get_ready(tmp_path: Path) -> None:
+    log, told = open_log(tmp_path / "unit.1.log")
+    log.service("db").write(Stream.ERR, b"".join(b"line %d\n" % number for number in range(100)))
+    log.last_words()
+    log.close()
+    assert b"".join(told).splitlines() == [b"[db] line %d" % number for number in range(80, 100)]
+
+
+def killed(path: Path) -> None:
+    """The log of a process that noted something, started its container, heard some of it, and was killed."""
+    log, _ = open_log(path)
+    log.note("pulling image x")
+    log.note("service 'db' ready after 0.3 s")
+    log.starting()
+    log.write(Stream.OUT, b"one\ntwo\nthr")
+    log.service("db").write(Stream.OUT, b"served\n")
+
+
+def take_up(path: Path) -> tuple[AttemptLog, list[bytes]]:
+    told: list[bytes] = []
+    log = AttemptLog(path, masker=Masker(), follower=told.append, limit=1 << 20, now=lambda: LATER, taken_up=True)
+    return log, told
+
+
+NOTES = [b"\x1b[2m\xc2\xb7 pulling image x\x1b[0m", b"\x1b[2m\xc2\xb7 service 'db' ready after 0.3 s\x1b[0m"]
+LATER = MOMENT.replace(hour=23, minute=30)
+LATER_STAMP = b"2026-11-23T23:30:00.123Z "
+
+
+def test_at_a_take_over_no_line_is_lost_and_none_doubled(tmp_path: Path) -> None:
+    path = tmp_path / "unit.1.log"
+    killed(path)
+    log, told = take_up(path)
+    log.replaying()
+    log.starting()
+    log.replayed(Stream.OUT, b"one\ntwo\n", MOMENT)
+    log.replayed(Stream.OUT, b"three", MOMENT)
+    log.write(Stream.OUT, b" and a half\nfour\n")
+    log.service("db").replaying()
+    log.service("db").replayed(Stream.OUT, b"served\n", MOMENT)
+    digest = log.close()
+    lines = path.read_bytes().splitlines()
+    assert [line[25:] for line in lines] == [*NOTES, b"one", b"two", b"three and a half", b"four"]
+    assert [line[:25] for line in lines] == [STAMP] * 4 + [LATER_STAMP] * 2
+    assert digest == "sha256:" + hashlib.sha256(path.read_bytes()).hexdigest()
+    assert log.lines == len(lines)
+    assert b"".join(told).splitlines() == [*NOTES, b"one", b"two", b"three and a half", b"four"]
+    assert log.service_logs["db"][0].read_bytes() == STAMP + b"served\n"
+    assert sorted(item.name for item in tmp_path.iterdir()) == ["unit.1.db.log", "unit.1.log"]
+
+
+def test_notes_survive_a_second_kill_at_any_moment_of_the_take_over(tmp_path: Path) -> None:
+    path = tmp_path / "unit.1.log"
+    killed(path)
+    for steps in range(4):
+        log, _ = take_up(path)
+        for step in (log.replaying, log.starting, lambda log=log: log.replayed(Stream.OUT, b"one\n", MOMENT))[:steps]:  # type: ignore[misc]
+            step()
+    log, _ = take_up(path)
+    log.replaying()
+    log.starting()
+    log.replayed(Stream.OUT, b"one\n", MOMENT)
+    log.close()
+    assert [line[25:] for line in path.read_bytes().splitlines()] == [*NOTES, b"one"]
+
+
+def test_what_both_processes_note_stands_once(tmp_path: Path) -> None:
+    path = tmp_path / "unit.1.log"
+    killed(path)
+    log, told = take_up(path)
+    log.note("pulling image x")
+    log.replaying()
+    log.starting()
+    log.replayed(Stream.OUT, b"one\n", MOMENT)
+    log.close()
+    assert [line[25:] for line in path.read_bytes().splitlines()] == [*NOTES, b"one"]
+    assert b"".join(told).splitlines() == [*NOTES, b"one"]
+
+
+def test_what_runs_from_its_beginning_again_begins_its_log_again(tmp_path: Path) -> None:
+    path = tmp_path / "unit.1.log"
+    killed(path)
+    log, _ = take_up(path)
+    log.note("pulling image x")
+    log.starting()
+    log.write(Stream.OUT, b"one\n")
+    log.close()
+    assert [line[25:] for line in path.read_bytes().splitlines()] == [NOTES[0], b"one"]
+
+
+def test_secrets_are_masked_in_what_is_replayed(tmp_path: Path) -> None:
+    masker = Masker()
+    masker.add("s3cr3t-value")
+    log, told = open_log(tmp_path / "x.log", masker=masker)
+    log.replaying()
+    log.replayed(Stream.OUT, b"token=s3cr3t-", MOMENT)
+    log.write(Stream.OUT, b"value\n")
+    log.close()
+    assert b"s3cr3t-value" not in (tmp_path / "x.log").read_bytes() + b"".join(told)
 
 
 def test_secrets_reach_neither_the_file_nor_the_follower(tmp_path: Path) -> None:
