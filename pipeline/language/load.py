@@ -55,7 +55,8 @@ def read_pipeline(text: bytes, *, file: str, includes: Includes | None) -> Writt
     """
     with _no_collection():
         node, problems = read(text, file=file)
-        root = _top(node, problems) if not problems.errors else None
+        broken = node if isinstance(node, MapNode) else None
+        root = broken if problems.errors else _top(node, problems)
         texts = {file: text}
         digest = hashlib.sha256(text)
         if root is not None and KEY in root.entries:

@@ -66,11 +66,11 @@ pipeline.yml:3:37 error: an expression cannot stand in 'shell' of stage 'a': its
             id="expression-in-shell",
         ),
         pytest.param(
-            HEAD + "stages: {a: {image: 'a:1', timeout: '${{ variables.T }}'}}\n",
+            HEAD + "variables: {A: 'x-${{ branch }}'}\nstages: {a: {image: 'a:1'}}\n",
             """\
-pipeline.yml:3:38 error: 'timeout' of stage 'a' takes no expression
-    3 | stages: {a: {image: 'a:1', timeout: '${{ variables.T }}'}}
-      |                                      ^^^
+pipeline.yml:3:19 error: 'variables.A' takes no expression
+    3 | variables: {A: 'x-${{ branch }}'}
+      |                   ^^^
 1 error. Nothing was run.
 """,
             id="expression-where-none-can-stand",
@@ -132,12 +132,12 @@ pipeline.yml:3:38 error: in the expression 'brnch': there is no value 'brnch'
         pytest.param(
             HEAD + "stages: {a: {image: 'a:1', env: {X: '${{ matrix.python }}'}}}\n",
             """\
-pipeline.yml:3:38 error: in the expression 'matrix.python': 'matrix' is not supported yet in this version
+pipeline.yml:3:42 error: stage 'a' has no matrix
     3 | stages: {a: {image: 'a:1', env: {X: '${{ matrix.python }}'}}}
-      |                                      ^^^^^^^^^^^^^^^^^^^^
+      |                                          ^^^^^^^^^^^^^
 1 error. Nothing was run.
 """,
-            id="expression-of-the-next-version",
+            id="matrix-where-there-is-none",
         ),
         pytest.param(
             HEAD + "stages: {a: {image: 'a:1', when: {if: branch}}}\n",

@@ -94,30 +94,6 @@ pipeline.yml:4:40 error: unknown key 'replica' in 'target.docker' of environment
             id="unknown-key-in-a-target",
         ),
         pytest.param(
-            HEAD + "stages: {a: {image: 'a:1', matrix: {python: [3.10]}}}\n",
-            """\
-pipeline.yml:3:28 error: 'matrix' is not supported yet in this version
-    3 | stages: {a: {image: 'a:1', matrix: {python: [3.10]}}}
-      |                            ^^^^^^
-1 error. Nothing was run.
-""",
-            id="matrix-comes-later",
-        ),
-        pytest.param(
-            HEAD
-            + """\
-include: [ci/common.yml]
-stages: {a: {image: 'a:1'}}
-""",
-            """\
-pipeline.yml:3:1 error: 'include' is not supported yet in this version
-    3 | include: [ci/common.yml]
-      | ^^^^^^^
-1 error. Nothing was run.
-""",
-            id="include-comes-later",
-        ),
-        pytest.param(
             HEAD
             + """\
 stages: {a: {image: 'a:1'}}
@@ -176,14 +152,14 @@ pipeline.yml:3:43 error: 'allow_failure' of stage 'a' must be true or false, not
             id="wrong-type-text-for-bool",
         ),
         pytest.param(
-            HEAD + "stages: {a: {image: 'a:1', commands: [{run: make}]}}\n",
+            HEAD + "stages: {a: {image: 'a:1', after: [{run: make}]}}\n",
             """\
-pipeline.yml:3:39 error: 'commands[1]' of stage 'a' must be a text, not a mapping
-    3 | stages: {a: {image: 'a:1', commands: [{run: make}]}}
-      |                                       ^^^^^^^^^^^
+pipeline.yml:3:36 error: 'after[1]' of stage 'a' must be a text, not a mapping
+    3 | stages: {a: {image: 'a:1', after: [{run: make}]}}
+      |                                    ^^^^^^^^^^^
 1 error. Nothing was run.
 """,
-            id="wrong-type-map-for-commands",
+            id="wrong-type-map-for-commands-that-run-afterwards",
         ),
         pytest.param(
             HEAD

@@ -1,4 +1,4 @@
-"""Plans: order, conditions with what they saw, resolved values, what is left for the run, reuse keys."""
+"""Plans: order, conditions with what they saw, resolved values, what is left for the run."""
 
 from __future__ import annotations
 
@@ -184,42 +184,6 @@ stages:
   unit: {kind: test, image: "python:3.12", commands: [pytest], reports: {junit: [r.xml]}}
   push_it: {image: "busybox:1", commands: ["true"]}
 """
-
-
-def key(text: str, name: str, **more: object) -> str | None:
-    stages = planned(text, **more).stages  # type: ignore[arg-type]  # a table of keywords
-    return next(item for item in stages if item.stage.name == name).reuse_key
-
-
-@pytest.mark.parametrize(
-    ("change", "same"),
-    [
-        pytest.param({"commit": replace(COMMIT, sha="a" * 40, message="other")}, True, id="another commit, same tree"),
-        pytest.param({"commit": replace(COMMIT, tree="2" * 40)}, False, id="another tree"),
-        pytest.param({"path": "/elsewhere"}, True, id="another folder"),
-        pytest.param({"event": replace(PUSH, actor="bob")}, True, id="another person"),
-    ],
-)
-def test_a_reuse_key_covers_what_a_stage_can_see(change: dict[str, object], same: bool) -> None:
-    assert (key(TESTED, "unit") == key(TESTED, "unit", **change)) is same
-
-
-def test_a_checkout_that_hands_out_the_history_lets_the_commit_count() -> None:
-    deep = TESTED.replace("{kind: checkout}", "{kind: checkout, depth: 5}")
-    other = replace(COMMIT, sha="a" * 40)
-    assert key(deep, "unit") != key(deep, "unit", commit=other)
-
-
-def test_a_reuse_key_changes_with_commands_and_with_the_needed_stages() -> None:
-    other = TESTED.replace("[pytest]", "[pytest -x]")
-    assert key(TESTED, "unit") != key(other, "unit")
-    assert key(TESTED, "push_it") != key(other, "push_it")
-
-
-def test_kinds_with_effects_and_what_needs_them_have_no_key() -> None:
-    keys = {item.stage.name: item.reuse_key for item in planned(DELIVERY).stages}
-    assert keys["image"] is not None
-    assert keys["push"] is keys["dev"] is keys["smoke"] is None
 
 
 def test_a_plan_has_one_digest_wherever_the_checkout_lies() -> None:
