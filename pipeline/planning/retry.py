@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import deque
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 
@@ -49,9 +50,9 @@ def retry_of(
         cause = next((need for need in needs[name] if need in again), "")
         if cause and name not in again and not done_outside(name):
             again[name] = f"needs {cause}"
-    todo, remarks = list(again), dict[str, str]()
+    todo, remarks = deque(name for name in names if name in again), dict[str, str]()
     while todo:
-        name = todo.pop()
+        name = todo.popleft()
         for ancestor in _ancestors(name, needs):
             if ancestor in again or effects(kinds[ancestor]):
                 continue
