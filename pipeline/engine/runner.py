@@ -210,7 +210,7 @@ class Runner:
             self._running[name] = thread
             thread.start()
             self._prepare_dependents(name)
-        for planned in self._ready:
+        for planned in islice(self._ready, 2 * self._parallel):
             if len(self._prepared) >= self._parallel:
                 break
             self._prepare(planned, expected=())
@@ -232,6 +232,8 @@ class Runner:
     def _prepare_dependents(self, name: str) -> None:
         """Have the containers created of stages that can start once what runs now has succeeded."""
         for dependent in self._dependents[name]:
+            if self._schedule.waits_for(dependent.stage.name) > len(self._running):
+                continue
             needs = [need.stage for need in dependent.stage.needs]
             waiting = [need for need in needs if self._scope.runs.get(need).state is not StageState.DONE]
             if all(need in self._running for need in waiting):

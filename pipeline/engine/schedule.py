@@ -137,6 +137,10 @@ class Schedule:
         """Whether every stage is settled."""
         return len(self._settled) == len(self._nodes)
 
+    def waits_for(self, name: str) -> int:
+        """How many of the stages that it needs are not settled."""
+        return self._pending[name]
+
     def start(self) -> tuple[Decision, ...]:
         """Decide the stages that need nothing, or nothing more."""
         for name in [name for name in self._nodes if name in self._done]:
