@@ -158,10 +158,11 @@ class Recorder:
         """Store the stage with its attempts and products; then its containers may go."""
         self._begin.set()
         release = partial(self._released, stage.name) if stage.attempts else None
-        if self._came is not None and not self._came.holds(stage):
-            write = self._came.write(run, stage)
-            self._came = None
-            self._work.put(_Job(write=write, then=release))
+        if self._came is not None:
+            if not self._came.holds(stage):
+                write = self._came.write(run, stage)
+                self._came = None
+                self._work.put(_Job(write=write, then=release))
             return
         durable = bool(stage.attempts) and self._effects(stage.kind)
         write = partial(_save, run, stage, durable)
