@@ -20,7 +20,7 @@ class Scan:
     """
 
     name = "scan"
-    version = 1
+    version = 2
     reuse = Reuse.ON_REQUEST
     effects = False
 
