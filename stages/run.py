@@ -38,7 +38,12 @@ class Run:
 
 def products_of(collected: Collected) -> Products:
     """What a stage keeps of its collected files."""
-    return Products(artifacts=collected.artifacts, tests=collected.tests, coverage=collected.coverage)
+    return Products(
+        artifacts=collected.artifacts,
+        tests=collected.tests,
+        coverage=collected.coverage,
+        findings=collected.findings,
+    )
 
 
 KIND = Run()

@@ -5,10 +5,12 @@ from __future__ import annotations
 import io
 from collections.abc import Callable, Iterator
 
-from pipeline.engine import coverage, junit
+from pipeline.engine import coverage, junit, sarif
+from pipeline.engine.xml_report import SIZE_LIMIT
 from pipeline.errors import StorageError
 from pipeline.model.container import View
 from pipeline.model.definition import StageDefinition
+from pipeline.model.finding import Finding
 from pipeline.model.report import CoverageReport, TestReport
 from pipeline.model.run import Artifact
 from pipeline.ports.stage import Collected
@@ -32,6 +34,7 @@ def collect(
     artifacts: list[Artifact] = []
     tests: list[TestReport] = []
     covers: list[CoverageReport] = []
+    findings: list[Finding] = []
     missing: list[str] = []
     broken: list[str] = []
     for kind, patterns in stage.reports.items():
@@ -39,7 +42,7 @@ def collect(
             found = 0
             for file in workspace.read(view, [pattern]):
                 found += 1
-                content = file.content.read(junit.SIZE_LIMIT + 1)
+                content = file.content.read(SIZE_LIMIT + 1)
                 digest, size = storage.put(io.BytesIO(content))
                 artifacts.append(Artifact(name=kind, path=file.path, digest=digest, size=size, kind="report"))
                 try:
@@ -47,6 +50,8 @@ def collect(
                         tests.append(junit.read(content, file=file.path))
                     elif kind == "coverage":
                         covers.append(coverage.read(content, file=file.path))
+                    elif kind == "sarif":
+                        findings += sarif.read(content, file=file.path)
                 except StorageError as error:
                     broken.append(error.message)
                     note(f"report: {error.message}")
@@ -57,13 +62,14 @@ def collect(
         for file in workspace.read(view, rule.paths):
             found += 1
             digest, size = storage.put(_chunks(file.content.read))
-            artifacts.append(Artifact(name=rule.name, path=file.path, digest=digest, size=size))
+            artifacts.append(Artifact(name=rule.name, path=file.path, digest=digest, size=size, keep=rule.keep))
         if not found:
             note(f"artifact '{rule.name}': no file matches {', '.join(rule.paths)}")
     return Collected(
         artifacts=tuple(artifacts),
         tests=junit.merge(tests) if tests else None,
         coverage=coverage.merge(tuple(covers)) if covers else None,
+        findings=tuple(findings),
         missing=tuple(missing),
         broken=tuple(broken),
     )

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from pipeline.engine import lcov
+from pipeline.engine.xml_report import examine
 from pipeline.errors import StorageError
 from pipeline.model.report import CoverageReport
 
@@ -9,18 +11,19 @@ from pipeline.model.report import CoverageReport
 def read(content: bytes, *, file: str) -> CoverageReport:
     """Covered and total lines of one file. Raises StorageError when it is neither Cobertura nor LCOV.
 
-    Cobertura: https://cobertura.sourceforge.net/xml/coverage-04.dtd; LCOV: geninfo(1), records LF and LH.
+    Cobertura: https://cobertura.sourceforge.net/xml/coverage-04.dtd.
     """
+    examine(content, file=file)
     if content.lstrip()[:1] == b"<":
         return _cobertura(content, file)
-    return _lcov(content, file)
+    return lcov.read(content, file=file)
 
 
 def _cobertura(content: bytes, file: str) -> CoverageReport:
     from xml.etree import ElementTree
 
     try:
-        root = ElementTree.fromstring(content)  # noqa: S314 - expat refuses entity bombs since 2.4.1
+        root = ElementTree.fromstring(content)  # noqa: S314 - entities are refused above
     except ElementTree.ParseError as error:
         raise StorageError(f"{file} is not well-formed XML: {error}", hint="was its writer stopped?") from error
     covered, total = root.get("lines-covered", ""), root.get("lines-valid", "")
@@ -34,20 +37,6 @@ def _cobertura(content: bytes, file: str) -> CoverageReport:
     if root.tag != "coverage":
         raise StorageError(f"{file} is not a Cobertura report", hint="name coverage.xml or lcov.info")
     return CoverageReport(covered=sum(lines.values()), total=len(lines))
-
-
-def _lcov(content: bytes, file: str) -> CoverageReport:
-    covered = total = 0
-    seen = False
-    for line in content.decode(errors="replace").splitlines():
-        key, _, value = line.partition(":")
-        if key in ("LF", "LH") and value.strip().isdigit():
-            seen = True
-            total += int(value) if key == "LF" else 0
-            covered += int(value) if key == "LH" else 0
-    if not seen:
-        raise StorageError(f"{file} is neither Cobertura XML nor LCOV", hint="name coverage.xml or lcov.info")
-    return CoverageReport(covered=covered, total=total)
 
 
 def merge(reports: tuple[CoverageReport, ...]) -> CoverageReport:

@@ -5,11 +5,11 @@ from __future__ import annotations
 from collections.abc import Iterable
 from typing import Any
 
+from pipeline.engine.xml_report import DEPTH_LIMIT, examine
 from pipeline.errors import StorageError
 from pipeline.model.report import TestCase, TestReport, TestStatus
 
 DETAILS_LIMIT = 64 * 1024
-SIZE_LIMIT = 64 * 1024 * 1024
 
 
 def read(content: bytes, *, file: str) -> TestReport:
@@ -24,8 +24,7 @@ def read(content: bytes, *, file: str) -> TestReport:
 
     root: Any
 
-    if len(content) > SIZE_LIMIT:
-        raise StorageError(f"{file} has {len(content)} bytes, more than {SIZE_LIMIT}", hint="split the report")
+    examine(content, file=file)
     try:
         root = junitparser.JUnitXml.fromstring(content)
     except ParseError as error:
@@ -36,17 +35,21 @@ def read(content: bytes, *, file: str) -> TestReport:
     cases: list[TestCase] = []
     unlisted: dict[TestStatus, int] = {}
     for suite in suites:
-        _read_suite(suite, cases, unlisted)
+        _read_suite(suite, cases, unlisted, file=file)
     return TestReport(cases=tuple(cases), unlisted=unlisted)
 
 
-def _read_suite(suite: Any, cases: list[TestCase], unlisted: dict[TestStatus, int]) -> None:
+def _read_suite(
+    suite: Any, cases: list[TestCase], unlisted: dict[TestStatus, int], *, file: str, depth: int = 1
+) -> None:
+    if depth > DEPTH_LIMIT:
+        raise StorageError(f"{file}: suites stand more than {DEPTH_LIMIT} deep in each other", hint="split the report")
     element = suite._elem
     listed = element.findall("testcase")
     inner = list(suite.testsuites())
     cases.extend(_read_case(case, str(suite.name or "")) for case in listed)
     for child in inner:
-        _read_suite(child, cases, unlisted)
+        _read_suite(child, cases, unlisted, file=file, depth=depth + 1)
     if not listed and not inner:
         _count_attributes(element.attrib, unlisted)
 

@@ -16,6 +16,7 @@ if TYPE_CHECKING:
     from pipeline.diagnostic import Diagnostic
     from pipeline.model.container import ContainerSpec, Exit, Stream
     from pipeline.model.definition import Definition, EnvironmentDefinition, StageDefinition
+    from pipeline.model.finding import Finding
     from pipeline.model.outcome import Outcome
     from pipeline.model.report import CoverageReport, TestReport
     from pipeline.model.source import Source
@@ -60,6 +61,7 @@ class Collected:
     artifacts: tuple[Artifact, ...] = ()
     tests: TestReport | None = None
     coverage: CoverageReport | None = None
+    findings: tuple[Finding, ...] = ()
     missing: tuple[str, ...] = ()
     broken: tuple[str, ...] = ()
 
