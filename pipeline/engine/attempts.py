@@ -42,7 +42,10 @@ TRANSIENT_BACKOFF = 1.0
 LOG_WORD = "log: "
 EMITS_LIMIT = 1 << 20
 """Bytes of a file of emitted stages."""
-_FIRST_WORDS: Mapping[type[EcluseError], str] = {EngineUnreachableError: "engine unreachable", DiskFullError: "disk full"}
+_FIRST_WORDS: Mapping[type[EcluseError], str] = {
+    EngineUnreachableError: "engine unreachable",
+    DiskFullError: "disk full",
+}
 """How the reason of an `errored` stage begins, so that a person and a search find it."""
 _WENT_WRONG = (Conclusion.FAILED, Conclusion.TIMED_OUT, Conclusion.ERRORED)
 
@@ -373,8 +376,10 @@ def retry_pause(
     """Seconds to wait before attempt `number` + 1, or None when no further attempt is due.
 
     `said` holds the texts of the rule's `log: …` that stood in the attempt's log. Without a rule a transient
-    `errored` is tried again twice, but never for a kind with outside effects.
+    `errored` is tried again twice, but never for a kind with outside effects. What was refused stays refused.
     """
+    if outcome.effect is Effect.REFUSED:
+        return None
     if rule is None:
         if kind.effects or not outcome.transient or number > TRANSIENT_RETRIES:
             return None

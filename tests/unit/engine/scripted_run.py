@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
 from pathlib import Path
 
@@ -17,7 +17,7 @@ from pipeline.engine.runner import Runner
 from pipeline.engine.scope import RunScope, StageRuns
 from pipeline.errors import UsageError
 from pipeline.executors.scripted import ScriptedExecutor
-from pipeline.model.definition import Need, StageDefinition
+from pipeline.model.definition import ConcurrencyRule, Need, StageDefinition
 from pipeline.model.identity import RunIdentity
 from pipeline.model.outcome import Outcome
 from pipeline.model.plan import Plan, PlannedStage
@@ -150,10 +150,14 @@ def play(tmp_path: Path) -> Play:
         cancel: Cancellation | None = None,
         secrets: Mapping[str, str] | None = None,
         watcher: Watcher | None = None,
+        started: frozenset[str] = frozenset(),
+        concurrency: ConcurrencyRule | None = None,
+        event: Event | None = None,
         **settings: object,
     ) -> Played:
         made = Settings(home=tmp_path / "home", **settings)  # type: ignore[arg-type]  # a table of keywords
         decided = plan_of(stages, fail_fast=fail_fast)
+        decided = replace(decided, concurrency=concurrency, event=event or decided.event)
         executor = ScriptedExecutor(script or {})  # type: ignore[arg-type]  # both forms of a script
         session = executor.session(RunIdentity(installation="1" * 32, run="01run"))
         storage = DirectoryStorage(tmp_path / "storage")
@@ -178,6 +182,7 @@ def play(tmp_path: Path) -> Play:
             runs=runs,
             emit=lambda _plan, _planned, _text: (),
             reuse=lambda: reuse,
+            started=started,
             groups=lambda: FileGroups(tmp_path / "groups"),
         )
         runner = Runner(scope, Announcer((watcher,)), cancel=cancel or Cancellation(), parallel=parallel)
