@@ -24,6 +24,7 @@ COMMANDS: Mapping[str, tuple[str, str]] = {
     "show": ("show:show", "Show what happened in a run, or in one of its stages."),
     "explain": ("explain:explain", "Say why a stage ran, was skipped, blocked, reused or failed."),
     "logs": ("logs:logs", "Print the logs of a run; follow them while it runs."),
+    "tests": ("tests:tests", "Show how tests fare over runs; find slow and flaky ones."),
     "artifacts": ("artifacts:artifacts", "List the artifacts of a run, or fetch them."),
     "cancel": ("cancel:cancel", "Stop a run that is under way."),
     "releases": ("releases:releases", "List releases, newest first."),
