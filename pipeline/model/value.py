@@ -146,7 +146,7 @@ def _built(hint: Any, value: Any, path: str, names: Mapping[str, type]) -> Any:
         return _frozen(value)
     if origin in (Union, UnionType):
         chosen = [item for item in get_args(hint) if item is not NoneType]
-        return value if value is None or len(chosen) > 1 else _built(chosen[0], value, path, names)
+        return _frozen(value) if value is None or len(chosen) > 1 else _built(chosen[0], value, path, names)
     if isinstance(hint, type) and is_dataclass(hint):
         if not isinstance(value, Mapping):
             raise ValueError(f"{path}: {value!r} is no mapping")
