@@ -133,20 +133,13 @@ def from_value(kind: type[Noun], value: object, *, names: Mapping[str, type] | N
     return built
 
 
-def _frozen(value: Any) -> Any:
-    """A value as the language gives it: what JSON calls a list is a tuple."""
-    if isinstance(value, Mapping):
-        return {key: _frozen(item) for key, item in value.items()}
-    return tuple(_frozen(item) for item in value) if isinstance(value, list) else value
-
-
 def _built(hint: Any, value: Any, path: str, names: Mapping[str, type]) -> Any:
     origin = get_origin(hint)
     if hint in (Options, Value, Any) or isinstance(hint, str | ForwardRef):
-        return _frozen(value)
+        return value
     if origin in (Union, UnionType):
         chosen = [item for item in get_args(hint) if item is not NoneType]
-        return _frozen(value) if value is None or len(chosen) > 1 else _built(chosen[0], value, path, names)
+        return value if value is None or len(chosen) > 1 else _built(chosen[0], value, path, names)
     if isinstance(hint, type) and is_dataclass(hint):
         if not isinstance(value, Mapping):
             raise ValueError(f"{path}: {value!r} is no mapping")

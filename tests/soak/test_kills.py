@@ -40,7 +40,7 @@ def proof(
             counter=counter,
             serve=free_port(),
         )
-        yield Proof(ecluse=ecluse, repository=git_repo(files), counter=counter, drawn=random.Random(SEED))
+        yield Proof(ecluse=ecluse, repository=git_repo(files), counter=counter, drawn=random.Random(SEED))  # noqa: S311 - instants
     environment = EnvironmentDefinition(name="dev", position=Position(file="", line=1, column=1))
     DockerTarget(environment, Settings(home=tmp_home, docker_host=engine), service="proof").remove()
 

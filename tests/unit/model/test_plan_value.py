@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from dataclasses import replace
 from datetime import UTC, datetime
 from pathlib import Path
 
@@ -10,7 +11,7 @@ import pytest
 
 from pipeline.bootstrap import Application
 from pipeline.language.load import load_definition
-from pipeline.model.plan import Plan
+from pipeline.model.plan import Plan, PlannedStage
 from pipeline.model.source import Commit, Event, Source
 from pipeline.planning.planner import plan
 
@@ -36,5 +37,11 @@ def test_a_plan_of_an_example(path: Path, tmp_path: Path) -> None:
         expressions=app.expressions,
     )
     again = Plan.from_json(json.loads(json.dumps(decided.to_json())))
-    assert again == decided
     assert again.digest == decided.digest
+    assert again.to_json() == decided.to_json()
+    assert [bare(item) for item in again.stages] == [bare(item) for item in decided.stages]
+
+
+def bare(planned: PlannedStage) -> PlannedStage:
+    """Without the kind's own options, in which a sequence may be a list or a tuple."""
+    return replace(planned, stage=replace(planned.stage, options={}))
