@@ -99,10 +99,21 @@ class Reusing:
         elif not decided:
             return None
         entry = rules.store.find(digest, rules.reads) if digest else None
+        if entry is None and decided and self._hands_out_source(name):
+            return self._not_needed(planned)
         if entry is None or not self._usable(entry, decided=decided):
             return None
         self._restoring.expect(name, self._awaited(entry))
         return entry.run, self._attempt(entry)
+
+    def _not_needed(self, planned: PlannedStage) -> tuple[str, Attempt]:
+        """What hands out the source need not run where all that needs it is reused; should one of those have to run
+        after all, it is made up for."""
+        now = self._scope.clock.now()
+        outcome = Outcome(conclusion=Conclusion.SUCCEEDED, reason="not needed: what sees it is reused")
+        self._restoring.expect(planned.stage.name, Awaited(archive=None))
+        run = planned.earlier.run if planned.earlier else ""
+        return run, Attempt(number=1, started=now, finished=now, outcome=outcome)
 
     def _usable(self, entry: ReuseEntry, *, decided: bool) -> bool:
         """Whether all that the entry names is there and undamaged; its layer is looked at when it is needed."""

@@ -16,7 +16,7 @@ from pipeline.operations.source import describe
 from pipeline.planning.reuse import Keys, differing, keyed, may_serve, reused, wanted
 from pipeline.ports.application import Application
 from pipeline.ports.reuse import ReuseEntry
-from pipeline.ports.stage import StageKind
+from pipeline.ports.stage import Reuse, StageKind
 from pipeline.settings import stage_environment
 
 ALL = "*"
@@ -100,14 +100,28 @@ class _LookUp:
     def result(self) -> Plan:
         """The plan with what is known of each stage that may serve."""
         found = {item.stage.name: entry for item in self._plan.stages if (entry := self._found(item))}
-        serving = reused(self._plan, {name: entry.layer_kept for name, entry in found.items()})
+        sources = frozenset(item.stage.name for item in self._plan.stages if self._hands_out_source(item))
+        serving = reused(self._plan, {name: entry.layer_kept for name, entry in found.items()}, sources=sources)
+        served = {
+            need.stage: found[item.stage.name]
+            for item in self._plan.stages
+            for need in item.stage.needs
+            if item.stage.name in serving and item.stage.name in found
+        }
         return replace(
             self._plan,
             stages=tuple(
-                replace(item, earlier=self._earlier(item, found.get(item.stage.name), serving))
+                replace(
+                    item,
+                    earlier=self._earlier(item, found.get(item.stage.name) or served.get(item.stage.name), serving),
+                )
                 for item in self._plan.stages
             ),
         )
+
+    def _hands_out_source(self, planned: PlannedStage) -> bool:
+        kind = self._kinds[planned.stage.kind]
+        return kind.reuse is Reuse.SOURCE and not planned.skip and not self._rules.fresh(planned.stage.name)
 
     def _found(self, planned: PlannedStage) -> ReuseEntry | None:
         name = planned.stage.name
@@ -132,7 +146,7 @@ class _LookUp:
             return None
         if entry is not None and name in serving:
             return Earlier(run=entry.run, number=self._number(entry))
-        if entry is not None:
+        if entry is not None and entry.stage == name:
             return Earlier(why="a stage that sees what it writes runs")
         if key.digest is None:
             return Earlier(why=key.why)

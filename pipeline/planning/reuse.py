@@ -164,19 +164,23 @@ def wanted(stage: StageDefinition, kind: StageKind) -> str:
     return "it emits stages" if stage.emits else ""
 
 
-def reused(plan: Plan, kept: Mapping[str, bool]) -> frozenset[str]:
+def reused(plan: Plan, kept: Mapping[str, bool], *, sources: frozenset[str] = frozenset()) -> frozenset[str]:
     """Of the stages with an earlier result those whose result will serve.
 
     `kept` says of each whether its layer was kept. One whose layer was not, and which a stage that runs would see,
-    has to run too.
+    has to run too. `sources` hand out the source: without an earlier result too they need not run where all that
+    needs them is served.
     """
     serving: set[str] = set()
     seen: set[str] = set()
+    served: set[str] = set()
     for planned in reversed(plan.stages):
         name = planned.stage.name
         serves = name in kept and (kept[name] or name not in seen)
+        serves = serves or (name in sources and name in served and name not in seen)
         if serves:
             serving.add(name)
+            served.update(need.stage for need in planned.stage.needs)
         if name in seen or not (serves or planned.skip):
             seen.update(need.stage for need in planned.stage.needs)
     return frozenset(serving)
@@ -185,15 +189,19 @@ def reused(plan: Plan, kept: Mapping[str, bool]) -> frozenset[str]:
 def differing(
     inputs: Mapping[str, str], earlier: Mapping[str, str], files: Callable[[str, str], tuple[str, ...]]
 ) -> tuple[str, ...]:
-    """Names of the inputs that differ from an earlier result's; of the files, by `files(earlier, now)`, their paths."""
+    """Names of the inputs that differ from an earlier result's; of the files, by `files(earlier, now)`, their paths.
+
+    Needed stages are named only where no file differs: they see the same files.
+    """
     names: list[str] = []
+    same_files = inputs.get(FILES, "") == earlier.get(FILES, "")
     for name in dict.fromkeys((*inputs, *earlier)):
         now, then = inputs.get(name, ""), earlier.get(name, "")
         if now == then:
             continue
         if name == FILES:
             names.extend(files(then, now) or (FILES,))
-        else:
+        elif same_files or not name.startswith(NEED):
             names.append(name)
     return tuple(names)
 

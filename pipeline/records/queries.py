@@ -142,6 +142,7 @@ def succeeded_times(repository: str, per_stage: int) -> sa.Select[Any]:
             t.runs.c.repository == repository,
             t.runs.c.number > last - 10 * per_stage,
             t.stage_runs.c.conclusion == Conclusion.SUCCEEDED,
+            t.stage_runs.c.reused == "",
             t.stage_runs.c.started.is_not(None),
             t.stage_runs.c.finished.is_not(None),
         )

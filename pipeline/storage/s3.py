@@ -165,10 +165,15 @@ class S3Objects:
 
 
 def _connect(place: Place, environment: Mapping[str, str]) -> Minio:
-    import certifi
-    import urllib3
-    from minio import Minio
-    from minio.credentials.providers import AWSConfigProvider, ChainedProvider, EnvAWSProvider, IamAwsProvider
+    try:
+        import certifi
+        import urllib3
+        from minio import Minio
+        from minio.credentials.providers import AWSConfigProvider, ChainedProvider, EnvAWSProvider, IamAwsProvider
+    except ImportError as error:
+        raise StorageError(
+            f"the shared store {place.endpoint} cannot be reached: {error}", hint="install it: pip install 'ecluse[s3]'"
+        ) from error
 
     providers: list[Any] = [EnvAWSProvider(), AWSConfigProvider()]
     if place.endpoint.endswith("amazonaws.com"):
