@@ -36,7 +36,7 @@ check: ## formatting, lint, types, floors
 	MYPYPATH=tests mypy -p environment
 	lint-imports
 
-bench: ## the figures against the plain docker command
+bench: ## the figures, beside plain docker and public peers, into docs/benchmarks.md
 	@python=$$($(environment) python)
 	exec $(run) "$$python" tests/bench/run.py $(ARGS)
 
