@@ -10,6 +10,7 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
+import docker
 import pytest
 from contracts.ground import Ground
 from environment.postgres import Postgres, postgres
@@ -103,3 +104,11 @@ def records(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[Records]
     yield opened
     opened.close()
     server.drop(name)
+
+
+@pytest.fixture
+def client(engine: str) -> Iterator[docker.APIClient]:
+    """Looks at the engine from outside."""
+    made = docker.APIClient(base_url=engine, version="auto")
+    yield made
+    made.close()

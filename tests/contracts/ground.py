@@ -10,8 +10,10 @@ from dataclasses import dataclass, field, replace
 from datetime import datetime
 from typing import Any
 
+import docker
+
 from pipeline.model.container import ContainerSpec, Exit, Stream, View
-from pipeline.model.identity import RunIdentity
+from pipeline.model.identity import LABEL_RUN, RunIdentity
 from pipeline.ports.cancellation import Cancellation
 from pipeline.ports.executor import ContainerFiles, Executor, Session, Visitor
 from pipeline.settings import Settings
@@ -140,3 +142,10 @@ class Ground:
         printed = Printed()
         ended = session.execute(spec, output=printed, cancel=Cancellation(), stdin=stdin, visitor=visitor)
         return ended, printed
+
+
+def of_run(client: docker.APIClient, run: RunIdentity, **labels: str) -> list[dict[str, Any]]:
+    """Containers of a run on the engine, whatever their state."""
+    wanted = [f"{LABEL_RUN}={run.run}", *(f"io.ecluse.{key}={value}" for key, value in labels.items())]
+    found: list[dict[str, Any]] = client.containers(all=True, filters={"label": wanted})
+    return found

@@ -4,11 +4,7 @@ from __future__ import annotations
 
 import io
 import json
-import signal
-import subprocess
-import sys
 import time
-from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
 from pathlib import Path
@@ -16,12 +12,11 @@ from typing import Any
 
 import docker
 import pytest
-from contracts.ground import Ground, Printed
+from contracts.ground import Ground, Printed, of_run
 
 from pipeline.errors import (
     EngineError,
     EngineUnreachableError,
-    HostRestartedError,
     ImageNotFoundError,
     ServiceNotReadyError,
 )
@@ -32,59 +27,11 @@ from pipeline.model.definition import Readiness, Resources, ServiceDefinition
 from pipeline.model.identity import (
     LABEL_INSTALLATION,
     LABEL_ROLE,
-    LABEL_RUN,
-    LABEL_STAGE,
     ROLE_SANDBOX,
     ROLE_TARGET,
-    RunIdentity,
 )
 from pipeline.ports.cancellation import Cancellation
 from pipeline.settings import CERTIFICATE_VARIABLES, CERTIFICATES_PATH, Settings
-
-ROOT = Path(__file__).resolve().parents[2]
-RUNNER = """
-import sys
-from pathlib import Path
-from pipeline.executors.docker.executor import DockerExecutor
-from pipeline.model.container import ContainerSpec, View
-from pipeline.model.identity import RunIdentity
-from pipeline.ports.cancellation import Cancellation
-from pipeline.settings import Settings
-
-class Out:
-    def write(self, stream, chunk):
-        sys.stdout.buffer.write(chunk)
-        sys.stdout.flush()
-    def starting(self): pass
-    def replaying(self): pass
-    def replayed(self, stream, lines, moment): self.write(stream, lines)
-    def note(self, line): pass
-    def service(self, name): return self
-
-home, host, workspace, run, image, script = sys.argv[1:]
-settings = Settings(home=Path(home), docker_host=host, workspace=workspace)
-session = DockerExecutor(settings).open(RunIdentity(installation=settings.installation, run=run), lanes=2)
-session.execute(ContainerSpec(stage="before", attempt=1, step="main", image=image, entrypoint=(), command=("true",),
-                              view=View(layer="before")), output=Out(), cancel=Cancellation())
-spec = ContainerSpec(stage="stage", attempt=1, step="main", image=image, entrypoint=(), command=("sh", "-c", script),
-                     view=View(layer="stage", below=("before",)))
-session.execute(spec, output=Out(), cancel=Cancellation())
-"""
-"""A runner of its own, to be killed."""
-
-
-@pytest.fixture
-def client(engine: str) -> Iterator[docker.APIClient]:
-    made = docker.APIClient(base_url=engine, version="auto")
-    yield made
-    made.close()
-
-
-def of_run(client: docker.APIClient, run: RunIdentity, **labels: str) -> list[dict[str, Any]]:
-    wanted = [f"{LABEL_RUN}={run.run}", *(f"io.ecluse.{key}={value}" for key, value in labels.items())]
-    found: list[dict[str, Any]] = client.containers(all=True, filters={"label": wanted})
-    return found
-
 
 # --- other users ------------------------------------------------------------------------------------------------------
 
@@ -319,127 +266,6 @@ def test_a_chain_deeper_than_a_mount_takes(docker_ground: Ground, tar: Any) -> N
         session, docker_ground.shell("rm gone; ls | wc -l; cat f own0 own129", view=view)
     )
     assert (ended.code, printed.out) == (0, b"131\n129\n0\n129\n")
-
-
-# --- a runner that was killed -----------------------------------------------------------------------------------------
-
-
-@pytest.fixture
-def killed_runner(docker_ground: Ground) -> Iterator[Callable[[str], RunIdentity]]:
-    """Starts a runner of its own with this script as second stage, kills it with -9 at its first output."""
-    processes: list[subprocess.Popen[bytes]] = []
-
-    def run(script: str) -> RunIdentity:
-        identity, settings = docker_ground.identity(), docker_ground.settings
-        arguments = [str(settings.home), settings.docker_host, settings.workspace, identity.run, docker_ground.image]
-        process = subprocess.Popen(
-            [sys.executable, "-c", RUNNER, *arguments, script],
-            cwd=ROOT,
-            stdout=subprocess.PIPE,
-            stdin=subprocess.DEVNULL,
-        )
-        processes.append(process)
-        assert process.stdout is not None
-        assert process.stdout.readline() == b"line 1\n"
-        process.send_signal(signal.SIGKILL)
-        process.wait()
-        return identity
-
-    yield run
-    for process in processes:
-        process.kill()
-        process.wait()
-        if process.stdout:
-            process.stdout.close()
-
-
-SPEAKS_ON = "echo line 1; echo x > made; sleep 1; echo line 2; printf 'line 3 without end'; exit 6"
-
-
-def _same(ground: Ground, script: str) -> ContainerSpec:
-    return ground.shell(script, view=View(layer="stage", below=("before",)))
-
-
-def test_a_running_stage_is_attached_to_and_heard_from_its_beginning(
-    docker_ground: Ground, killed_runner: Callable[[str], RunIdentity], client: docker.APIClient
-) -> None:
-    run = killed_runner(SPEAKS_ON)
-    before = of_run(client, run, stage="stage")
-    session = docker_ground.open(run)
-    ended, printed = docker_ground.run(session, _same(docker_ground, SPEAKS_ON))
-    assert (ended.code, printed.out) == (6, b"line 1\nline 2\nline 3 without end")
-    assert [item["State"] for item in before] == ["running"]
-    view = View(layer="stage", below=("before",))
-    assert [item.path for item in session.workspace.read(view, ["*"])] == ["made"]
-    following = docker_ground.shell(
-        "cat made; exit 9", stage="after", view=View(layer="after", below=("stage", "before"))
-    )
-    assert docker_ground.run(session, following)[0].code == 9
-    session.close()
-    assert docker_ground.executor.leftovers(docker_ground.settings.installation) == ()
-
-
-def test_the_result_of_a_stage_that_ended_meanwhile_is_taken(
-    docker_ground: Ground, killed_runner: Callable[[str], RunIdentity], client: docker.APIClient
-) -> None:
-    run = killed_runner(SPEAKS_ON)
-    for item in of_run(client, run, stage="stage"):
-        client.wait(item["Id"])
-    ended, printed = docker_ground.run(docker_ground.open(run), _same(docker_ground, SPEAKS_ON))
-    assert (ended.code, printed.out) == (6, b"line 1\nline 2\nline 3 without end")
-    assert printed.notes == ["found ended, result taken"]
-
-
-def test_a_stage_of_another_specification_is_replaced(
-    docker_ground: Ground, killed_runner: Callable[[str], RunIdentity]
-) -> None:
-    run = killed_runner("echo line 1; exec sleep 600")
-    ended, printed = docker_ground.run(docker_ground.open(run), _same(docker_ground, "echo other; exit 8"))
-    assert (ended.code, printed.out, printed.notes) == (8, b"other\n", [])
-
-
-def test_a_found_stage_can_be_cancelled(docker_ground: Ground, killed_runner: Callable[[str], RunIdentity]) -> None:
-    script = "trap 'echo tidied; exit 5' TERM; echo line 1; while :; do sleep 0.05; done"
-    session = docker_ground.open(killed_runner(script))
-    printed, cancel = Printed(), Cancellation()
-    with ThreadPoolExecutor(1) as pool:
-        running = pool.submit(session.execute, _same(docker_ground, script), output=printed, cancel=cancel)
-        printed.await_text(b"line 1")
-        cancel.cancel("a person")
-        ended = running.result()
-    assert (ended.code, ended.cancelled, printed.out) == (5, True, b"line 1\ntidied\n")
-
-
-def test_an_exit_from_before_a_restart_of_the_host_is_not_believed(
-    docker_ground: Ground, client: docker.APIClient
-) -> None:
-    run = docker_ground.identity()
-    spec = docker_ground.shell("exit 0")
-    name = run.name(spec.stage, str(spec.attempt), spec.step)
-    labels = {
-        **run.labels("stage"),
-        LABEL_STAGE: spec.stage,
-        "io.ecluse.spec": spec.digest,
-        "io.ecluse.boot": "earlier",
-    }
-    made = client.create_container(docker_ground.image, ["true"], name=name, labels=labels)["Id"]
-    client.start(made)
-    client.wait(made)
-    session = docker_ground.open(run)
-    with pytest.raises(HostRestartedError, match="host restarted"):
-        docker_ground.run(session, spec)
-    assert docker_ground.run(session, spec)[0].code == 0
-
-
-def test_what_a_killed_runner_left_is_found_and_removed(
-    docker_ground: Ground, killed_runner: Callable[[str], RunIdentity]
-) -> None:
-    run = killed_runner("echo line 1; exec sleep 600")
-    found = docker_ground.executor.leftovers(docker_ground.settings.installation)
-    assert {item.kind for item in found} == {"container", "network", "volume"}
-    assert {item.run for item in found} == {run.run}
-    docker_ground.executor.remove(found)
-    assert docker_ground.executor.leftovers(docker_ground.settings.installation) == ()
 
 
 # --- others on the same engine ----------------------------------------------------------------------------------------

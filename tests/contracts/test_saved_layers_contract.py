@@ -166,10 +166,8 @@ def test_a_plain_archive_is_no_saved_layer(ground: Ground, tar: Tar) -> None:
         ground.open().workspace.restore("a", io.BytesIO(tar({"f": b"x"})))
 
 
-@pytest.mark.parametrize(
-    "script", [pytest.param(CHANGES[name], id=name) for name in ("folder-replaced", "folder-deleted")]
-)
-def test_both_workspaces_of_an_engine_understand_each_other(ground: Ground, tar: Tar, script: str) -> None:
+@pytest.mark.parametrize("change", ["folder-replaced", "folder-deleted", "file-to-folder"])
+def test_both_workspaces_of_an_engine_understand_each_other(ground: Ground, tar: Tar, change: str) -> None:
     if not ground.docker:
         pytest.skip("one of a kind")
     first = source(ground, tar)
