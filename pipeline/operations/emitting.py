@@ -41,14 +41,11 @@ def emitted_stages(app: Application, plan: Plan, emitter: PlannedStage, text: by
     found = load_emitted(text, file=file, behind=behind, kinds=app.kinds, expressions=app.expressions)
     try:
         stages = plan_emitted(plan, found, kinds=app.kinds, expressions=app.expressions, tree=source_tree(plan.source))
+        if len(stages) > MAX_STAGES:
+            message = f"stage '{stage.name}' emits {len(stages):,} stages, more than {MAX_STAGES:,}"
+            problem = Diagnostic(code="emits", message=message, position=found[0].position)
+            raise DefinitionError(f"{file} has 1 error", diagnostics=(problem,))
     except DefinitionError as error:
         error.sources = {file: text}
         raise
-    if len(stages) > MAX_STAGES:
-        problem = Diagnostic(
-            code="emits",
-            message=f"stage '{stage.name}' emits {len(stages):,} stages, more than {MAX_STAGES:,}",
-            position=found[0].position,
-        )
-        raise DefinitionError(f"{file} has 1 error", diagnostics=(problem,))
     return stages
