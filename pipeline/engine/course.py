@@ -6,6 +6,7 @@ import threading
 from collections.abc import Sequence
 from dataclasses import replace
 
+from pipeline.model.definition import Need
 from pipeline.model.plan import Plan, PlannedStage
 
 
@@ -22,8 +23,24 @@ class Course:
         with self._lock:
             return self._plan
 
-    def extend(self, stages: Sequence[PlannedStage]) -> Plan:
-        """Put further stages behind those that are there."""
+    def extend(self, stages: Sequence[PlannedStage], *, emitter: str) -> tuple[Plan, tuple[PlannedStage, ...]]:
+        """Put what a stage emitted behind the stages that are there: the plan, and those of before that need all that
+        the stage emits. They need each of them from now on, also when the run is taken up by another process."""
         with self._lock:
-            self._plan = replace(self._plan, stages=(*self._plan.stages, *stages))
-            return self._plan
+            widened = {
+                planned.stage.name: more
+                for planned in self._plan.stages
+                if (more := _widened(planned, emitter, stages)) is not planned
+            }
+            before = (widened.get(planned.stage.name, planned) for planned in self._plan.stages)
+            self._plan = replace(self._plan, stages=(*before, *stages))
+            return self._plan, tuple(widened.values())
+
+
+def _widened(planned: PlannedStage, emitter: str, stages: Sequence[PlannedStage]) -> PlannedStage:
+    stage = planned.stage
+    edge = next((need for need in stage.needs if need.stage == emitter and need.emitted), None)
+    if edge is None or not stages:
+        return planned
+    more = tuple(Need(stage=item.stage.name, rule=edge.rule) for item in stages)
+    return replace(planned, stage=replace(stage, needs=(*stage.needs, *more)))

@@ -32,6 +32,12 @@ class Layers:
                 self._rank[stage.name] = len(self._rank)
                 self._needs[stage.name] = tuple(need.stage for need in stage.needs)
 
+    def widen(self, stage: StageDefinition) -> None:
+        """A stage needs more than it did."""
+        with self._lock:
+            self._needs[stage.name] = tuple(need.stage for need in stage.needs)
+            self._ancestors.clear()
+
     def own(self, stage: str, attempt: int) -> str:
         """The name of the layer that an attempt writes into."""
         return f"{stage}.{attempt}"

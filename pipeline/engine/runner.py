@@ -75,7 +75,7 @@ class Runner:
         self._parallel = parallel
         stages = scope.plan.stages
         self._planned = {planned.stage.name: planned for planned in stages}
-        self._dependents: dict[str, list[PlannedStage]] = {}
+        self._dependents: dict[str, list[str]] = {}
         self._know(stages)
         done = {stage.name: stage.conclusion for stage in scope.runs.all() if stage.conclusion is not None}
         self._schedule = Schedule(nodes_of(stages), done=done)
@@ -180,8 +180,11 @@ class Runner:
     def _extend(self, emitter: str, stages: Sequence[PlannedStage]) -> None:
         """Take in what a stage emitted."""
         scope = self._scope
-        plan = scope.course.extend(stages)
+        plan, widened = scope.course.extend(stages, emitter=emitter)
         scope.layers.extend([planned.stage for planned in stages])
+        for planned in widened:
+            scope.layers.widen(planned.stage)
+            self._planned[planned.stage.name] = planned
         self._planned.update({planned.stage.name: planned for planned in stages})
         self._know(stages)
         runs = [
@@ -199,7 +202,7 @@ class Runner:
         for planned in stages:
             for need in dict.fromkeys(item.stage for item in planned.stage.needs):
                 if need in self._dependents:
-                    self._dependents[need].append(planned)
+                    self._dependents[need].append(planned.stage.name)
 
     def _start_ready(self) -> None:
         while self._ready and len(self._running) < self._parallel:
@@ -231,9 +234,10 @@ class Runner:
 
     def _prepare_dependents(self, name: str) -> None:
         """Have the containers created of stages that can start once what runs now has succeeded."""
-        for dependent in self._dependents[name]:
-            if self._schedule.waits_for(dependent.stage.name) > len(self._running):
+        for after in self._dependents[name]:
+            if self._schedule.waits_for(after) > len(self._running):
                 continue
+            dependent = self._planned[after]
             needs = [need.stage for need in dependent.stage.needs]
             waiting = [need for need in needs if self._scope.runs.get(need).state is not StageState.DONE]
             if all(need in self._running for need in waiting):

@@ -7,7 +7,7 @@ stage is that of its own edges.
 from __future__ import annotations
 
 from collections import deque
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 
 from pipeline.model.definition import EdgeRule, Need, RunRule
@@ -143,7 +143,7 @@ class Schedule:
 
     def start(self) -> tuple[Decision, ...]:
         """Decide the stages that need nothing, or nothing more."""
-        for name in [name for name in self._nodes if name in self._done]:
+        for name in self._done_in_order():
             self._decided.add(name)
             self._settle(name, self._done[name])
         return self._decide(name for name, count in list(self._pending.items()) if count == 0)
@@ -181,6 +181,21 @@ class Schedule:
     def stop_some(self, names: Iterable[str], reason: str) -> None:
         """Start none of these stages any more, but for those that run always or on failure."""
         self._stops.update(dict.fromkeys(names, reason))
+
+    def _done_in_order(self) -> Iterator[str]:
+        """What was done before, each after those of its needs that were: emitted stages stand behind stages that need
+        them."""
+        seen: set[str] = set()
+        stack = [(name, False) for name in reversed(self._nodes) if name in self._done]
+        while stack:
+            name, needs_given = stack.pop()
+            if needs_given:
+                if name in self._done:
+                    yield name
+            elif name not in seen:
+                seen.add(name)
+                stack.append((name, True))
+                stack.extend((need.stage, False) for need in self._nodes[name].needs if need.stage in self._nodes)
 
     def _put(self, nodes: Sequence[Node]) -> None:
         for node in nodes:

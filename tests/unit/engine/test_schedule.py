@@ -249,3 +249,19 @@ def test_stopping_at_any_moment_ends_with_every_stage_decided_once(
         take(schedule.finish(name, ends[name]))
     assert sorted(seen) == sorted(item.name for item in nodes)
     assert schedule.done
+
+
+def test_what_was_done_before_tells_also_what_stands_behind_it_in_the_plan() -> None:
+    """A stage that needs all that another emitted stands before them in the plan."""
+    nodes = (
+        Node(name="split"),
+        Node(name="report", needs=(Need(stage="split"), Need(stage="one")), run=RunRule.ALWAYS),
+        Node(name="deploy", needs=(Need(stage="report"),)),
+        Node(name="one", needs=(Need(stage="split"),)),
+    )
+    schedule = Schedule(nodes, done={"split": S, "report": S, "one": F})
+    (decision,) = schedule.start()
+    assert decision.name == "deploy"
+    assert decision.outcome is not None
+    assert decision.outcome.reason == "needs one: failed"
+    assert schedule.done
