@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Final
 
 from pipeline.diagnostic import Diagnostic
@@ -41,11 +42,15 @@ def emitted_stages(app: Application, plan: Plan, emitter: PlannedStage, text: by
     found = load_emitted(text, file=file, behind=behind, kinds=app.kinds, expressions=app.expressions)
     try:
         stages = plan_emitted(plan, found, kinds=app.kinds, expressions=app.expressions, tree=source_tree(plan.source))
-        if len(stages) > MAX_STAGES:
-            message = f"stage '{stage.name}' emits {len(stages):,} stages, more than {MAX_STAGES:,}"
-            problem = Diagnostic(code="emits", message=message, position=found[0].position)
-            raise DefinitionError(f"{file} has 1 error", diagnostics=(problem,))
+        _bounded(stages, emitter, file)
     except DefinitionError as error:
         error.sources = {file: text}
         raise
     return stages
+
+
+def _bounded(stages: Sequence[PlannedStage], emitter: PlannedStage, file: str) -> None:
+    if len(stages) > MAX_STAGES:
+        message = f"stage '{emitter.stage.name}' emits {len(stages):,} stages, more than {MAX_STAGES:,}"
+        problem = Diagnostic(code="emits", message=message, position=stages[0].stage.position)
+        raise DefinitionError(f"{file} has 1 error", diagnostics=(problem,))

@@ -119,17 +119,23 @@ def planned(
     found = prepared(app, request, described=described)
     source = found.source
     tree = source_tree(source)
-    decided = plan(
-        found.definition,
-        event=found.event,
-        source=source,
-        overrides=request.variables,
-        kinds=app.kinds,
-        expressions=app.expressions,
-        tree=tree,
-        timings=lambda stage: file_seconds(app.records.file_times(repository=repository(source), stage=stage), tree),
-        changes=found.changes.of_stage,
-    )
+    try:
+        decided = plan(
+            found.definition,
+            event=found.event,
+            source=source,
+            overrides=request.variables,
+            kinds=app.kinds,
+            expressions=app.expressions,
+            tree=tree,
+            timings=lambda stage: file_seconds(
+                app.records.file_times(repository=repository(source), stage=stage), tree
+            ),
+            changes=found.changes.of_stage,
+        )
+    except DefinitionError as error:
+        error.sources = found.written.texts
+        raise
     executor = request.executor or app.settings.executor
     decided, rules = look_up(app, decided, tree, executor=executor, fresh=request.fresh)
     return Planned(
