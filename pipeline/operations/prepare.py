@@ -13,7 +13,7 @@ from pathlib import Path
 import pipeline
 from pipeline.diagnostic import Diagnostic
 from pipeline.engine.reuse_rules import ReuseRules
-from pipeline.errors import SourceError, UsageError
+from pipeline.errors import DefinitionError, SourceError, UsageError
 from pipeline.language.load import Written, define, read_pipeline
 from pipeline.model.definition import Definition
 from pipeline.model.plan import Plan
@@ -119,6 +119,10 @@ def planned(
     found = prepared(app, request, described=described)
     source = found.source
     tree = source_tree(source)
+
+    def timings(stage: str) -> Mapping[str, float]:
+        return file_seconds(app.records.file_times(repository=repository(source), stage=stage), tree)
+
     try:
         decided = plan(
             found.definition,
@@ -128,9 +132,7 @@ def planned(
             kinds=app.kinds,
             expressions=app.expressions,
             tree=tree,
-            timings=lambda stage: file_seconds(
-                app.records.file_times(repository=repository(source), stage=stage), tree
-            ),
+            timings=timings,
             changes=found.changes.of_stage,
         )
     except DefinitionError as error:
