@@ -30,6 +30,8 @@ _DENIED: Final = re.compile(
     r"|Host key verification",
     re.IGNORECASE,
 )
+_UNABLE: Final = re.compile(r"not our ref|unadvertised object|dumb http transport|does not support shallow")
+"""What a server says that cannot give one commit alone."""
 
 
 def is_commit(ref: str) -> bool:
@@ -198,7 +200,7 @@ def _failed(arguments: tuple[str, ...], stderr: bytes) -> UsageError | SourceUnr
     lines = [line.removeprefix("fatal: ").removeprefix("error: ") for line in words.splitlines()]
     first = next((line for line in lines if line), "git said nothing")
     asked = "ls-remote" in arguments or "fetch" in arguments
-    if asked and not _DENIED.search(words) and not re.search(r"not our ref|unadvertised object", words):
+    if asked and not _DENIED.search(words) and not _UNABLE.search(words):
         return SourceUnreachableError(f"an included repository cannot be asked: {first}", hint="try again later")
     return UsageError(
         f"an included repository cannot be read: {first}",
