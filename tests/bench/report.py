@@ -54,7 +54,7 @@ def _limits(measured: Measured) -> tuple[list[str], bool]:
     for work, times in measured.values():
         floor, own = times[0], next(entry for entry in times if entry.contender.name == "ecluse")
         ratios = own.ratios(floor)
-        if work.again:
+        if work.again or work.most is None:
             continue
         kept = statistics.median(ratios) <= work.most
         rows.append(_row(work.title, floor.median, own.median, ratios, f"{work.most:g}", kept))
@@ -64,7 +64,7 @@ def _limits(measured: Measured) -> tuple[list[str], bool]:
         own = next(entry for entry in times if entry.contender.name == "ecluse")
         first = next(entry for entry in measured["chain"][1] if entry.contender.name == "ecluse")
         ratios = [again / first.median for again in own.seconds]
-        kept = statistics.median(ratios) <= work.most and own.median <= AGAIN_SECONDS
+        kept = statistics.median(ratios) <= (work.most or 1) and own.median <= AGAIN_SECONDS
         title = f"{work.title}, against Écluse's first run"
         rows.append(_row(title, first.median, own.median, ratios, f"{work.most:g} and {AGAIN_SECONDS:g} s", kept))
         all_kept &= kept
