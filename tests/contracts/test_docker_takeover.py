@@ -195,7 +195,8 @@ def test_what_was_printed_before_comes_with_its_times(
 def test_nothing_is_lost_or_doubled_where_listening_takes_over(
     docker_ground: Ground, killed_runner: Callable[..., RunIdentity]
 ) -> None:
-    script = "echo line 1; sleep 0.2; i=0; while [ $i -lt 30000 ]; do echo out $i; echo err $i >&2; i=$((i + 1)); done; printf end"
+    loop = "i=0; while [ $i -lt 30000 ]; do echo out $i; echo err $i >&2; i=$((i + 1)); done"
+    script = f"echo line 1; sleep 0.2; {loop}; printf end"
     session = docker_ground.open(killed_runner(script))
     ended, printed = docker_ground.run(session, _same(docker_ground, script))
     assert ended.code == 0

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import json
+import os
 import secrets
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -15,6 +17,7 @@ from pipeline.executors.docker.slots import Slots
 from pipeline.executors.docker.workspace_overlay import EMPTY_TAR, OverlayWorkspace
 from pipeline.model.container import View
 from pipeline.model.identity import RunIdentity
+from pipeline.model.ulid import ulid
 from pipeline.settings import Settings
 
 if TYPE_CHECKING:
@@ -52,7 +55,13 @@ def choose_workspace(client: APIClient, settings: Settings) -> str:
 
 def mounts_overlays(client: APIClient, settings: Settings) -> bool:
     """Try it: a file written into a layer must be seen through a mount of two."""
-    trial = RunIdentity(installation=settings.installation, run=f"probe-{secrets.token_hex(4)}")
+    # twice: `gc` may take away what it finds of a trial, because nobody resumes one
+    return any(_mounts_an_overlay(client, settings) for _ in range(2))
+
+
+def _mounts_an_overlay(client: APIClient, settings: Settings) -> bool:
+    # the oldest run that there can be, which is long over
+    trial = RunIdentity(installation=settings.installation, run=ulid(datetime.fromtimestamp(0, UTC), os.urandom(10)))
     depot = Depot(client, trial)
     depot.furnish()
     overlay = OverlayWorkspace(client, trial, depot, Slots(client, trial, depot))

@@ -13,6 +13,7 @@ if TYPE_CHECKING:
     from docker import APIClient
 
 GONE, FAULT = 404, 500
+NOWHERE = ("too many", "not a directory")
 GO_FOLDER, GO_LINK = 1 << 31, 1 << 27
 GO_OTHERS = 1 << 26 | 1 << 25 | 1 << 24 | 1 << 21 | 1 << 19
 
@@ -37,7 +38,7 @@ def path_mode(client: APIClient, container: str, path: str) -> int | None:
 
 
 def _leads_nowhere(sdk: Any, container: str, path: str) -> bool:
-    """Whether the engine stumbles over a link that leads to itself; only the body of a GET tells."""
+    """Whether the engine stumbles over a link to itself, or a file as a folder; only the body of a GET tells."""
     url = sdk._url("/containers/{0}/archive", container)
     with sdk._get(url, params={"path": path}, stream=True) as answer:
-        return answer.status_code == FAULT and "too many" in answer.text
+        return answer.status_code == FAULT and any(words in answer.text for words in NOWHERE)
