@@ -7,15 +7,17 @@ from collections.abc import Callable, Mapping
 from contextlib import suppress
 from functools import cached_property
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from pipeline.errors import UsageError
 from pipeline.model.trust import Trust
-from pipeline.operations.include_mirror import IncludeMirror, is_commit
 from pipeline.operations.lockfile import Key, Pin, lock_of, read_lock
-from pipeline.operations.repository_files import file_of_commit, file_of_tree, safe_path
 from pipeline.operations.source import without_credentials
 from pipeline.ports.includes import Place, Wanted
 from pipeline.settings import Settings
+
+if TYPE_CHECKING:  # for its time, not for a circle
+    from pipeline.operations.include_mirror import IncludeMirror
 
 _LOCK_LIMIT = 1024 * 1024
 
@@ -48,9 +50,13 @@ class RepositoryIncludes:
 
     def place(self, wanted: Wanted, *, by: Place) -> Place:
         """Where it lies; a branch or a tag must be pinned."""
+        from pipeline.operations.repository_files import safe_path
+
         file = safe_path(wanted.file)
         if not wanted.git:
             return Place(file=file, git=by.git, commit=by.commit)
+        from pipeline.operations.include_mirror import is_commit
+
         self._mirror.allow(wanted.git)
         if is_commit(wanted.ref):
             return Place(file=file, git=wanted.git, commit=wanted.ref)
@@ -71,6 +77,8 @@ class RepositoryIncludes:
         """Its content."""
         if place.git:
             return self._of_another(place, limit)
+        from pipeline.operations.repository_files import file_of_commit, file_of_tree
+
         if not self._commit:
             return file_of_tree(self._root, place.file, limit=limit)
         content = file_of_commit(self._root, self._commit, place.file, limit=limit)
@@ -102,6 +110,8 @@ class RepositoryIncludes:
 
     @cached_property
     def _mirror(self) -> IncludeMirror:
+        from pipeline.operations.include_mirror import IncludeMirror
+
         return IncludeMirror(
             self._settings.home / "cache",
             protocols=frozenset(self._settings.include_protocols),
@@ -110,6 +120,8 @@ class RepositoryIncludes:
 
     @cached_property
     def _lock(self) -> Mapping[Key, Pin]:
+        from pipeline.operations.repository_files import file_of_commit, file_of_tree
+
         text: bytes | None = None
         if self._commit:
             text = file_of_commit(self._root, self._commit, self._lock_name, limit=_LOCK_LIMIT)

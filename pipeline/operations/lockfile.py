@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import tomllib
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from pathlib import PurePosixPath
@@ -39,6 +38,8 @@ def lock_of(file: str) -> str:
 
 def read_lock(text: bytes, *, name: str) -> Mapping[Key, Pin]:
     """The pins of a lock file. UsageError when it is damaged or of a later version."""
+    import tomllib
+
     mend = f"write it anew with `ecluse check --lock`, or take {name} from an earlier commit"
     try:
         document = tomllib.loads(text.decode())

@@ -18,13 +18,13 @@ from pipeline.language.load import Written, define, read_pipeline
 from pipeline.model.definition import Definition
 from pipeline.model.plan import Plan
 from pipeline.model.source import Event, Source
+from pipeline.model.tree import Tree
 from pipeline.model.trust import Trust, reads_from
 from pipeline.operations.changed import ChangedPaths
 from pipeline.operations.event import guess_event
 from pipeline.operations.includes import RepositoryIncludes
 from pipeline.operations.reuse import look_up
 from pipeline.operations.source import describe, git_environment
-from pipeline.operations.timings import file_seconds
 from pipeline.operations.tree import source_tree
 from pipeline.planning.planner import plan
 from pipeline.planning.triggers import Triggered, judge_triggers
@@ -148,6 +148,13 @@ def planned(
         sources=found.written.texts,
         trigger=found.trigger,
     )
+
+
+def _timings(app: Application, source: Source, stage: str, tree: Tree) -> Mapping[str, float]:
+    """Seconds of each test file of a stage; imported only where a stage is split by them."""
+    from pipeline.operations.timings import file_seconds
+
+    return file_seconds(app.records.file_times(repository=repository(source), stage=stage), tree)
 
 
 def repository(source: Source) -> str:

@@ -5,9 +5,7 @@ from __future__ import annotations
 import hashlib
 import os
 import re
-import shutil
 import subprocess
-import tempfile
 from collections.abc import Mapping, Sequence
 from datetime import UTC, datetime
 from pathlib import Path
@@ -106,6 +104,9 @@ def _working_tree(root: Path, folder: Path, environment: Mapping[str, str]) -> s
     paths = [path for path, state in entries.items() if state != b"D"]
     if not entries:
         return ""
+    import shutil
+    import tempfile
+
     with tempfile.TemporaryDirectory(prefix="ecluse-tree-") as scratch:
         index, objects = Path(scratch, "index"), Path(scratch, "objects")
         objects.mkdir()
