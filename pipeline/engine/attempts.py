@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import random
 import threading
-import traceback
 from collections.abc import Container, Mapping
 from contextlib import ExitStack, suppress
 from dataclasses import dataclass, replace
@@ -186,6 +185,9 @@ class StageWork:
                 log = self._open_log(planned.stage, number, taken_up=began is not None)
                 result, emitted = self._run_kind(planned, number, log, cancel, began)
             except ParkedError:
+                if log is not None:
+                    with suppress(EcluseError):
+                        log.close()
                 runs.put(replace(runs.get(name), attempts=stage.attempts))
                 raise
             except EcluseError as error:
@@ -334,6 +336,8 @@ class StageWork:
 
     def _defect(self, name: str, number: int, error: Exception) -> Outcome:
         path = self._scope.folder / f"{safe_name(name)}.{number}.traceback"
+        import traceback
+
         with suppress(OSError):
             path.write_text(self._scope.masker.text("".join(traceback.format_exception(error))))
         return errored(f"defect in Écluse: {type(error).__name__}: {error}", hint=f"please report it with {path}")

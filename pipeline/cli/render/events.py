@@ -79,6 +79,7 @@ class JsonEvents:
             outcome=to_value(outcome),
             seconds=stage.seconds,
             flaky=stage.flaky,
+            **({"reused": stage.reused} if stage.reused else {}),
         )
 
     def plan_extended(self, run: str, plan: Plan, stages: Sequence[StageRun]) -> None:

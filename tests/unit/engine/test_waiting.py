@@ -8,6 +8,7 @@ import pytest
 from scripted_run import Play, Watcher, stage
 
 from pipeline.engine.attempts import retry_pause
+from pipeline.errors import ParkedError
 from pipeline.executors.scripted import Scripted
 from pipeline.model.container import Stream
 from pipeline.model.definition import ConcurrencyPolicy, ConcurrencyRule, MatrixRule, RetryRule, RunRule, When
@@ -35,6 +36,13 @@ def test_a_manual_stage_parks_and_the_others_finish(play: Play) -> None:
         None,
     )
     assert played.runs.get("c").outcome is None
+
+
+def test_a_kind_parks_its_stage_and_leaves_no_attempt(play: Play) -> None:
+    missing = "2 approvals are missing"
+    played = play(stage("a"), stage("b", "a"), script={"a": [Scripted(error=ParkedError(missing))]})
+    waiting = played.runs.get("a")
+    assert (played.conclusion, waiting.parked, waiting.attempts) == (None, missing, ())
 
 
 def test_a_manual_stage_that_was_started_runs(play: Play) -> None:
