@@ -16,6 +16,7 @@ from pipeline.model.container import ContainerSpec, Network
 from pipeline.model.definition import Readiness, ServiceDefinition
 from pipeline.ports.executor import Session
 
+NOT_GIVEN = b"the engine's own host does not give such rights"
 MOUNTS = "mkdir /m && mount -t tmpfs none /m && echo mounted"
 
 
@@ -85,7 +86,8 @@ def test_an_allowed_image_may_be_privileged(docker_ground: Ground, client: docke
     session = allowing(docker_ground, privileged_images=("ecluse/busy*",)).open(run)
     said = _said(docker_ground, session, docker_ground.shell(MOUNTS, privileged=True))
     host = client.inspect_container(run.name("stage", "1", "main"))["HostConfig"]
-    assert (host["Privileged"], host["CapDrop"], said) == (True, None, said or b"mounted\n")
+    assert (host["Privileged"], host["CapDrop"]) == (True, None)
+    assert said in (NOT_GIVEN, b"mounted\n")
     assert _said(docker_ground, session, docker_ground.shell(MOUNTS, stage="plain")) == b""
 
 
@@ -103,16 +105,18 @@ def test_an_allowed_service_is_privileged_and_its_stage_is_not(docker_ground: Gr
     script = f"wget -q -O - http://dind:2375/; {MOUNTS}"
     said = _said(docker_ground, session, docker_ground.shell(script, services=(service,)))
     host = client.inspect_container(run.name("stage", "1", "main", "service", "dind"))["HostConfig"]
-    assert (host["Privileged"], said) == (True, said or b"mounted\n")
+    assert host["Privileged"]
+    assert said in (NOT_GIVEN, b"mounted\n")
 
 
 def _said(ground: Ground, session: Session, spec: ContainerSpec) -> bytes:
-    """What it printed; nothing where the engine's own host does not let it give such rights."""
+    """What it printed, if the engine may give such rights at all."""
     try:
         return ground.run(session, spec)[1].out
     except EngineError as error:
-        assert "caps: operation not permitted" in error.message
-        return b""
+        if "caps: operation not permitted" not in error.message:
+            raise
+        return NOT_GIVEN
 
 
 def test_a_visitor_cannot_write_where_a_hardened_stage_cannot(docker_ground: Ground, tar: Any) -> None:
