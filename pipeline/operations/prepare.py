@@ -119,10 +119,6 @@ def planned(
     found = prepared(app, request, described=described)
     source = found.source
     tree = source_tree(source)
-
-    def timings(stage: str) -> Mapping[str, float]:
-        return file_seconds(app.records.file_times(repository=repository(source), stage=stage), tree)
-
     try:
         decided = plan(
             found.definition,
@@ -132,7 +128,7 @@ def planned(
             kinds=app.kinds,
             expressions=app.expressions,
             tree=tree,
-            timings=timings,
+            timings=lambda stage: _timings(app, source, stage, tree),
             changes=found.changes.of_stage,
         )
     except DefinitionError as error:
