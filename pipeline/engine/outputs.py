@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import re
-import tarfile
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from typing import TYPE_CHECKING
 
@@ -87,6 +86,8 @@ def _until(lines: Iterator[tuple[int, str]], end: str, begun: int) -> str:
 
 
 def _content(archive: Iterable[bytes]) -> bytes:
+    import tarfile
+
     with tarfile.open(fileobj=ChunkFile(archive), mode="r|") as tar:
         for member in tar:
             content = tar.extractfile(member) if member.isreg() else None

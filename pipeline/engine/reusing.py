@@ -7,7 +7,6 @@ from typing import TYPE_CHECKING
 
 from pipeline.engine.context import AttemptContext
 from pipeline.engine.keeping import Keeping
-from pipeline.engine.narrowing import Narrowing
 from pipeline.engine.restoring import Awaited, Restoring, whole
 from pipeline.engine.stage_log import AttemptLog
 from pipeline.errors import EcluseError, StorageError
@@ -18,6 +17,7 @@ from pipeline.model.status import Conclusion, StageState
 from pipeline.ports.stage import Reuse
 
 if TYPE_CHECKING:
+    from pipeline.engine.narrowing import Narrowing
     from pipeline.engine.reuse_rules import ReuseRules
     from pipeline.engine.scope import RunScope
     from pipeline.model.plan import PlannedStage
@@ -34,7 +34,7 @@ class Reusing:
         self._lock = threading.Lock()
         self._resolved: dict[str, PlannedStage] = {}
         self._serving = {item.stage.name for item in scope.plan.stages if item.reused}
-        self._narrowing = Narrowing(lambda: scope.session.workspace)
+        self._narrowing: Narrowing | None = None
         self._restoring = Restoring(
             storage=scope.storage,
             workspace=lambda: scope.session.workspace,
@@ -62,8 +62,8 @@ class Reusing:
         self._restoring.furnish(name, log, cancel)
         if planned.stage.inputs:
             sources = [layers.left_by(before) for before in layers.before(name) if self._hands_out_source(before)]
-            narrow = {layer: self._narrowing.narrow(layer, planned.stage.inputs) for layer in sources if layer}
-            layers.narrow(name, narrow)
+            narrowing = self._narrow()
+            layers.narrow(name, {layer: narrowing.narrow(layer, planned.stage.inputs) for layer in sources if layer})
 
     def holds_back(self, planned: PlannedStage) -> bool:
         """Whether a stage's container must not be created ahead: it may not run, or will see layers yet to come."""
@@ -81,6 +81,14 @@ class Reusing:
     def close(self, *, cancelled: bool) -> tuple[str, ...]:
         """Wait until all is kept (what waits is dropped when the run was cancelled); what could not be done."""
         return self._keeping.close(drop=cancelled)
+
+    def _narrow(self) -> Narrowing:
+        from pipeline.engine.narrowing import Narrowing
+
+        with self._lock:
+            if self._narrowing is None:
+                self._narrowing = Narrowing(lambda: self._scope.session.workspace)
+            return self._narrowing
 
     def _take(self, planned: PlannedStage) -> tuple[str, Attempt] | None:
         name, rules = planned.stage.name, self._rules

@@ -7,6 +7,7 @@ from collections.abc import Callable, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, field, replace
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from pipeline.engine.announcer import Announcer
 from pipeline.engine.course import Course
@@ -21,22 +22,23 @@ from pipeline.errors import EcluseError, RefusedError, UsageError
 from pipeline.model.duration import spell_duration
 from pipeline.model.identity import RunIdentity
 from pipeline.model.permission import HINT, distrusted
-from pipeline.model.plan import Plan
+from pipeline.model.plan import Plan, PlannedStage
 from pipeline.model.run import Run
 from pipeline.model.status import Conclusion, RunState, StageState
-from pipeline.operations.emitting import emitted_stages
 from pipeline.operations.keeping import outlived
 from pipeline.operations.reuse import look_up
 from pipeline.operations.run_file import RunFile, remove_run_file, write_run_file
 from pipeline.operations.runner_process import claim, release, this_process
 from pipeline.operations.tree import source_tree
 from pipeline.planning.planner import resolver_of
-from pipeline.ports.application import Application
 from pipeline.ports.cancellation import Cancellation
-from pipeline.ports.delivery import Delivery
-from pipeline.ports.executor import Executor, Session
-from pipeline.ports.images import Images
-from pipeline.ports.observer import Observer
+
+if TYPE_CHECKING:  # for their time, not for a circle
+    from pipeline.ports.application import Application
+    from pipeline.ports.delivery import Delivery
+    from pipeline.ports.executor import Executor, Session
+    from pipeline.ports.images import Images
+    from pipeline.ports.observer import Observer
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -265,7 +267,7 @@ def _scope(
         resolve=resolver_of(plan.event, app.kinds, app.expressions),
         layers=Layers([item.stage for item in plan.stages], written=layers_left(run)),
         runs=StageRuns({stage.name: stage for stage in run.stages}),
-        emit=lambda plan, planned, text: emitted_stages(app, plan, planned, text),
+        emit=lambda plan, planned, text: _emitted(app, plan, planned, text),
         groups=lambda: app.groups,
         started=leg.started,
         begun=lambda stage: recorder.begun(run.id, stage),
@@ -276,6 +278,12 @@ def _scope(
         rules=rules,
         masker=_masker(app, leg),
     )
+
+
+def _emitted(app: Application, plan: Plan, emitter: PlannedStage, text: bytes) -> tuple[PlannedStage, ...]:
+    from pipeline.operations.emitting import emitted_stages
+
+    return emitted_stages(app, plan, emitter, text)
 
 
 def layers_left(run: Run) -> Mapping[str, str]:

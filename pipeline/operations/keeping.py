@@ -4,9 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from datetime import datetime, timedelta
+from typing import TYPE_CHECKING
 
-from pipeline.ports.executor import Leftover
 from pipeline.settings import Settings
+
+if TYPE_CHECKING:  # for its time, not for a circle
+    from pipeline.ports.executor import Leftover
 
 
 def outlived(leftovers: Sequence[Leftover], settings: Settings, now: datetime) -> tuple[Leftover, ...]:

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
-import statistics
 from collections import defaultdict
 from collections.abc import Mapping, Sequence
+from typing import TYPE_CHECKING
 
-from pipeline.model.history import FileTime
 from pipeline.model.tree import Tree
+
+if TYPE_CHECKING:  # for its time, not for a circle
+    from pipeline.model.history import FileTime
 
 
 def file_seconds(times: Sequence[FileTime], tree: Tree) -> Mapping[str, float]:
@@ -25,6 +27,8 @@ def file_seconds(times: Sequence[FileTime], tree: Tree) -> Mapping[str, float]:
         path = places.path_of(time)
         if path and time.attempt == latest[time.run, time.stage]:
             by_run[path][time.run] += time.seconds
+    import statistics
+
     return {path: statistics.median(runs.values()) for path, runs in by_run.items()}
 
 

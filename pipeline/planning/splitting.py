@@ -5,7 +5,6 @@ from __future__ import annotations
 import heapq
 import re
 from collections.abc import Mapping, Sequence
-from statistics import median
 from typing import Final
 
 from pipeline.model.definition import SplitRule, StageDefinition
@@ -33,6 +32,8 @@ def shares(files: Sequence[str], into: int, seconds: Mapping[str, float]) -> tup
     A file that `seconds` does not know counts as the median of those that it knows. The same files and times give the
     same parts.
     """
+    from statistics import median
+
     usual = median(seconds.values()) if seconds else 1.0
     longest_first = sorted(files, key=lambda path: (-seconds.get(path, usual), path))
     loads = [(0.0, part) for part in range(into)]

@@ -4,18 +4,20 @@ from __future__ import annotations
 
 from collections.abc import Collection, Mapping, Sequence
 from datetime import datetime
-from typing import Protocol
+from typing import TYPE_CHECKING, Protocol
 
-from pipeline.model.history import (
-    ExpiredArtifact,
-    FileTime,
-    LogPlace,
-    RunMeasure,
-    RunOutline,
-    TestResult,
-    TestTime,
-)
 from pipeline.model.status import Conclusion
+
+if TYPE_CHECKING:  # for its time, not for a circle
+    from pipeline.model.history import (
+        ExpiredArtifact,
+        FileTime,
+        LogPlace,
+        RunMeasure,
+        RunOutline,
+        TestResult,
+        TestTime,
+    )
 
 
 class History(Protocol):

@@ -5,15 +5,17 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
-from typing import Protocol
+from typing import TYPE_CHECKING, Protocol
 
 from pipeline.model.plan import Plan
-from pipeline.model.release import LedgerEntry, Promotion, Release
 from pipeline.model.run import Run, Runner, StageRun
 from pipeline.model.status import Conclusion, RunState
 from pipeline.model.trust import Trust
 from pipeline.model.value import Value
 from pipeline.ports.history import History
+
+if TYPE_CHECKING:  # for its time, not for a circle
+    from pipeline.model.release import LedgerEntry, Promotion, Release
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
