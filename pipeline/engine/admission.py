@@ -14,6 +14,7 @@ from pipeline.model.definition import ConcurrencyRule
 from pipeline.model.plan import PlannedStage
 from pipeline.model.status import RunState, StageState
 from pipeline.model.template import has_expression
+from pipeline.model.trust import Trust, writes_to
 from pipeline.ports.cancellation import Cancellation
 from pipeline.ports.concurrency import Place
 
@@ -109,7 +110,7 @@ class Admissions:
             with self._run_cancel.calling(lambda: door.cancel.cancel(self._run_cancel.reason)):
                 place = self._scope.groups().enter(
                     rule,
-                    repository=_repository(self._scope),
+                    repository=f"{_repository(self._scope)}\0stages",  # else a run would wait for itself
                     holder=f"run {self._scope.number()}, stage {name}",
                     waiting=lambda who: self._waits(name, f"group '{rule.group}': {who} is in it"),
                     cancel=door.cancel,
@@ -129,5 +130,8 @@ class Admissions:
 
 
 def _repository(scope: RunScope) -> str:
-    source = scope.plan.source
-    return source.origin or source.path
+    """Whose groups these are. Those of an untrusted run are its pull request's own, whatever its file calls them: else
+    it could hold up or supersede runs of the house."""
+    source, event = scope.plan.source, scope.plan.event
+    repository = source.origin or source.path
+    return f"{repository}\0{writes_to(event.trust, event.proposal)}" if event.trust is Trust.UNTRUSTED else repository

@@ -56,13 +56,19 @@ def change_words(now: Conclusion, before: Conclusion | None) -> frozenset[str]:
 
 
 def _before(app: Application, run: Run) -> Conclusion | None:
-    """How the last earlier run of this pipeline on this branch or tag ended that was not cancelled."""
+    """How the last earlier run of this pipeline on this branch or tag ended that was not cancelled. A pull request's
+    branch has whatever name its author gave it, so only runs of the same level and occasion count."""
     earlier = app.records.runs(
         RunFilter(repository=run.repository, branch=run.branch, state=RunState.DONE, limit=_LOOK_BACK)
     )
     for other in earlier:
-        same = other.id < run.id and other.pipeline == run.pipeline and other.tag == run.tag
-        if same and other.conclusion in _WELL | _BADLY:
+        alike = (other.pipeline, other.tag, other.trust, other.proposal) == (
+            run.pipeline,
+            run.tag,
+            run.trust,
+            run.proposal,
+        )
+        if alike and other.id < run.id and other.conclusion in _WELL | _BADLY:
             return other.conclusion
     return None
 

@@ -133,6 +133,17 @@ def test_a_run_waits_for_whoever_is_in_its_group_and_is_told_of_it(play: Play, t
     assert moves == [(RunState.QUEUED, "waits for group 'dev': run 7 is in it"), (RunState.RUNNING, "")]
 
 
+def test_a_forks_run_cannot_supersede_a_run_of_the_house(play: Play, tmp_path: Path) -> None:
+    house = Cancellation()
+    place = FileGroups(tmp_path / "groups").enter(
+        GROUP, repository="/nowhere", holder="run 7", waiting=lambda _: None, cancel=house
+    )
+    rule = ConcurrencyRule(group="dev", policy=ConcurrencyPolicy.CANCEL_OLDER)
+    played = play(stage("a", concurrency=rule), concurrency=rule, event=FORK)
+    place.leave()
+    assert (played.conclusion, house.cancelled) == (Conclusion.SUCCEEDED, False)
+
+
 def test_a_run_that_gives_way_starts_nothing(play: Play, tmp_path: Path) -> None:
     other = FileGroups(tmp_path / "groups").enter(
         GROUP, repository="/nowhere", holder="run 7", waiting=lambda _: None, cancel=Cancellation()
@@ -157,7 +168,11 @@ def test_a_stage_that_is_superseded_is_cancelled_and_the_run_goes_on(play: Play,
 
         def enter() -> None:
             place = groups.enter(
-                rule, repository="/nowhere", holder="run 8, stage a", waiting=lambda _: None, cancel=Cancellation()
+                rule,
+                repository="/nowhere\0stages",
+                holder="run 8, stage a",
+                waiting=lambda _: None,
+                cancel=Cancellation(),
             )
             place.leave()
 
