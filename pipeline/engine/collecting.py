@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import io
 from collections.abc import Callable, Iterator
+from dataclasses import replace
 
 from pipeline.engine import coverage, junit, sarif
+from pipeline.engine.masking import Masker
 from pipeline.engine.xml_report import SIZE_LIMIT
 from pipeline.errors import StorageError
 from pipeline.model.container import View
@@ -26,8 +28,9 @@ def collect(
     view: View,
     storage: Storage,
     note: Callable[[str], None],
+    masker: Masker,
 ) -> Collected:
-    """Everything that `reports` and `artifacts` of a stage match.
+    """Everything that `reports` and `artifacts` of a stage match; reports without the secrets that they quote.
 
     A report file that cannot be read is said and listed in `broken`; the others still count.
     """
@@ -42,16 +45,17 @@ def collect(
             found = 0
             for file in workspace.read(view, [pattern]):
                 found += 1
-                content = file.content.read(SIZE_LIMIT + 1)
+                content = masker.mask(file.content.read(SIZE_LIMIT + 1))
                 digest, size = storage.put(io.BytesIO(content))
                 artifacts.append(Artifact(name=kind, path=file.path, digest=digest, size=size, kind="report"))
                 try:
                     if kind == "junit":
-                        tests.append(junit.read(content, file=file.path))
+                        tests.append(_masked(junit.read(content, file=file.path), masker))
                     elif kind == "coverage":
                         covers.append(coverage.read(content, file=file.path))
                     elif kind == "sarif":
-                        findings += sarif.read(content, file=file.path)
+                        said = sarif.read(content, file=file.path)
+                        findings += [replace(item, message=masker.text(item.message)) for item in said]
                 except StorageError as error:
                     broken.append(error.message)
                     note(f"report: {error.message}")
@@ -73,6 +77,15 @@ def collect(
         missing=tuple(missing),
         broken=tuple(broken),
     )
+
+
+def _masked(report: TestReport, masker: Masker) -> TestReport:
+    """What the file spelled in XML's way (`&amp;`) stands in the report as it is: it is looked through once more."""
+    cases = (
+        replace(case, message=masker.text(case.message), details=masker.text(case.details), name=masker.text(case.name))
+        for case in report.cases
+    )
+    return replace(report, cases=tuple(cases)) if masker.longest else report
 
 
 def _chunks(read: Callable[[int], bytes]) -> Iterator[bytes]:

@@ -185,7 +185,10 @@ class AttemptContext:
         from pipeline.engine.collecting import collect
 
         self._collecting()
-        return collect(self._stage, self._scope.session.workspace, self._view(), self._scope.storage, self._log.note)
+        scope = self._scope
+        return collect(
+            self._stage, scope.session.workspace, self._view(), scope.storage, self._log.note, masker=scope.masker
+        )
 
     def keep(self, name: str, content: IO[bytes] | Iterable[bytes], *, path: str, kind: str) -> Artifact:
         digest, size = self._scope.storage.put(content)

@@ -295,6 +295,19 @@ def test_reports_can_go_elsewhere_and_their_trouble_does_not_fail_the_run(
     assert "no reports: cannot write" in ended.out
 
 
+def test_a_secret_that_a_test_quotes_reaches_no_report(ecluse: Command, git_repo: Repositories, tmp_path: Path) -> None:
+    pipeline = PIPELINE.format(image="busybox:1", code=1).replace("kind: test", "kind: test\n    secrets: [TOKEN]")
+    said = SAID.replace("assert 1 == 2", "got open&amp;sesame").replace("100% of it", "open&amp;sesame")
+    shop = git_repo({"pipeline.yml": pipeline, "said.xml": said})
+    summary = tmp_path / "summary"
+    variables = jobs.github(GITHUB_STEP_SUMMARY=str(summary), ECLUSE_SECRET_TOKEN="open&sesame")
+    ended = ecluse("run", "--executor", "process", cwd=shop.path, env=variables)
+    assert "::error title=unit%3A tests.test_boats.test_sells::got ***" in ended.out, ended.out + ended.err
+    shown = ecluse("show", "last", "--json", cwd=shop.path)
+    written = [path.read_text() for path in (shop.path / ".ecluse/reports").rglob("*") if path.is_file()]
+    assert not [text for text in (ended.out, shown.out, summary.read_text(), *written) if "sesame" in text]
+
+
 STUBBORN = """\
 version: 1
 name: stubborn
