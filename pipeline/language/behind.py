@@ -15,6 +15,8 @@ class Behind:
     emitter: str
     """The stage of the plan that emitted, cell and all."""
     stages: tuple[StageDefinition, ...]
+    cells: Mapping[str, Mapping[str, Mapping[str, str]]]
+    """Of each written stage that has cells: what stands behind the colon of their names, and their values."""
     environments: tuple[EnvironmentDefinition, ...]
     variables: Mapping[str, str]
 
@@ -36,6 +38,15 @@ def written(stages: Iterable[StageDefinition]) -> tuple[StageDefinition, ...]:
         )
         for name, stage in first.items()
     )
+
+
+def cells_of(stages: Iterable[StageDefinition]) -> dict[str, dict[str, Mapping[str, str]]]:
+    """The cells of a plan's stages by the stage as it was written."""
+    found: dict[str, dict[str, Mapping[str, str]]] = {}
+    for stage in stages:
+        if stage.group:
+            found.setdefault(stage.group, {})[stage.name.partition(":")[2]] = stage.cell
+    return found
 
 
 def with_emitter(stages: Iterable[StageDefinition], emitter: str) -> tuple[StageDefinition, ...]:

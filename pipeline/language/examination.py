@@ -59,11 +59,7 @@ def _stage_names(draft: Draft) -> tuple[str, ...]:
 
 
 def _cells_behind(draft: Draft) -> dict[str, Cells]:
-    return {
-        stage.name: Cells(matrix=stage.matrix, split=stage.split)
-        for stage in (draft.behind.stages if draft.behind else ())
-        if stage.matrix is not None or stage.split is not None
-    }
+    return {name: Cells(planned=cells) for name, cells in draft.behind.cells.items()} if draft.behind else {}
 
 
 def _names(draft: Draft, cells: Mapping[str, Cells]) -> Names:
@@ -172,7 +168,9 @@ def _order(draft: Draft, bad: set[Path], reads: list[Reads]) -> Definition | Non
 
 def _behind(behind: Behind, definition: Definition) -> Definition:
     """Emitted stages together with what they stand behind."""
-    return replace(definition, stages=(*behind.stages, *with_emitter(definition.stages, behind.emitter.partition(":")[0])))
+    return replace(
+        definition, stages=(*behind.stages, *with_emitter(definition.stages, behind.emitter.partition(":")[0]))
+    )
 
 
 def _edges(draft: Draft, graph: Graph) -> dict[tuple[str, str], Position]:

@@ -23,12 +23,16 @@ _KEYS = ("matrix", "exclude", "split")
 class Cells:
     """The cells that a stage will have; asked for only where somebody names one."""
 
-    matrix: MatrixRule | None
-    split: SplitRule | None
+    matrix: MatrixRule | None = None
+    split: SplitRule | None = None
+    planned: Mapping[str, Mapping[str, str]] | None = None
+    """Those of a plan that is there already."""
 
     @cached_property
     def all(self) -> Mapping[str, Mapping[str, str]]:
         """Name behind the colon to values, parts of a split included."""
+        if self.planned is not None:
+            return self.planned
         cells = {cell_name(self.matrix, cell): cell for cell in cells_of(self.matrix)} if self.matrix else {"": {}}
         if self.split is None:
             return cells
@@ -42,6 +46,8 @@ class Cells:
     @property
     def keys(self) -> frozenset[str]:
         """What `matrix.` may be followed by."""
+        if self.planned is not None:
+            return frozenset().union(*self.planned.values()) - {"split"}
         return keys_of(self.matrix) if self.matrix else frozenset()
 
 
@@ -156,7 +162,7 @@ def _check_cell_need(
         return
     known = cells.get(other)
     place = key_span_at(draft.root, (*path, "matrix"))
-    if known is None or known.matrix is None:
+    if known is None or not known.keys:
         message = f"stage '{stage}' needs cells of '{other}', which has no matrix"
         draft.problems.add("unknown-cell", message, place)
         return

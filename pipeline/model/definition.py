@@ -235,7 +235,7 @@ class StageDefinition:
     """One stage. Keys that every kind knows are fields; those of its own kind are `options`, checked by its schema.
 
     A cell of a matrix (or a part of a split) is a stage of its own: its `name` is `<group>:<value>,<value>`, its
-    `cell` has its values, and `matrix` and `split` stay as written in all of them.
+    `cell` has its values, `split` stays as written in all of them, and `matrix` keeps `fail_fast` alone.
     """
 
     name: str

@@ -7,7 +7,7 @@ from typing import Final
 
 from pipeline.diagnostic import Diagnostic
 from pipeline.errors import DefinitionError, RefusedError
-from pipeline.language.behind import Behind, written
+from pipeline.language.behind import Behind, cells_of, written
 from pipeline.language.emitted import load_emitted
 from pipeline.model.permission import distrusted
 from pipeline.model.plan import Plan, PlannedStage
@@ -33,9 +33,11 @@ def emitted_stages(app: Application, plan: Plan, emitter: PlannedStage, text: by
     file = f"{stage.emits} of stage {stage.name}"
     if any(item.stage.position.file == file for item in plan.stages):
         return ()  # it runs again in a retry: same commit, same plan, so what it emitted is there
+    before = [planned.stage for planned in plan.stages]
     behind = Behind(
         emitter=stage.name,
-        stages=written(planned.stage for planned in plan.stages),
+        stages=written(before),
+        cells=cells_of(before),
         environments=plan.environments,
         variables=plan.variables,
     )

@@ -7,7 +7,7 @@ from dataclasses import dataclass, field, replace
 from typing import Final
 
 from pipeline.errors import DefinitionError
-from pipeline.model.definition import Need, StageDefinition
+from pipeline.model.definition import MatrixRule, Need, StageDefinition
 from pipeline.model.matrix import MAX_CELLS, Cell, cell_name, cells_of, matches, part_name
 from pipeline.model.template import has_expression
 from pipeline.planning.typed import wrong
@@ -130,6 +130,13 @@ def _no_cell(stage: StageDefinition, need: Need) -> DefinitionError:
     )
 
 
-def own_cell(written: StageDefinition, member: Member) -> Mapping[str, object]:
-    """The fields in which a member differs from its written stage."""
-    return {} if member.name == written.name else {"name": member.name, "group": written.name, "cell": member.cell}
+def own_cell(written: StageDefinition, member: Member, rule: MatrixRule | None) -> Mapping[str, object]:
+    """The fields in which a member differs from its written stage; `rule` is what all of its cells have of a matrix."""
+    if member.name == written.name:
+        return {}
+    return {"name": member.name, "group": written.name, "cell": member.cell, "matrix": rule}
+
+
+def rule_of_cells(written: StageDefinition) -> MatrixRule | None:
+    """What a cell keeps of its matrix: how the run treats its cells, not all of their values in each of them."""
+    return None if written.matrix is None else MatrixRule(fail_fast=written.matrix.fail_fast)

@@ -7,12 +7,12 @@ from dataclasses import dataclass, replace
 from typing import Any
 
 from pipeline.errors import UsageError
-from pipeline.model.definition import Need, StageDefinition
+from pipeline.model.definition import MatrixRule, Need, StageDefinition
 from pipeline.model.plan import Condition, PlannedStage
 from pipeline.model.source import Changes, Event
 from pipeline.model.template import has_expression
 from pipeline.model.tree import Tree
-from pipeline.planning.cells import Graph, Member, own_cell
+from pipeline.planning.cells import Graph, Member, own_cell, rule_of_cells
 from pipeline.planning.conditions import judge
 from pipeline.planning.evaluation import Evaluation
 from pipeline.planning.splitting import no_share, part_variables, shared_files, shares
@@ -31,6 +31,7 @@ class _Family:
     effects: bool
     keys: tuple[str, ...]
     """The keys under which any expression stands."""
+    rule: MatrixRule | None
     needs: tuple[Need, ...] | None
     parts: tuple[tuple[str, ...], ...]
     """The files of each part of a split; none where none are shared."""
@@ -80,6 +81,7 @@ class Families:
             stage=stage,
             effects=effects,
             keys=keys,
+            rule=rule_of_cells(stage),
             needs=graph.shared_needs(stage, count),
             parts=self._parts(stage),
             conditions=conditions,
@@ -106,7 +108,7 @@ class Families:
         stage = family.stage
         evaluation = self._own_evaluation(stage, member)
         resolver = Resolver(evaluation, late=False)
-        changes: dict[str, Any] = {**own_cell(stage, member)}
+        changes: dict[str, Any] = {**own_cell(stage, member, family.rule)}
         changes["needs"] = family.needs if family.needs is not None else graph.own_needs(stage, resolver)
         resolved = resolver.stage(stage, family.keys, **changes)
         conditions = family.conditions
