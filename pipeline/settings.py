@@ -75,6 +75,16 @@ class Settings:
     """So many failed stages are kept; the oldest goes first."""
     keep_failed_hours: float = 24.0
     """So long a failed stage is kept."""
+    keep_runs_days: float = 365.0
+    """So long finished runs are remembered with their logs and artifacts, for `ecluse gc`; 0 = for ever."""
+    keep_runs_most: int = 10_000
+    """So many finished runs of a repository are remembered; 0 = all."""
+    storage_limit: int = 0
+    """Bytes that logs, artifacts and layers may take together; the oldest runs go first. 0 = without bound."""
+    reuse_days: float = 30.0
+    """So long a result or a cache is kept for later runs without being used."""
+    reuse_limit: int = 20 * 1024**3
+    """Bytes that results and caches may take; the longest unused go first."""
     host_network: bool = False
     """Whether stages may ask for the network of the engine's host."""
     database: str = ""

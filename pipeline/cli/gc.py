@@ -25,9 +25,11 @@ from pipeline.operations.prune import Prunable
     help="How long images of finished runs stay (12h, 7d; 0s removes all); by default 24h.",
 )
 def gc(abandon: bool, dry_run: bool, keep_images: str) -> None:
-    """Remove containers, volumes, networks, images, logs and blobs that runs left behind.
+    """Remove what runs left behind: containers, volumes, networks, images, logs, blobs, and runs whose time is over.
 
-    Only what this installation made is touched, never what it deployed, and never a run that is under way.
+    Only what this installation made is touched, never what it deployed, never a run that is under way, and never the
+    runs of a release that is live. How long runs, results and caches stay is set: keep_runs_days, keep_runs_most,
+    storage_limit, reuse_days, reuse_limit.
     """
     from pipeline.operations.prune import PruneRequest, prunable, prune
 
@@ -40,7 +42,7 @@ def gc(abandon: bool, dry_run: bool, keep_images: str) -> None:
         unreachable = error
         found = prunable(app, request, ["process"], progress=_progress)
     if not dry_run:
-        prune(app, found, progress=_progress)
+        found = prune(app, found, progress=_progress)
     show(_lines(found, done=not dry_run))
     if unreachable is not None and app.settings.executor == "docker":
         raise unreachable
@@ -63,10 +65,16 @@ def _progress(text: str) -> None:
 def _lines(found: Prunable, *, done: bool) -> list[Line]:
     counts = Counter(leftover.kind for leftovers in found.leftovers.values() for leftover in leftovers)
     parts = [count(number, kind) for kind, number in sorted(counts.items())]
+    if found.old_runs:
+        parts.append(f"{count(len(found.old_runs), 'run')} whose time is over")
+    if found.artifacts:
+        parts.append(f"{count(len(found.artifacts), 'artifact')} whose time is over")
     if found.folders:
         parts.append(count(len(found.folders), "log folder"))
     if found.blobs:
         parts.append(f"{count(len(found.blobs), 'blob')} ({size(sum(number for _, number in found.blobs))})")
+    if found.files:
+        parts.append(f"{count(len(found.files), 'unused file')} ({size(sum(item.size for item in found.files))})")
     lines: list[Line] = []
     for run in found.runs:
         word = "closed" if done else "would close"

@@ -2,19 +2,24 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 from pathlib import Path
 
 from pipeline.errors import NotFoundError, StorageError
+from pipeline.model.history import ExpiredArtifact, RunOutline
 from pipeline.model.outcome import errored
 from pipeline.model.run import Run
 from pipeline.model.status import RunState
 from pipeline.model.ulid import moment_of
 from pipeline.operations.closing import close_run
+from pipeline.operations.holding import held_by_releases, held_by_remains, held_by_runs
 from pipeline.operations.keeping import outlived
+from pipeline.operations.probes import PREFIX, note_probes, stale_probes
+from pipeline.operations.retention import Rule, due
 from pipeline.operations.runner_process import Life, claimant, life_of
+from pipeline.operations.stale_files import StaleFile, remove_stale, stale_files
 from pipeline.ports.application import Application
 from pipeline.ports.executor import Executor, Leftover
 from pipeline.ports.records import Records, RunFilter
@@ -37,7 +42,8 @@ class PruneRequest:
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Prunable:
-    """What can go: leftovers by executor, runs to be closed, folders of logs, blobs that nobody names."""
+    """What can go: leftovers by executor, runs to be closed, folders of logs, runs whose time is over with the
+    artifacts whose own time is, blobs that nobody names then, and files that nobody uses."""
 
     leftovers: Mapping[str, tuple[Leftover, ...]]
     runs: tuple[Run, ...]
@@ -45,6 +51,13 @@ class Prunable:
     blobs: tuple[tuple[str, int], ...]
     kept: tuple[Run, ...]
     """Runs whose process has gone but which could still be resumed."""
+    old_runs: frozenset[str] = frozenset()
+    artifacts: tuple[ExpiredArtifact, ...] = ()
+    files: tuple[StaleFile, ...] = ()
+    stored: tuple[str, ...] = ()
+    """All blobs that there were before anything else was asked: what comes later is not touched."""
+    probes: frozenset[str] = frozenset()
+    """Trials of the engine that have left something."""
 
 
 Progress = Callable[[str], None]
@@ -53,61 +66,140 @@ Progress = Callable[[str], None]
 def prunable(app: Application, request: PruneRequest, executors: Sequence[str], *, progress: Progress) -> Prunable:
     """Find what can go; nothing is changed."""
     records, home, now = app.records, app.settings.home, app.clock.now()
-    blobs = tuple(app.storage.digests())
-    unfinished = [run for state in (RunState.RUNNING, RunState.QUEUED) for run in _all(records, state)]
-    gone = [run for run in unfinished if life_of(run.runner) is Life.GONE]
+    stored = tuple(app.storage.digests())
+    outlines = records.outlines()
+    unfinished = [run for state in RunState if state is not RunState.DONE for run in _all(records, state)]
+    alone = [run for run in unfinished if run.state is not RunState.PARKED]
+    gone = [run for run in alone if life_of(run.runner) is Life.GONE]
     closing = [run for run in gone if request.abandon or now - run.created > RESUMABLE]
-    verdict = _Verdict(app, closing, request, now)
-    found: dict[str, tuple[Leftover, ...]] = {}
+    kept = tuple(run for run in gone if run not in closing)
+    released = held_by_releases(records)
+    verdict = _Verdict(home, outlines, closing, released, request, now)
+    left: dict[str, tuple[Leftover, ...]] = {}
+    over: dict[str, tuple[Leftover, ...]] = {}
     for name in executors:
         progress(f"asking {name} for what runs left there")
-        left = app.executor(name).leftovers(app.settings.installation)
-        over = outlived(left, app.settings, now)
-        found[name] = (*(item for item in left if item.kept is None and verdict.may_go(item)), *over)
+        left[name] = app.executor(name).leftovers(app.settings.installation)
+        over[name] = outlived(left[name], app.settings, now)
+    runs_left = frozenset(item.run for items in left.values() for item in items)
+    trials = frozenset(run for run in runs_left if run.startswith(PREFIX))
+    probes = trials if request.abandon else stale_probes(home, trials, now)
+    held = released | held_by_runs(run for run in unfinished if run not in closing) | held_by_remains(left, over)
+    blobs = _Blobs(app, stored, now)
+    old = blobs.old_runs(outlines, held)
     return Prunable(
-        leftovers=found,
+        leftovers={
+            name: (*(item for item in items if item.kept is None and verdict.may_go(item, probes)), *over[name])
+            for name, items in left.items()
+        },
         runs=tuple(closing),
         folders=tuple(folder for folder in _folders(home) if verdict.over(folder.name)),
-        blobs=() if len(gone) < len(unfinished) else _unnamed(app, blobs),
-        kept=tuple(run for run in gone if run not in closing),
+        blobs=() if len(closing) < len(alone) else blobs.unnamed(old),
+        kept=kept,
+        old_runs=old,
+        artifacts=blobs.expired,
+        files=stale_files(home, now),
+        stored=stored,
+        probes=trials,
     )
 
 
-def prune(app: Application, found: Prunable, *, progress: Progress) -> None:
-    """Remove what was found. EngineError names what could not be removed; everything else has gone then."""
+def prune(app: Application, found: Prunable, *, progress: Progress) -> Prunable:
+    """Remove what was found; what really went. EngineError names what could not be removed; everything else has gone
+    then."""
+    records, now = app.records, app.clock.now()
     for run in found.runs:
         progress(f"closing run {run.number or run.id}")
         close_run(app, run, errored(ABANDONED, hint="run it again"))
     for folder in found.folders:
         _remove(folder)
-    if not any(life_of(run.runner) is not Life.GONE for run in _all(app.records, RunState.RUNNING)):
-        for digest, _ in found.blobs:
+    if found.old_runs:
+        progress(f"forgetting {len(found.old_runs)} runs")
+        records.delete_runs(found.old_runs)
+    artifacts = records.expire_artifacts(now) if found.artifacts else ()
+    settings = app.settings
+    app.reuse.prune(before=now - timedelta(days=settings.reuse_days), most=settings.reuse_limit)
+    blobs: tuple[tuple[str, int], ...] = ()
+    if not any(_all(records, state) for state in (RunState.RUNNING, RunState.QUEUED)):
+        blobs = _Blobs(app, found.stored, now).unnamed(frozenset())
+        for digest, _ in blobs:
             app.storage.delete(digest)
+    files = tuple(item for item in found.files if remove_stale(item, now))
+    note_probes(settings.home, found.probes, now)
     for name, leftovers in found.leftovers.items():
         if leftovers:
             progress(f"removing {len(leftovers)} objects from {name}")
             executor: Executor = app.executor(name)
             executor.remove(leftovers)
+    return replace(found, artifacts=tuple(artifacts), blobs=blobs, files=files)
+
+
+class _Blobs:
+    """Who names which blob, and which are named by nobody."""
+
+    def __init__(self, app: Application, stored: Sequence[str], now: datetime) -> None:
+        self._app = app
+        self._stored = stored
+        self._of_runs = app.records.blobs_by_run()
+        self._reused = app.reuse.referenced_blobs()
+        self.expired = tuple(app.records.expired_artifacts(now))
+        self._now = now
+
+    def old_runs(self, outlines: Sequence[RunOutline], held: frozenset[str]) -> frozenset[str]:
+        """Runs whose time is over."""
+        rule = Rule.of(self._app.settings)
+        sizes = dict(self._sized(self._stored)) if rule.room else {}
+        return due(outlines, rule, held=held, now=self._now, blobs=self._of_runs, sizes=sizes, elsewhere=self._reused)
+
+    def unnamed(self, without: frozenset[str]) -> tuple[tuple[str, int], ...]:
+        """Blobs that nobody names, once these runs are forgotten and the artifacts have expired."""
+        ended = {(item.run, item.digest) for item in self.expired}
+        named = {
+            digest
+            for run, digests in self._of_runs.items()
+            if run not in without
+            for digest in digests
+            if (run, digest) not in ended
+        }
+        named |= self._reused
+        return tuple(self._sized(digest for digest in self._stored if digest not in named))
+
+    def _sized(self, digests: Iterable[str]) -> Iterator[tuple[str, int]]:
+        for digest in digests:
+            try:
+                yield digest, self._app.storage.size(digest)
+            except NotFoundError:
+                continue
 
 
 class _Verdict:
-    """Which runs are over, asked once each."""
+    """Which runs are over."""
 
-    def __init__(self, app: Application, closing: Sequence[Run], request: PruneRequest, now: datetime) -> None:
-        self._records = app.records
-        self._runs = app.settings.home / "runs"
+    def __init__(
+        self,
+        home: Path,
+        outlines: Sequence[RunOutline],
+        closing: Sequence[Run],
+        released: frozenset[str],
+        request: PruneRequest,
+        now: datetime,
+    ) -> None:
+        self._known = {run.run: run for run in outlines}
+        self._runs = home / "runs"
         self._closing = {run.id for run in closing}
+        self._released = released
         self._request = request
         self._now = now
-        self._ends: dict[str, datetime | None] = {}
 
-    def may_go(self, leftover: Leftover) -> bool:
-        """Whether this object can be removed now."""
+    def may_go(self, leftover: Leftover, probes: frozenset[str]) -> bool:
+        """Whether this object can be removed now. Images of a live release stay as long as it lives."""
+        if leftover.run in probes:
+            return True
         ended = self._ended(leftover.run)
         if ended is None:
             return False
         if leftover.kind == "image" and leftover.run not in self._closing:
-            return self._now - ended >= self._request.keep_images
+            return leftover.run not in self._released and self._now - ended >= self._request.keep_images
         return True
 
     def over(self, run: str) -> bool:
@@ -115,18 +207,12 @@ class _Verdict:
         return self._ended(run) is not None
 
     def _ended(self, run: str) -> datetime | None:
-        if run not in self._ends:
-            self._ends[run] = self._ask(run)
-        return self._ends[run]
-
-    def _ask(self, run: str) -> datetime | None:
         if run in self._closing:
             return self._now
-        try:
-            known = self._records.find_run(run)
-        except NotFoundError:
+        known = self._known.get(run)
+        if known is None:
             return self._unrecorded(run)
-        return (known.finished or known.created) if known.state is RunState.DONE else None
+        return (known.ended or known.created) if known.state is RunState.DONE else None
 
     def _unrecorded(self, run: str) -> datetime | None:
         """A run that the records do not know began a moment ago, or was killed then, or its records are lost."""
@@ -150,18 +236,6 @@ def _all(records: Records, state: RunState) -> Sequence[Run]:
 def _folders(home: Path) -> tuple[Path, ...]:
     folder = home / "runs"
     return tuple(sorted(folder.iterdir())) if folder.is_dir() else ()
-
-
-def _unnamed(app: Application, blobs: Sequence[str]) -> tuple[tuple[str, int], ...]:
-    named = app.records.referenced_blobs()
-    found: list[tuple[str, int]] = []
-    for digest in blobs:
-        if digest not in named:
-            try:
-                found.append((digest, app.storage.size(digest)))
-            except NotFoundError:
-                continue
-    return tuple(found)
 
 
 def _remove(folder: Path) -> None:

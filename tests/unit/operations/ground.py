@@ -23,11 +23,14 @@ from pipeline.operations.runner_process import this_process
 from pipeline.ports.cancellation import Cancellation
 from pipeline.ports.executor import Executor
 from pipeline.ports.records import Records
+from pipeline.ports.reuse import ReuseStore
 from pipeline.ports.storage import Storage
 from pipeline.ports.target import Target
 from pipeline.records.sql import SqlRecords
 from pipeline.settings import Settings
 from pipeline.storage.directory import DirectoryStorage
+from pipeline.storage.objects import FolderObjects
+from pipeline.storage.reuse import ObjectReuse
 from pipeline.targets.scripted import Place, ScriptedTarget
 
 NOW = datetime(2026, 11, 23, 23, 0, tzinfo=UTC)
@@ -79,6 +82,7 @@ class Ground:
         self.settings = Settings(home=self.home)
         self.records: Records = SqlRecords(f"sqlite:///{self.home / 'records.db'}")
         self.storage: Storage = DirectoryStorage(self.home / "storage")
+        self.reuse: ReuseStore = ObjectReuse(FolderObjects(self.home / "reuse"), self.storage)
 
     def executor(self, name: str) -> Executor:
         if name not in self.executors:
