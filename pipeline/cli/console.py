@@ -39,7 +39,7 @@ class ProcessConsole:
         before = termios.tcgetattr(terminal)
         handler = signal.signal(signal.SIGWINCH, lambda number, frame: resized())  # noqa: ARG005 - signal's signature
         try:
-            tty.setraw(terminal)
+            tty.setraw(terminal, termios.TCSADRAIN)  # what was typed ahead stays
             yield
         finally:
             termios.tcsetattr(terminal, termios.TCSADRAIN, before)
