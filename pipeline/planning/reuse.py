@@ -44,7 +44,8 @@ class Keys:
         self._commit = commit
         self._tree = tree
         self._identify = identify
-        self._surroundings = surroundings
+        self._surroundings = tuple(sorted(surroundings.items()))
+        self._digests: dict[tuple[object, ...], str] = {}
         self._known: dict[str, StageKey] = {}
         self._lock = threading.Lock()
 
@@ -93,18 +94,16 @@ class Keys:
         sees = any(key.sees_source for key in before.values())
         inputs = {
             "kind": f"{kind.name}@{kind.version}",
-            "commands": _digest([stage.commands, stage.after, stage.shell, stage.workdir, stage.emits]),
+            "commands": self._digest(stage.commands, stage.after, stage.shell, stage.workdir, stage.emits),
             "user": stage.user or "",
             "platform": platform,
             IMAGE: image,
-            "services": _digest([to_value(stage.services), services]) if stage.services else "",
-            "variables": _digest([self._pipeline, stage.name, stage.env, self._surroundings]),
-            "matrix": _digest([stage.cell, to_value(stage.split)]) if stage.cell or stage.split else "",
+            "services": _digest([stage.services, services]) if stage.services else "",
+            "variables": self._variables(stage),
+            "matrix": repr([sorted(stage.cell.items()), stage.split]) if stage.cell or stage.split else "",
             "secrets": ", ".join(sorted(stage.secrets)),
-            "rights": _digest(
-                [to_value(stage.resources), stage.network, stage.hardened, stage.privileged, stage.devices]
-            ),
-            "reports": _digest([stage.reports, [[rule.name, rule.paths] for rule in stage.artifacts], stage.outputs]),
+            "rights": self._digest(stage.resources, stage.network, stage.hardened, stage.privileged, stage.devices),
+            "reports": self._reports(stage),
             "options": _digest(stage.options) if stage.options else "",
             FILES: self._files(stage, sees=sees or source),
             **{f"{NEED}{name}": key.carried or "" for name, key in before.items()},
@@ -116,6 +115,22 @@ class Keys:
         return StageKey(
             digest=digest, inputs=inputs, why=why, serves=not why, sees_source=sees or source, carried=carried
         )
+
+    def _variables(self, stage: StageDefinition) -> str:
+        """The stage is told the pipeline's name and its own."""
+        return f"{self._pipeline} {stage.name} {self._digest(*sorted(stage.env.items()), self._surroundings)}"
+
+    def _reports(self, stage: StageDefinition) -> str:
+        if not stage.reports and not stage.artifacts and not stage.outputs:
+            return ""
+        return _digest([stage.reports, [[rule.name, rule.paths] for rule in stage.artifacts], stage.outputs])
+
+    def _digest(self, *things: object) -> str:
+        """A digest of hashable things, which most cells of a matrix have in common."""
+        known = self._digests.get(things)
+        if known is None:
+            known = self._digests[things] = _digest(things)
+        return known
 
     def _files(self, stage: StageDefinition, *, sees: bool) -> str:
         if not sees:

@@ -64,7 +64,8 @@ class FolderObjects:
         """The whole piece, or None."""
         with self._failures("read"):
             try:
-                return (self._root / name).read_bytes()
+                with open(f"{self._root}/{name}", "rb", buffering=0) as file:  # noqa: PTH123 - asked for every stage
+                    return file.read()
             except (FileNotFoundError, NotADirectoryError):
                 return None
 
