@@ -58,8 +58,9 @@ def test_ten_kills_at_random_instants_change_nothing(proof: Proof, engine: str, 
     assert peace.hits == {"four": 1, "one": 1, "three": 1, "two": 1}
     assert peace.promotions == ["deployed"]
     assert SECRET not in str(peace)
-    for number in range(1, KILLS + 1):
-        assert proof.disturbed(number) == peace, f"kill {number} of seed {SEED}: {proof.told[-3:]}"
-    assert proof.kills >= KILLS // 2
+    number = 0
+    while proof.kills < KILLS:
+        number += 1
+        assert proof.disturbed(number) == peace, f"run {number} of seed {SEED}: {proof.told[-3:]}"
     left = {name for name in traces.objects(engine, installation) if "proof" not in name}
     assert left == set()
