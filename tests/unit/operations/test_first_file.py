@@ -37,7 +37,7 @@ def test_the_first_file_passes_the_check(tmp_path: Path, marks: tuple[str, ...])
         (tmp_path / mark).write_text("test:\n\ttrue\n" if mark == "Makefile" else "")
     (tmp_path / "pipeline.yml").write_text(first_file(tmp_path).text)
     app = Application()
-    checked = check(app, tmp_path / "pipeline.yml", name="pipeline.yml")
+    checked = check(app, tmp_path, file="pipeline.yml")
     assert [item for item in checked.diagnostics if item.severity.value == "error"] == []
 
 
@@ -45,7 +45,7 @@ def test_what_is_no_file_is_refused_without_waiting_for_it(tmp_path: Path) -> No
     os.mkfifo(tmp_path / "pipeline.yml")
     app = Application()
     with pytest.raises(UsageError, match="is not a file"):
-        check(app, tmp_path / "pipeline.yml", name="pipeline.yml")
+        check(app, tmp_path, file="pipeline.yml")
 
 
 def test_nobody_else_can_look_into_a_home_folder_that_was_made(home: Path) -> None:
