@@ -142,7 +142,7 @@ class JobReports:
         if not path:
             return
         try:
-            with Path(path).open("a", encoding="utf-8") as file:
+            with Path(path).open("a", encoding="utf-8", errors="replace") as file:
                 file.write(text)
         except OSError as error:
             self._note(f"cannot write {variable}: {error.strerror}")

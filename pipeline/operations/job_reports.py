@@ -103,7 +103,7 @@ def _junit(stage: StageRun, folder: Path) -> None:
     from pipeline.engine import junit
 
     text = junit.write([(stage.name, stage.products.tests)])
-    (folder / f"{OURS}{safe_name(stage.name)}.xml").write_text(text, "utf-8")
+    (folder / f"{OURS}{safe_name(stage.name)}.xml").write_text(text, "utf-8", "replace")
 
 
 def _sarif(stage: StageRun, folder: Path, storage: Callable[[], Storage]) -> None:

@@ -10,6 +10,11 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
+HOST_MARKS = frozenset(
+    {"CI", "GITLAB_CI", "GITHUB_ACTIONS", "GITEA_ACTIONS", "FORGEJO_ACTIONS", "JENKINS_URL", "BUILD_TAG"}
+)
+"""By these a CI host is known: the tests may run in the job of one, and are not about it."""
+
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Result:
@@ -33,7 +38,8 @@ class Command:
         inherited = {
             name: value
             for name, value in os.environ.items()
-            if (not name.startswith("ECLUSE_") or name.startswith(("ECLUSE_TEST_", "ECLUSE_ENV_"))) and name != "CI"
+            if (not name.startswith("ECLUSE_") or name.startswith(("ECLUSE_TEST_", "ECLUSE_ENV_")))
+            and name not in HOST_MARKS
         }
         return {**inherited, "ECLUSE_HOME": str(self.home), **(more or {})}
 

@@ -61,6 +61,14 @@ def _fetch(folder: Path, places: Places) -> None:
     )
     call([sys.executable, "-m", "venv", folder / "venv"], log=places.log, hint=hint)
     call([python, "-m", "pip", "install", "-q", "--disable-pip-version-check", *WANTED], log=places.log, hint=hint)
-    words = ["install", "--prefix", folder / "npm", "--no-audit", "--no-fund", "--loglevel=error", GITLAB_CI_LOCAL]
+    words: list[str | Path] = [
+        "install",
+        "--prefix",
+        folder / "npm",
+        "--no-audit",
+        "--no-fund",
+        "--loglevel=error",
+        GITLAB_CI_LOCAL,
+    ]
     path = f"{folder / 'venv/bin'}:{os.environ.get('PATH', os.defpath)}"
     call([folder / "venv/bin/npm", *words], log=places.log, hint=hint, env={"PATH": path})

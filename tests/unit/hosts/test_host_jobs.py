@@ -11,11 +11,13 @@ from pathlib import Path
 import job_environments as jobs
 import pytest
 
+from pipeline.bootstrap import Application
+from pipeline.errors import SettingsError
 from pipeline.hosts import host_of, job_of
 from pipeline.model.source import Commit, Event, Source
 from pipeline.model.trust import Trust
 from pipeline.operations.event import guess_event
-from pipeline.settings import Settings
+from pipeline.settings import Settings, load_settings
 
 GITLAB_PAGE = "https://gitlab.example.org/harbour/shop/-/jobs/50"
 GITHUB_PAGE = "https://github.com/harbour/shop/actions/runs/1658821493"
@@ -327,3 +329,24 @@ def test_each_host_is_known_by_its_mark(variables: Mapping[str, str], name: str)
     host = host_of(variables)
     assert host is not None
     assert host.name == name
+
+
+@pytest.mark.parametrize(
+    ("variables", "grace"),
+    [
+        pytest.param({}, 10.0, id="laptop"),
+        pytest.param(jobs.github(), 5.0, id="host"),
+        pytest.param(jobs.github(ECLUSE_GRACE="30"), 30.0, id="asked-for"),
+    ],
+)
+def test_a_host_gets_a_shorter_grace_period(variables: Mapping[str, str], grace: float, tmp_path: Path) -> None:
+    assert Application({**variables, "ECLUSE_HOME": str(tmp_path)}).settings.grace == grace
+
+
+def test_protected_names_come_from_the_file_or_a_variable(tmp_path: Path) -> None:
+    (tmp_path / "config.toml").write_text('protected_branches = ["main", "release/*"]\n')
+    settings = load_settings({"ECLUSE_HOME": str(tmp_path), "ECLUSE_PROTECTED_TAGS": "v*, release-*"})
+    assert (settings.protected_branches, settings.protected_tags) == (("main", "release/*"), ("v*", "release-*"))
+    (tmp_path / "config.toml").write_text("protected_tags = [1]\n")
+    with pytest.raises(SettingsError, match="'protected_tags'"):
+        load_settings({"ECLUSE_HOME": str(tmp_path)})
