@@ -38,7 +38,7 @@ from pipeline.ports.stage import Recovering, StageKind, StageResult
 
 TRANSIENT_RETRIES = 2
 TRANSIENT_BACKOFF = 1.0
-LOG_WORD = "log: "
+LOG_WORD, REASON_WORD = "log: ", "reason: "
 EMITS_LIMIT = 1 << 20
 """Bytes of a file of emitted stages."""
 _FIRST_WORDS: Mapping[type[EcluseError], str] = {
@@ -400,6 +400,8 @@ def _matches(word: str, outcome: Outcome, said: frozenset[str]) -> bool:
         return True
     if word.startswith(LOG_WORD):
         return outcome.conclusion in _WENT_WRONG and word.removeprefix(LOG_WORD) in said
+    if word.startswith(REASON_WORD):
+        return outcome.conclusion in _WENT_WRONG and word.removeprefix(REASON_WORD) in outcome.reason
     return outcome.conclusion is Conclusion.FAILED and outcome.reason == word
 
 

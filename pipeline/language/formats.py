@@ -89,7 +89,10 @@ PATTERNS: Final[Mapping[str, tuple[str, str]]] = {
     "inner-path": ("is not a path in the workspace", "write it relative, without '..'"),
     "device": ("is not a device", "write /dev/NAME, /dev/NAME:/dev/OTHER or /dev/NAME:r"),
     "address": ("is not an address", "write one such as mattermost://… or mailto://…"),
-    "retry-reason": ("is not a reason to retry", "write errored, failed, timed_out, 'exit 75' or 'log: some text'"),
+    "retry-reason": (
+        "is not a reason to retry",
+        "write errored, failed, timed_out, 'exit 75', 'reason: some text' or 'log: some text'",
+    ),
 }
 """For schemas with a pattern: `x-format` to what a mismatch means, and what is right."""
 

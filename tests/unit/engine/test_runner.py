@@ -139,6 +139,8 @@ def test_transient_errors_are_tried_again_and_every_attempt_is_kept(
         pytest.param(RetryRule(max=1, on=("exit 75",)), failed("exit 75"), 2, False, id="max is further attempts"),
         pytest.param(RetryRule(max=1, on=("exit 75",)), failed("exit 7"), 1, False, id="another code"),
         pytest.param(RetryRule(max=1, on=("errored",)), errored("x"), 1, True, id="errored"),
+        pytest.param(RetryRule(max=1, on=("reason: ready",)), errored("db was not ready"), 1, True, id="by reason"),
+        pytest.param(RetryRule(max=1, on=("reason: ready",)), errored("disk full"), 1, False, id="another reason"),
     ],
 )
 def test_when_a_stage_is_tried_again(rule: RetryRule | None, outcome: object, number: int, again: bool) -> None:

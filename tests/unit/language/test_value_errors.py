@@ -101,7 +101,7 @@ pipeline.yml:6:18 error: 'retry.max' of stage 'a' must be at most 10, not 11
       |                  ^^
 pipeline.yml:6:26 error: 'sometimes' is not a reason to retry ('retry.on[1]' of stage 'a')
     6 |     retry: {max: 11, on: sometimes}
-      |                          ^^^^^^^^^ write errored, failed, timed_out, 'exit 75' or 'log: some text'
+      |                          ^^^^^^^^^ write errored, failed, timed_out, 'exit 75', 'reason: some text' or 'log: some text'
 2 errors. Nothing was run.
 """,
             id="bad-retry",
