@@ -9,9 +9,9 @@ from dataclasses import fields, is_dataclass
 from datetime import datetime
 from enum import Enum
 from json.encoder import encode_basestring as _quoted
-from operator import itemgetter
+from operator import attrgetter, itemgetter
 from types import NoneType, UnionType
-from typing import Any, Final, ForwardRef, TypeAlias, TypeVar, Union, get_args, get_origin, get_type_hints
+from typing import Any, Final, ForwardRef, NamedTuple, TypeAlias, TypeVar, Union, get_args, get_origin, get_type_hints
 
 Value: TypeAlias = "bool | int | float | str | Sequence[Value] | Mapping[str, Value] | None"
 Options: TypeAlias = Mapping[str, Value]
@@ -19,7 +19,7 @@ Options: TypeAlias = Mapping[str, Value]
 
 _PLAIN: Final = frozenset({str, int, float, bool, NoneType})
 _FIELDS: Final[dict[type, tuple[str, ...]]] = {}
-_QUOTED: Final[dict[type, tuple[tuple[str, str], ...]]] = {}
+_SHAPES: Final[dict[type, _Shape | None]] = {}
 
 
 _WORDS: Final[Mapping[type, Callable[[Any], str]]] = {
@@ -92,10 +92,9 @@ def _spelled(thing: Any, known: dict[int, str]) -> str:
     elif kind is dict:
         pairs = [f"{_quoted(key)}:{known.get(id(item)) or _spelled(item, known)}" for key, item in _by_key(thing)]
         text = f"{{{','.join(pairs)}}}"
-    elif names := _quoted_names(kind):
-        values = [(quoted, getattr(thing, name)) for quoted, name in names]
-        pairs = [quoted + (known.get(id(item)) or _spelled(item, known)) for quoted, item in values]
-        text = f"{{{','.join(pairs)}}}"
+    elif shape := _shape(kind):
+        items = zip(shape.quoted, shape.values(thing), strict=True)
+        text = f"{{{','.join([name + (known.get(id(item)) or _spelled(item, known)) for name, item in items])}}}"
     else:
         text = _spelled(_unusual(thing), {})  # its plain form is gone afterwards, and so is what is known of it
     known[id(thing)] = text
@@ -106,12 +105,21 @@ def _by_key(thing: Mapping[Any, Any]) -> list[tuple[str, Any]]:
     return sorted(((str(key), item) for key, item in thing.items()), key=itemgetter(0))
 
 
-def _quoted_names(kind: type) -> tuple[tuple[str, str], ...]:
-    """The fields of a dataclass in the order of their names, each with how it is spelled."""
-    names = _QUOTED.get(kind)
-    if names is None:
-        names = _QUOTED[kind] = tuple((f"{_quoted(name)}:", name) for name in sorted(_field_names(kind)))
-    return names
+class _Shape(NamedTuple):
+    """The fields of a dataclass in the order of their names: how each is spelled, and all their values at once."""
+
+    quoted: tuple[str, ...]
+    values: Callable[[Any], tuple[Any, ...]]
+
+
+def _shape(kind: type) -> _Shape | None:
+    """None for types that are no dataclass with fields."""
+    if kind not in _SHAPES:
+        names = sorted(_field_names(kind))
+        # attrgetter gives a tuple only for two names or more
+        values = attrgetter(*names) if len(names) > 1 else lambda thing: tuple(getattr(thing, name) for name in names)
+        _SHAPES[kind] = _Shape(tuple(f"{_quoted(name)}:" for name in names), values) if names else None
+    return _SHAPES[kind]
 
 
 def digest_of(thing: object) -> str:
