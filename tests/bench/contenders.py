@@ -81,7 +81,10 @@ def _gitlab_emulator(work: Workload, folder: Path, image: str) -> Prepared:
     # One job at a time, in the order of the needs of the last one: it has no way to run all, nor several at once.
     if work.parallel > 1:
         raise CannotError("runs one job at a time")
-    return Prepared(words=(str(program), "--docker-pull", "never", "--full", work.jobs[-1].name))
+    # By default it asks for privileged containers, which not every engine may give.
+    (folder / "gle.yml").write_text(json.dumps({"emulator": {"docker": {"privileged": False}}}))
+    words = (str(program), "--docker-pull", "never", "--full", work.jobs[-1].name)
+    return Prepared(words=words, variables={"GLE_CONFIG": str(folder / "gle.yml")})
 
 
 def _bitrab(work: Workload, folder: Path, image: str) -> Prepared:
