@@ -26,9 +26,10 @@ def explain(reference: str, stage: str, repository: Path, as_json: bool) -> None
     from pipeline.operations.logs import cells_of
     from pipeline.operations.place import repository_of
 
-    records = application().records
+    app = application()
+    records = app.records
     run = records.find_run(reference, repository=repository_of(repository))
-    found = explained(records, run, cells_of(run, stage))
+    found = explained(records, run, cells_of(run, stage), default_timeout=app.settings.stage_timeout)
     if as_json:
         show_json([_facts(item) for item in found])
         return

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime
 
 from pipeline.model.definition import EdgeRule, RetryRule, RunRule
@@ -67,17 +67,19 @@ class Explanation:
     """Needed stages that are not done, while this one waits."""
     reuse: ReuseSeen
     attempts: tuple[AttemptSeen, ...]
-    timeout: float | None
-    """Seconds; None = the machine's default."""
+    timeout: float
+    """Seconds."""
+    has_own_timeout: bool
+    """Whether the file says it; else it is the machine's."""
     allow_failure: bool
 
 
-def explain(records: Records, run: Run, stages: Sequence[StageRun]) -> Sequence[Explanation]:
-    """These stages of a run. RecordsError when the stored plan cannot be read."""
+def explain(records: Records, run: Run, stages: Sequence[StageRun], *, default_timeout: float) -> Sequence[Explanation]:
+    """These stages of a run; `default_timeout` is the machine's. Raises RecordsError."""
     plan = _plan(records.plan(run.id))
     planned = {item.stage.name: item for item in plan.stages} if plan else {}
     runs = {stage.name: stage for stage in run.stages}
-    return [_explained(run, stage, planned, runs) for stage in stages]
+    return [_explained(run, stage, planned, runs, default_timeout) for stage in stages]
 
 
 def _plan(stored: Mapping[str, Value]) -> Plan | None:
@@ -89,7 +91,11 @@ def _plan(stored: Mapping[str, Value]) -> Plan | None:
 
 
 def _explained(
-    run: Run, stage: StageRun, planned: Mapping[str, PlannedStage], runs: Mapping[str, StageRun]
+    run: Run,
+    stage: StageRun,
+    planned: Mapping[str, PlannedStage],
+    runs: Mapping[str, StageRun],
+    default_timeout: float,
 ) -> Explanation:
     plan = planned.get(stage.name)
     definition = plan.stage if plan else None
@@ -99,7 +105,7 @@ def _explained(
         stage=stage,
         run_rule=definition.when.run if definition else RunRule.ON_SUCCESS,
         manual=definition.when.manual if definition else False,
-        conditions=plan.conditions if plan else (),
+        conditions=tuple(_settled(item, stage) for item in plan.conditions) if plan else (),
         needs=tuple(need for need in needs if need is not None),
         blockers=_blockers(stage.name, planned, runs) if stage.conclusion is Conclusion.BLOCKED else (),
         waits_for=_waits_for(stage, plan, runs),
@@ -107,9 +113,21 @@ def _explained(
             run=stage.reused, key=(plan.reuse_key or "") if plan else "", earlier=plan.earlier if plan else None
         ),
         attempts=_attempts(stage, definition.retry if definition else None),
-        timeout=definition.timeout if definition else None,
+        timeout=(definition.timeout if definition else None) or default_timeout,
+        has_own_timeout=definition is not None and definition.timeout is not None,
         allow_failure=definition.allow_failure if definition else False,
     )
+
+
+def _settled(condition: Condition, stage: StageRun) -> Condition:
+    """A condition that was open in the plan, as the run decided it: the reason of a skipped stage says what it saw."""
+    if condition.holds is not None or stage.outcome is None:
+        return condition
+    start, end = f"when: {condition.key} is ", f", wants {condition.wanted}"
+    reason = stage.outcome.reason
+    if stage.conclusion is Conclusion.SKIPPED and reason.startswith(start) and reason.endswith(end):
+        return replace(condition, seen=reason[len(start) : -len(end)], holds=False)
+    return replace(condition, seen="true", holds=True) if stage.attempts else condition
 
 
 def _need(name: str, rule: EdgeRule, runs: Mapping[str, StageRun]) -> NeedSeen | None:

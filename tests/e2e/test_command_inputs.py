@@ -320,6 +320,7 @@ stages:
   deploy: {commands: echo never}
   cleanup: {needs: [{stage: unit, if: failed}], commands: echo cleaned}
   nightly: {needs: [], when: {event: schedule, branch: next}, commands: echo night}
+  late: {needs: [report], when: {if: "stages.report.conclusion == 'failed'", run: always}, commands: echo late}
 """
 )
 
@@ -345,6 +346,8 @@ def test_explain_says_what_decided(ecluse: Command, git_repo: Callable[..., Repo
     nightly = told("nightly")
     assert "event: wants 'schedule', saw 'manual' no" in nightly
     assert "branch: wants 'next', saw 'main' no" in nightly
+    assert "saw false no" in told("late")
+    assert "timeout: 1h 00m, the machine's default" in deploy
     [facts] = json.loads(ecluse("explain", "1", "deploy", "--json", cwd=repository.path).out)
     assert facts["blockers"] == [["deploy", "report", "unit"]]
     assert [need["satisfied"] for need in facts["needs"]] == [True]
@@ -362,7 +365,7 @@ def test_names_of_runs_and_stages_are_completed(ecluse: Command, git_repo: Calla
         return [line.removeprefix("plain,") for line in out.split()]
 
     assert completed("ecluse explain ", 2) == ["last", "1"]
-    assert completed("ecluse explain 1 ", 3) == ["checkout", "unit", "report", "deploy", "cleanup", "nightly"]
+    assert completed("ecluse explain 1 ", 3) == ["checkout", "unit", "report", "deploy", "cleanup", "nightly", "late"]
     assert completed("ecluse logs last un", 3) == ["unit"]
     assert completed("ecluse explain 99 ", 3) == []
     outside = ecluse(

@@ -106,9 +106,11 @@ def _blockers(found: Explanation) -> list[Branch]:
 
 def _reuse(found: Explanation) -> list[Branch]:
     reuse = found.reuse
-    if reuse.run:
-        return [(line(("reuse: ", "dim"), f"the result of run {reuse.run} served"), ())]
     earlier = reuse.earlier
+    if reuse.run:
+        number = earlier.number if earlier is not None and earlier.run == reuse.run else 0
+        which = f"#{number}" if number else reuse.run
+        return [(line(("reuse: ", "dim"), f"the result of run {which} served"), ())]
     if earlier is not None and earlier.why:
         rows = [line(one_line(item)) for item in earlier.differs]
         return [(line(("reuse: ", "dim"), one_line(earlier.why)), rows)]
@@ -133,6 +135,6 @@ def _attempt(attempt: AttemptSeen) -> Line:
 
 
 def _limits(found: Explanation) -> list[Branch]:
-    limit = duration(found.timeout) if found.timeout is not None else "the machine's default"
+    limit = duration(found.timeout) + ("" if found.has_own_timeout else ", the machine's default")
     more = ", a failure is allowed" if found.allow_failure else ""
     return [(line(("timeout: ", "dim"), f"{limit}{more}"), ())]
