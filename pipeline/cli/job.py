@@ -91,7 +91,7 @@ class JobReports:
         self._repository = Path(plan.source.path)
         folder = self._wanted or self._repository / PLACE
         try:
-            prepare_reports(folder)
+            prepare_reports(folder, self._repository)
         except EcluseError as error:
             self._note(f"no reports: {error.message}; {error.hint}")
         else:

@@ -29,12 +29,14 @@ _CODE_QUALITY: Mapping[FindingSeverity, str] = {
 }
 
 
-def prepare_reports(folder: Path) -> None:
+def prepare_reports(folder: Path, repository: Path) -> None:
     """Make the folder and remove what an earlier run left in it, so that no old result is taken for this run's.
 
     A folder that is made here keeps itself out of git, so that the next run does not see a changed working tree.
+    Nothing is written through a link that the repository brings: a stranger's commit chooses where those lead.
     Raises StorageError, DiskFullError.
     """
+    _refuse_links(folder, repository)
     with _writing(folder):
         if not folder.exists():
             folder.mkdir(parents=True)
@@ -45,6 +47,13 @@ def prepare_reports(folder: Path) -> None:
                 old.unlink()
         for name in ("gl-code-quality-report.json", "run.env"):
             (folder / name).unlink(missing_ok=True)
+
+
+def _refuse_links(folder: Path, repository: Path) -> None:
+    above = [path for path in (folder, *folder.parents) if path != repository and path.is_relative_to(repository)]
+    for path in (*above, folder / "junit", folder / "sarif"):
+        if path.is_symlink():
+            raise StorageError(f"{path} is a link", hint="remove it, or name another folder with --reports")
 
 
 def write_reports(run: Run, folder: Path, storage: Callable[[], Storage]) -> None:

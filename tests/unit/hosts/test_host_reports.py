@@ -187,10 +187,10 @@ def test_reports_are_written_for_every_stage_and_old_ones_are_gone(tmp_path: Pat
     digest, size = storage.put(io.BytesIO(b'{"runs": []}'))
     kept = Artifact(name="findings", path="findings.sarif", digest=digest, size=size, kind="sarif")
     folder = tmp_path / "work/.ecluse/reports"
-    prepare_reports(folder)
+    prepare_reports(folder, tmp_path / "work")
     (folder / "junit/ecluse-old.xml").write_text("old")
     (folder / "junit/theirs.xml").write_text("theirs")
-    prepare_reports(folder)
+    prepare_reports(folder, tmp_path / "work")
     cases = (case("sells", line=3, file="tests/test_boats.py"), case("ok", status=TestStatus.PASSED, message=""))
     write_reports(
         run(
@@ -228,4 +228,37 @@ def test_reports_are_written_for_every_stage_and_old_ones_are_gone(tmp_path: Pat
 def test_a_folder_that_cannot_be_written_is_named(tmp_path: Path) -> None:
     (tmp_path / "file").write_text("")
     with pytest.raises(StorageError, match=r"cannot write .*/file/reports: Not a directory"):
-        prepare_reports(tmp_path / "file/reports")
+        prepare_reports(tmp_path / "file/reports", tmp_path)
+
+
+@pytest.mark.parametrize(
+    "link",
+    [
+        pytest.param(".ecluse", id="folder"),
+        pytest.param(".ecluse/reports", id="reports"),
+        pytest.param(".ecluse/reports/junit", id="junit"),
+        pytest.param(".ecluse/reports/sarif", id="sarif"),
+    ],
+)
+def test_nothing_is_written_through_a_link_of_the_repository(tmp_path: Path, link: str) -> None:
+    repository, elsewhere = tmp_path / "repository", tmp_path / "elsewhere"
+    (repository / link).parent.mkdir(parents=True)
+    elsewhere.mkdir()
+    (repository / link).symlink_to(elsewhere)
+    with pytest.raises(StorageError, match="is a link"):
+        prepare_reports(repository / ".ecluse/reports", repository)
+    assert list(elsewhere.iterdir()) == []
+
+
+def test_a_file_that_is_a_link_is_replaced_not_followed(tmp_path: Path) -> None:
+    folder, precious = tmp_path / ".ecluse/reports", tmp_path / "precious"
+    precious.write_text("mine")
+    (folder / "junit").mkdir(parents=True)
+    for name in ("junit/ecluse-unit.xml", "run.env", "gl-code-quality-report.json"):
+        (folder / name).symlink_to(precious)
+    prepare_reports(folder, tmp_path)
+    write_reports(
+        run(stage("unit", Conclusion.FAILED, tests=report(case("a")))), folder, lambda: pytest.fail("no blobs")
+    )
+    assert precious.read_text() == "mine"
+    assert "<testcase" in (folder / "junit/ecluse-unit.xml").read_text()
