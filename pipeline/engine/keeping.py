@@ -21,7 +21,7 @@ if TYPE_CHECKING:
 LISTED = 50_000
 """Files of a source of which there may be more before it is not worth while to keep their list."""
 SMALLEST = 10240
-"""A tar stream of not more bytes than this, all zero, holds nothing."""
+"""A tar stream of more bytes than this holds something."""
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -159,21 +159,31 @@ class Keeping:
         return self._scope.kinds[planned.stage.kind].reuse
 
 
+def _has_no_member(archive: bytes) -> bool:
+    import io
+    import tarfile
+
+    try:
+        with tarfile.open(fileobj=io.BytesIO(archive), mode="r|") as members:
+            return next(iter(members), None) is None
+    except tarfile.TarError:
+        return False
+
+
 def _unless_empty(chunks: Iterable[bytes]) -> Iterator[bytes] | None:
     """The same stream, or None for a tar stream without a member."""
     stream = iter(chunks)
-    first: list[bytes] = []
-    size = 0
+    first = b""
     for chunk in stream:
-        first.append(chunk)
-        size += len(chunk)
-        if any(chunk) or size > SMALLEST:
+        first += chunk
+        if len(first) > SMALLEST:
             break
     else:
-        return None
+        if _has_no_member(first):
+            return None
 
     def whole() -> Iterator[bytes]:
-        yield from first
+        yield first
         yield from stream
 
     return whole()
