@@ -12,6 +12,7 @@ from types import MappingProxyType
 
 from pipeline.diagnostic import Position
 from pipeline.engine.context import AttemptContext
+from pipeline.engine.course import Course
 from pipeline.engine.layers import Layers
 from pipeline.engine.masking import Masker
 from pipeline.engine.scope import RunScope, StageRuns
@@ -105,14 +106,16 @@ class Workbench:
 
         scope = RunScope(
             run_id=RUN,
-            plan=Plan(
-                name="shop",
-                pipeline_digest="sha256:0",
-                event=Event(kind="push", branch=branch),
-                source=source,
-                variables={},
-                stages=tuple(PlannedStage(stage=item) for item in stages),
-                environments=(),
+            course=Course(
+                Plan(
+                    name="shop",
+                    pipeline_digest="sha256:0",
+                    event=Event(kind="push", branch=branch),
+                    source=source,
+                    variables={},
+                    stages=tuple(PlannedStage(stage=item) for item in stages),
+                    environments=(),
+                )
             ),
             settings=self.settings,
             clock=SystemClock(),
@@ -127,6 +130,9 @@ class Workbench:
             resolve=nothing,  # type: ignore[arg-type]
             layers=Layers(stages),
             runs=StageRuns(runs),
+            emit=nothing,  # type: ignore[arg-type]
+            groups=nothing,  # type: ignore[arg-type]
+            reuse=nothing,  # type: ignore[arg-type]
             masker=self.masker,
         )
         log = AttemptLog(home / "runs" / f"{own.name}.log", masker=self.masker, follower=self._follow, limit=10 << 20)

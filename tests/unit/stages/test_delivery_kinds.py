@@ -14,6 +14,7 @@ from workbench import SystemClock, Workbench, definition, stage
 from pipeline.delivery.delivering import RunDelivery
 from pipeline.diagnostic import Position
 from pipeline.engine.context import AttemptContext
+from pipeline.engine.course import Course
 from pipeline.engine.masking import Masker
 from pipeline.engine.stage_log import AttemptLog
 from pipeline.errors import MonitoringError, UsageError
@@ -82,9 +83,14 @@ class Shop:
         )
 
     def run(
-        self, own: StageDefinition, delivery: RunDelivery, *others: StageDefinition, image: str = "a"
+        self,
+        own: StageDefinition,
+        delivery: RunDelivery,
+        *others: StageDefinition,
+        image: str = "a",
+        since: datetime | None = None,
     ) -> StageResult:
-        """One attempt of one stage in a plan with the others."""
+        """One attempt of one stage in a plan with the others; one that began at `since` is taken up."""
         source = Source(path="shop", origin="", commit=COMMIT)
         before = {"push": (stage("push", "push"), pushed(image))}
         bench = Workbench(self.home, source, own, before=before)
@@ -95,7 +101,7 @@ class Shop:
             environments=(self.environment,),
         )
         scope = replace(
-            scope, plan=plan, delivery=lambda: delivery, sinks=lambda _: (self.sink,) if _.supervision else ()
+            scope, course=Course(plan), delivery=lambda: delivery, sinks=lambda _: (self.sink,) if _.supervision else ()
         )
         written = bytearray()
         log = AttemptLog(
@@ -106,7 +112,9 @@ class Shop:
             scope, own, attempt=1, log=log, cancel=bench.cancel, running=lambda: None, collecting=lambda: None
         )
         try:
-            return (DEPLOY if own.kind == "deploy" else SMOKE).run(context)
+            kind = DEPLOY if own.kind == "deploy" else SMOKE
+            found = kind.recover(context, since=since) if since is not None else None
+            return found or kind.run(context)
         finally:
             log.flush()
             self.log += written.decode()
@@ -206,6 +214,82 @@ def test_the_environments_own_verification_runs_with_the_deploy(tmp_path: Path) 
     result = shop.run(DEPLOY_DEV, shop.delivery("r2"), image="b")
     assert (result.outcome.conclusion, result.outcome.effect) == (Conclusion.FAILED, Effect.ROLLED_BACK)
     assert shop.states() == [PromotionState.ROLLED_BACK, PromotionState.DEPLOYED]
+
+
+def test_a_deploy_that_had_ended_before_its_process_was_killed_is_not_done_again(shop: Shop) -> None:
+    began = datetime.now(UTC)
+    first = shop.run(DEPLOY_DEV, shop.delivery("r1"))
+    again = shop.run(DEPLOY_DEV, shop.delivery("r1"), since=began)
+    assert (again.outcome.conclusion, again.products) == (first.outcome.conclusion, first.products)
+    assert shop.states() == [PromotionState.DEPLOYED]
+
+
+def test_a_deploy_that_was_killed_half_way_goes_on_with_its_promotion(shop: Shop) -> None:
+    began = datetime.now(UTC)
+    killed = shop.delivery("r1")
+    shop.run(DEPLOY_DEV, killed, SMOKE_DEV)
+    for active in killed._active.values():
+        active.lock.release()  # as the kernel does for a process that is killed
+    resumed = shop.delivery("r1")
+    result = shop.run(DEPLOY_DEV, resumed, SMOKE_DEV, since=began)
+    assert result.outcome.conclusion is Conclusion.SUCCEEDED
+    assert shop.states() == [PromotionState.VERIFYING], "the same promotion, not a second one"
+    assert shop.run(SMOKE_DEV, resumed, DEPLOY_DEV).outcome.conclusion is Conclusion.SUCCEEDED
+    assert shop.states() == [PromotionState.DEPLOYED]
+
+
+def test_a_deploy_that_had_failed_keeps_its_verdict(shop: Shop) -> None:
+    shop.run(DEPLOY_DEV, shop.delivery("r1"))
+    shop.place.unfit["registry/shop@sha256:" + "b" * 64] = "it ended with exit 3"
+    began = datetime.now(UTC)
+    shop.run(DEPLOY_DEV, shop.delivery("r2"), image="b")
+    again = shop.run(DEPLOY_DEV, shop.delivery("r2"), image="b", since=began)
+    assert (again.outcome.conclusion, again.outcome.effect) == (Conclusion.FAILED, Effect.ROLLED_BACK)
+    assert len(shop.states()) == 2
+
+
+def test_a_new_attempt_does_not_take_the_verdict_of_an_earlier_one(shop: Shop) -> None:
+    shop.run(DEPLOY_DEV, shop.delivery("r1"))
+    broken = "registry/shop@sha256:" + "b" * 64
+    shop.place.unfit[broken] = "it ended with exit 3"
+    shop.run(DEPLOY_DEV, shop.delivery("r2"), image="b")
+    del shop.place.unfit[broken]
+    retried = shop.run(DEPLOY_DEV, shop.delivery("r2"), image="b", since=datetime.now(UTC))
+    assert retried.outcome.conclusion is Conclusion.SUCCEEDED
+    assert shop.states()[0] is PromotionState.DEPLOYED
+
+
+@pytest.mark.parametrize(
+    ("code", "conclusion", "effect"),
+    [
+        pytest.param(0, Conclusion.SUCCEEDED, Effect.NONE, id="verified"),
+        pytest.param(1, Conclusion.FAILED, Effect.ROLLED_BACK, id="rolled-back"),
+    ],
+)
+def test_a_smoke_that_had_ended_its_promotion_does_not_ask_again(
+    shop: Shop, code: int, conclusion: Conclusion, effect: Effect
+) -> None:
+    shop.run(DEPLOY_DEV, shop.delivery("r0"))
+    delivery = shop.delivery("r1")
+    shop.run(DEPLOY_DEV, delivery, SMOKE_DEV, image="b")
+    shop.place.commands = lambda _: (code, "said")
+    began = datetime.now(UTC)
+    shop.run(SMOKE_DEV, delivery, DEPLOY_DEV, image="b")
+    told, states = len(shop.sink.results), shop.states()
+    shop.place.commands = lambda _: (1 - code, "now otherwise")
+    again = shop.run(SMOKE_DEV, shop.delivery("r1"), DEPLOY_DEV, image="b", since=began)
+    assert (again.outcome.conclusion, again.outcome.effect) == (conclusion, effect)
+    assert (len(shop.sink.results), shop.states()) == (told, states)
+
+
+def test_a_parked_run_leaves_its_promotion_waiting_and_its_environment_free(shop: Shop) -> None:
+    delivery = shop.delivery("r1")
+    shop.run(DEPLOY_DEV, delivery, SMOKE_DEV)
+    delivery.close(parked=True)
+    assert shop.states() == [PromotionState.VERIFYING]
+    result = shop.run(SMOKE_DEV, shop.delivery("r1"), DEPLOY_DEV)
+    assert result.outcome.conclusion is Conclusion.SUCCEEDED
+    assert shop.states() == [PromotionState.DEPLOYED]
 
 
 def test_a_version_that_does_not_start_rolls_back(shop: Shop) -> None:
