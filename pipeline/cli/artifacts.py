@@ -54,7 +54,7 @@ def artifacts(reference: str, name: str | None, repository: Path, folder: Path |
                 one_line(item.artifact.name),
                 (item.artifact.kind, "dim"),
                 size(item.artifact.size),
-                (short(item.artifact.digest), "dim"),
+                (short(item.artifact.digest) or "its time is over", "dim"),
                 one_line(item.artifact.path),
             )
             for item in chosen

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import getpass
 import sys
 import time
 from pathlib import Path
@@ -23,7 +24,7 @@ def cancel(reference: str, repository: Path, wait: bool) -> None:
     app = application()
     run = app.records.find_run(reference, repository=repository_of(repository))
     name = f"run {run.number or run.id}"
-    ending = stop(app, run)
+    ending = stop(app, run, by=getpass.getuser())
     if ending is None:
         sys.stdout.write(f"{name} had no process any more; it is cancelled now, and what it left is removed\n")
         return

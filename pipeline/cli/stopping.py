@@ -19,13 +19,14 @@ _REASONS = {
 
 
 @contextmanager
-def stopping(cancel: Cancellation, *, note: Callable[[str], None]) -> Iterator[None]:
+def stopping(cancel: Cancellation, *, note: Callable[[str], None], asked_by: Callable[[], str] = str) -> Iterator[None]:
     """Turn the first signal into a cancellation, a second Ctrl-C into KeyboardInterrupt in the main thread.
 
     GitHub Actions cancels with SIGINT and, when that takes long, SIGTERM: behind a SIGINT every signal counts as the
     second Ctrl-C. Behind a SIGTERM only a Ctrl-C does, for several hosts send SIGTERM and SIGHUP more than once.
     The cancelling itself is done in a thread of its own: the handler interrupts the main thread anywhere, also where
     that holds a lock which a note or a callback needs. The handlers of before are put back at the end.
+    `asked_by` tells whose wish a SIGTERM is, or "".
     """
     asked: SimpleQueue[str | None] = SimpleQueue()
     first: int | None = None
@@ -41,7 +42,7 @@ def stopping(cancel: Cancellation, *, note: Callable[[str], None]) -> Iterator[N
     def serve() -> None:
         if (reason := asked.get()) is not None:
             note("cancelling tidily; Ctrl-C again kills and leaves")
-            cancel.cancel(reason)
+            cancel.cancel((asked_by() if first == signal.SIGTERM else "") or reason)
 
     thread = threading.Thread(target=serve, name="stopping", daemon=True)
     before = {number: signal.signal(number, stop) for number in _REASONS}

@@ -97,7 +97,7 @@ def watched(
     """Do it under the view's eyes; the exit status of the run. One that parks is waited for `wait` seconds."""
     cancel = Cancellation()
     jobs = job_observers(app, reports, note=view.note, quiet=as_json)
-    with stopping(cancel, note=view.note):
+    with stopping(cancel, note=view.note, asked_by=lambda: _asked_by(app)):
         try:
             observers: tuple[Observer, ...] = (view, *jobs)
             finished = act(observers, cancel)
@@ -108,6 +108,12 @@ def watched(
             for job in jobs:
                 job.close()
     return exit_code(finished)
+
+
+def _asked_by(app: Application) -> str:
+    from pipeline.operations.cancel import asked_by
+
+    return asked_by(app.settings.home)
 
 
 def _waited(

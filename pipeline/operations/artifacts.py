@@ -10,6 +10,7 @@ from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
 
 from pipeline.errors import DiskFullError, NotFoundError, StorageError, UsageError
+from pipeline.model.identity import safe_name
 from pipeline.model.run import Artifact, Run
 from pipeline.ports.storage import Storage
 
@@ -47,14 +48,20 @@ def fetch(storage: Storage, chosen: Sequence[StageArtifact], folder: Path) -> It
     """Write each artifact under `folder` at the path it had in the workspace; yields what was written.
 
     Two artifacts of the same path but from different stages land in folders named after their stages.
-    UsageError for a path that would leave the folder.
+    UsageError for a path that would leave the folder, NotFoundError when the time of all of them is over; where
+    only some are gone, the others are written.
     """
+    there = [item for item in chosen if item.artifact.digest]
+    if chosen and not there:
+        names = ", ".join(sorted({item.artifact.name for item in chosen}))
+        raise NotFoundError(f"{names}: the time for which it was kept is over", hint="run it again; see `keep`")
+    chosen = there
     paths = [item.artifact.path for item in chosen]
     for item in chosen:
         path = PurePosixPath(item.artifact.path)
         if path.is_absolute() or ".." in path.parts or not path.parts:
             raise UsageError(f"artifact path '{path}' leaves the folder", hint="nothing was written for it")
-        start = folder / item.stage if paths.count(item.artifact.path) > 1 else folder
+        start = folder / safe_name(item.stage) if paths.count(item.artifact.path) > 1 else folder
         yield _write(storage, item.artifact, start / path)
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from contextlib import suppress
+from pathlib import Path
 
 from pipeline.errors import UsageError
 from pipeline.model.outcome import cancelled
@@ -10,14 +11,15 @@ from pipeline.model.run import Run
 from pipeline.model.status import RunState
 from pipeline.operations.closing import close_run
 from pipeline.operations.run_file import remove_run_file
-from pipeline.operations.runner_process import Ending, Life, life_of, release, terminate, this_process
+from pipeline.operations.runner_process import Ending, Life, claimant, life_of, release, terminate, this_process
 from pipeline.ports.application import Application
 
 REASON = "cancelled by a person while no process ran it"
+_ASKED = "cancelled-by"
 
 
-def cancel(app: Application, run: Run) -> Ending | None:
-    """Ask the run's process to stop tidily, and return what tells its end.
+def cancel(app: Application, run: Run, *, by: str = "") -> Ending | None:
+    """Ask the run's process to stop tidily, and return what tells its end; `by` is the person who asks.
 
     None where it has none any more (killed, or parked): the run is closed here and what it left is removed.
     UsageError when the run is over or its process is on another host; RefusedError when that is another user's, or
@@ -30,13 +32,33 @@ def cancel(app: Application, run: Run) -> Ending | None:
     if run.state is not RunState.PARKED and run.runner is not None:
         if life_of(run.runner) is Life.ELSEWHERE:
             raise UsageError(f"{name} runs on host '{run.runner.host}'", hint="cancel it there")
+        _note(app.settings.home / "runs" / run.id / _ASKED, by)
         ending = terminate(run.runner)
         if ending is not None:
             return ending
     app.records.reopen_run(run, this_process())
-    close_run(app, run, cancelled(REASON))
+    close_run(app, run, cancelled(f"cancelled by {by} while no process ran it" if by else REASON))
     _clear(app, run)
     return None
+
+
+def asked_by(home: Path) -> str:
+    """`cancelled by <person>` where somebody asked for the end of the run that this process runs, else ""."""
+    mine = this_process()
+    for path in (home / "runs").glob(f"*/{_ASKED}"):
+        if claimant(path.parent) == mine:
+            with suppress(OSError):
+                who = path.read_text(errors="replace").strip()
+                path.unlink()
+                return f"cancelled by {who}" if who else ""
+    return ""
+
+
+def _note(path: Path, by: str) -> None:
+    """Say who asks, for the process to find; where that cannot be written, it only knows of the signal."""
+    if by and path.parent.is_dir():
+        with suppress(OSError):
+            path.write_text(f"{by}\n")
 
 
 def _clear(app: Application, run: Run) -> None:

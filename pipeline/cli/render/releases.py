@@ -8,7 +8,7 @@ from datetime import datetime
 from pipeline.cli.render.clean import one_line
 from pipeline.cli.render.lines import Line, Piece, columns, fitted, line
 from pipeline.cli.render.words import ago, duration, moment, promotion_look, shape, short, spoken
-from pipeline.model.release import Promotion, Release
+from pipeline.model.release import Promotion, PromotionKind, Release
 from pipeline.model.status import PromotionState
 from pipeline.operations.history import History
 from pipeline.operations.inspect import ReleaseFacts
@@ -61,6 +61,9 @@ def history_lines(history: History, *, now: datetime, width: int) -> list[Line]:
 def _row(promotion: Promotion, releases: Mapping[str, Release], now: datetime) -> list[str | Piece]:
     look = promotion_look(promotion.state)
     replaces = f"replaces {_name(promotion.replaces, releases)}" if promotion.replaces else "first one"
+    sealed = releases.get(promotion.release)
+    if sealed is not None and promotion.kind is PromotionKind.PROMOTE and promotion.run not in ("", sealed.run):
+        replaces = f"again, {replaces}"  # the same content as before keeps its first name, which another run gave it
     took = (promotion.finished - promotion.created).total_seconds() if promotion.finished else None
     gap = f"gap {duration(promotion.gap)}" if promotion.gap is not None else ""
     return [

@@ -77,3 +77,18 @@ def test_without_a_signal_nothing_is_left() -> None:
     with stopping(Cancellation(), note=lambda _: None):
         pass
     assert "stopping" not in {thread.name for thread in threading.enumerate()}
+
+
+@pytest.mark.parametrize(
+    ("number", "reason"),
+    [
+        pytest.param(signal.SIGTERM, "cancelled by anna", id="sigterm"),
+        pytest.param(signal.SIGINT, "interrupted", id="ctrl-c-is-nobody-elses-wish"),
+    ],
+)
+def test_who_asked_for_the_end_is_the_reason(number: signal.Signals, reason: str) -> None:
+    cancel = Cancellation()
+    with stopping(cancel, note=lambda _: None, asked_by=lambda: "cancelled by anna"):
+        os.kill(os.getpid(), number)
+        assert cancel.wait(20)
+    assert cancel.reason == reason

@@ -75,3 +75,16 @@ def test_a_place_that_cannot_be_written_is_said(tmp_path: Path) -> None:
     run = run_with(ground, made(ground, "build", "a.whl", b"a"))
     with pytest.raises(StorageError, match=r"cannot write .*a\.whl"):
         list(fetch(ground.storage, artifacts_of(run, None), tmp_path / "out"))
+
+
+def test_what_has_had_its_time_is_said_and_the_rest_still_comes(tmp_path: Path) -> None:
+    ground = Ground(tmp_path)
+    stage = made(ground, "build", "dist/a.whl", b"a")
+    (kept,) = stage.attempts[0].products.artifacts
+    over = replace(kept, path="dist/b.whl", digest="")
+    attempt = replace(stage.attempts[0], products=Products(artifacts=(kept, over)))
+    run = run_with(ground, replace(stage, attempts=(attempt,)))
+    written = list(fetch(ground.storage, artifacts_of(run, None), tmp_path / "out"))
+    assert written == [tmp_path / "out" / "dist" / "a.whl"]
+    with pytest.raises(NotFoundError, match="the time for which it was kept is over"):
+        list(fetch(ground.storage, artifacts_of(run, "dist/b.whl"), tmp_path / "out"))

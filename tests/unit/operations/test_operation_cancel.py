@@ -17,8 +17,8 @@ from pipeline.errors import RefusedError, UsageError
 from pipeline.model.outcome import succeeded
 from pipeline.model.run import Attempt, Run, Runner, StageRun
 from pipeline.model.status import Conclusion, RunState, StageState
-from pipeline.operations.cancel import cancel
-from pipeline.operations.runner_process import Life, life_of, this_process
+from pipeline.operations.cancel import asked_by, cancel
+from pipeline.operations.runner_process import Life, claim, life_of, this_process
 
 PROGRAM = """
 import signal, sys, time
@@ -152,3 +152,28 @@ def test_this_process_is_alive_on_this_host(tmp_path: Path) -> None:
     run = Ground(tmp_path).begin()
     assert run.runner is not None
     assert (run.runner.host, life_of(run.runner)) == (socket.gethostname(), Life.ALIVE)
+
+
+def test_the_process_learns_who_asked_it_to_stop(tmp_path: Path, other: tuple[subprocess.Popen[str], Runner]) -> None:
+    process, runner = other
+    ground = Ground(tmp_path)
+    run = ground.begin(runner=runner, stages=(running("unit"),))
+    claim(tmp_path / "runs" / run.id, runner)
+    ending = cancel(ground, run, by="anna")
+    assert ending is not None
+    ending.close()
+    assert process.wait(20) == 7
+    assert asked_by(tmp_path) == ""  # it is not this process that was asked
+    claim(tmp_path / "runs" / run.id, this_process())
+    assert asked_by(tmp_path) == "cancelled by anna"
+    assert asked_by(tmp_path) == ""  # an answer is given once
+
+
+def test_a_run_without_process_is_recorded_as_cancelled_by_whom(tmp_path: Path) -> None:
+    ground = Ground(tmp_path)
+    ground.executors["docker"] = ground.executors["scripted"]
+    run = ground.begin(runner=gone(), stages=(running("unit"),))
+    assert cancel(ground, run, by="anna") is None
+    (stage,) = ground.records.find_run(run.id).stages
+    assert stage.outcome is not None
+    assert stage.outcome.reason == "cancelled by anna while no process ran it"
