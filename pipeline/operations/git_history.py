@@ -23,6 +23,7 @@ class GitHistory:
         self.head = source.commit.sha
         self._paths: dict[str, tuple[str, ...] | None] = {}
         self._ancestors: dict[str, bool] = {}
+        self._merge_bases: dict[str, str] = {}
 
     @cached_property
     def shallow(self) -> bool:
@@ -56,7 +57,9 @@ class GitHistory:
 
     def merge_base(self, ref: str) -> str:
         """The commit from which the head and a ref went apart; "" where it is not here."""
-        return self._line("merge-base", ref, self.head)
+        if ref not in self._merge_bases:
+            self._merge_bases[ref] = self._line("merge-base", ref, self.head)
+        return self._merge_bases[ref]
 
     @cached_property
     def parent(self) -> str:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import os
+import shutil
 from collections.abc import Callable, Mapping
 from pathlib import Path
 
@@ -303,3 +305,26 @@ def test_the_tree_lists_files_as_git_knows_them(shop: Repository) -> None:
     assert source_tree(describe(shop.path, "HEAD")).digest(["**"]) == source_tree(describe(shop.path, "main")).digest(
         ["**"]
     )
+
+
+def test_git_is_asked_once_however_many_stages_ask(
+    shop: Repository, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A `git` in front of the real one counts."""
+    real = shutil.which("git")
+    wrapper = tmp_path / "bin" / "git"
+    wrapper.parent.mkdir()
+    wrapper.write_text(f'#!/bin/sh\necho "$@" >> {tmp_path}/asked\nexec {real} "$@"\n')
+    wrapper.chmod(0o755)
+    good = shop.git("rev-parse", "HEAD")
+    shop.git("checkout", "-q", "-b", "topic")
+    shop.commit({"b": "1"})
+    found = changes(shop.path, branch="topic", known={"good": good, "bad": "", "lost": "f" * 40})
+    monkeypatch.setenv("PATH", f"{wrapper.parent}:{os.environ['PATH']}")
+    for stage in ("good", "bad", "lost", "new"):
+        assert found.of_stage(stage).paths == ("b",)
+    once = (tmp_path / "asked").read_text()
+    for _ in range(3):
+        for stage in ("good", "bad", "lost", "new"):
+            assert found.of_stage(stage).paths == ("b",)
+    assert (tmp_path / "asked").read_text() == once
