@@ -9,7 +9,6 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from pipeline.model.plan import Plan
-from pipeline.model.release import LedgerEntry, Promotion, Release
 from pipeline.model.run import Run, Runner, StageRun
 from pipeline.model.status import Conclusion, RunState
 from pipeline.model.trust import Trust
@@ -18,6 +17,7 @@ from pipeline.ports.records import RunFilter, StageHistory
 from pipeline.records.sql_history import SqlHistory
 
 if TYPE_CHECKING:  # for its 174 ms, not for a circle
+    from pipeline.model.release import LedgerEntry, Promotion, Release
     from pipeline.records.database import Database
     from pipeline.records.spool import Spool
 

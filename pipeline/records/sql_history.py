@@ -6,18 +6,18 @@ from collections.abc import Collection, Mapping, Sequence
 from datetime import datetime
 from typing import TYPE_CHECKING
 
-from pipeline.model.history import (
-    ExpiredArtifact,
-    FileTime,
-    LogPlace,
-    RunMeasure,
-    RunOutline,
-    TestResult,
-    TestTime,
-)
 from pipeline.model.status import Conclusion
 
 if TYPE_CHECKING:  # for its 174 ms, not for a circle
+    from pipeline.model.history import (
+        ExpiredArtifact,
+        FileTime,
+        LogPlace,
+        RunMeasure,
+        RunOutline,
+        TestResult,
+        TestTime,
+    )
     from pipeline.records.database import Database
 
 

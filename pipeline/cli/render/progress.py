@@ -6,13 +6,16 @@ import threading
 from collections import deque
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
+from typing import TYPE_CHECKING
 
 from pipeline.cli.render.clean import bare
 from pipeline.model.outcome import Outcome
 from pipeline.model.plan import Plan
-from pipeline.model.report import TestCase
 from pipeline.model.run import Attempt, Run, StageRun
 from pipeline.model.status import Conclusion, StageState
+
+if TYPE_CHECKING:  # for its time, not for a circle
+    from pipeline.model.report import TestCase
 
 TAIL_LINES = 40
 """How many last lines of a stage are kept for the screen and the summary."""
