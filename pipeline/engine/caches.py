@@ -75,7 +75,8 @@ class StageCaches:
         self._prove(found.digest)
         with closing(self.storage.open(found.digest)) as content:
             for path, archive in _unpacked(_blocks(content.read)):
-                files.put(dirname(_absolute(path)), archive)
+                if path in rule.paths:  # another stage may keep other paths under such a key
+                    files.put(dirname(_absolute(path)), archive)
         instead = "" if found.key == rule.key else f" from '{found.key}'"
         took = spell_duration(time.monotonic() - began)
         self.note(f"cache '{rule.key}': restored {spell_size(found.size)}{instead} in {took}")

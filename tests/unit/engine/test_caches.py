@@ -183,3 +183,10 @@ def test_what_is_not_kept(ground: Ground, rule: CacheRule, limit: int, note: str
     second = ground.container("second")
     ground.made(rule).restore(second)
     assert not second.root.exists()
+
+
+def test_only_the_paths_that_the_stage_lists_come(ground: Ground) -> None:
+    ground.made(PIP).save(ground.filled())
+    second = ground.container("second")
+    ground.made(replace(PIP, paths=("build/obj",))).restore(second)
+    assert [path.name for path in second.root.rglob("*") if path.is_file()] == ["main.o"]
