@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from functools import lru_cache
 
 from pipeline.model.definition import StageDefinition
 from pipeline.model.globs import matcher
@@ -56,7 +57,9 @@ def _listed(key: str, seen: str, wanted: tuple[str, ...], *, holds: bool) -> Con
     )
 
 
+@lru_cache(maxsize=64)
 def _changed(changes: Changes, patterns: tuple[str, ...]) -> Condition:
+    """Remembered, because all cells of a matrix ask the same of the same paths."""
     wanted = f"a path like {wanted_words(patterns)}"
     if changes.paths is None:
         seen, holds = changes.reason or "unknown, so it counts as changed", True
