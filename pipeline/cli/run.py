@@ -96,9 +96,9 @@ def run(
 
 def _interrupted(app: Application, repository: Path) -> RunFile | None:
     """The latest run of this repository whose process has gone; costs a look into one folder where there is none."""
-    from pipeline.operations.run_file import interrupted
+    from pipeline.operations.run_file import SPOKEN_OF, interrupted
 
-    cut = interrupted(app.settings.home)
+    cut = [file for file in interrupted(app.settings.home) if app.clock.now() - file.run.created < SPOKEN_OF]
     if not cut:
         return None
     from pipeline.operations.place import repository_of

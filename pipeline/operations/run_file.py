@@ -6,6 +6,7 @@ import json
 import os
 from contextlib import suppress
 from dataclasses import dataclass, replace
+from datetime import timedelta
 from pathlib import Path
 
 from pipeline.errors import StorageError
@@ -15,6 +16,8 @@ from pipeline.model.value import from_value, to_value
 from pipeline.operations.runner_process import Life, claimant, life_of
 
 _NAME = "run.json"
+SPOKEN_OF = timedelta(hours=24)
+"""So long the next run of a repository speaks of one that was interrupted: until `gc` may close it."""
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
