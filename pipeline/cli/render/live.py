@@ -5,9 +5,10 @@ from __future__ import annotations
 import threading
 import time
 from collections.abc import Callable, Sequence
+from contextlib import suppress
 from typing import TYPE_CHECKING, TextIO
 
-from pipeline.cli.render.lines import ASCII, Line, written
+from pipeline.cli.render.lines import ASCII, Line, line, written
 from pipeline.cli.render.progress import RunProgress
 from pipeline.cli.render.screen import frame, last_picture
 from pipeline.cli.render.summary import summary
@@ -113,7 +114,12 @@ class LiveView:
             return  # the terminal has gone; the records have it all
 
     def note(self, text: str) -> None:
-        """Show what is being done about the run as a whole."""
+        """Show what is being done about the run as a whole: in the picture, or below it where none is drawn."""
+        if self._thread is None:
+            with suppress(OSError, ValueError):
+                self._out.write(written([line((f"· {text}", "dim"))], self._terminal))
+                self._out.flush()
+            return
         with self._progress.lock:
             self._progress.note = text
         self._changed.set()
