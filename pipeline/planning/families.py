@@ -10,14 +10,14 @@ from pipeline.errors import UsageError
 from pipeline.model.definition import MatrixRule, Need, StageDefinition
 from pipeline.model.plan import Condition, PlannedStage
 from pipeline.model.source import Changes, Event
-from pipeline.model.template import has_expression
+from pipeline.model.template import Expr, has_expression
 from pipeline.model.tree import Tree
 from pipeline.planning.cells import Graph, Member, own_cell, rule_of_cells
 from pipeline.planning.conditions import judge
-from pipeline.planning.evaluation import Evaluation
+from pipeline.planning.evaluation import Evaluation, is_late
 from pipeline.planning.splitting import no_share, part_variables, shared_files, shares
 from pipeline.planning.typed import wrong
-from pipeline.planning.values import Resolver, keys_with_expressions
+from pipeline.planning.values import Resolver, expressions_in, fields_of, keys_with_expressions, pieces_of
 from pipeline.ports.stage import StageKind
 
 _OWN_FACTS = ("matrix", "environment")
@@ -28,9 +28,11 @@ class _Family:
     """What all members of a written stage have in common."""
 
     stage: StageDefinition
+    """With all values resolved that are the same in each member."""
+    fields: Mapping[str, Any]
     effects: bool
     keys: tuple[str, ...]
-    """The keys under which any expression stands."""
+    """The keys that have to be resolved member by member."""
     rule: MatrixRule | None
     needs: tuple[Need, ...] | None
     parts: tuple[tuple[str, ...], ...]
@@ -72,6 +74,10 @@ class Families:
     def _family(self, stage: StageDefinition, graph: Graph, count: int) -> _Family:
         effects = self._kinds[stage.kind].effects
         keys = keys_with_expressions(stage)
+        if count > 1:
+            shared = tuple(key for key in keys if not self._is_own(getattr(stage, key)))
+            stage = Resolver(self._evaluation, late=False).shared(stage, shared)
+            keys = tuple(key for key in keys if key not in shared)
         conditions = None
         if "when" not in keys and not self._differs(stage):
             conditions = judge(
@@ -79,6 +85,7 @@ class Families:
             )
         return _Family(
             stage=stage,
+            fields=fields_of(stage),
             effects=effects,
             keys=keys,
             rule=rule_of_cells(stage),
@@ -86,6 +93,17 @@ class Families:
             parts=self._parts(stage),
             conditions=conditions,
         )
+
+    def _is_own(self, value: object) -> bool:
+        """Whether an expression in a value can give something else in each member, or is for the run."""
+        names = (
+            name
+            for text in expressions_in(value)
+            for piece in pieces_of(text)
+            if isinstance(piece, Expr)
+            for name in self._evaluation.names(piece.text)
+        )
+        return any(is_late(name) or name.split(".", 1)[0] in _OWN_FACTS for name in names)
 
     def _differs(self, stage: StageDefinition) -> bool:
         """Whether the members of a stage can see different values in their conditions."""
@@ -108,9 +126,8 @@ class Families:
         stage = family.stage
         evaluation = self._own_evaluation(stage, member)
         resolver = Resolver(evaluation, late=False)
-        changes: dict[str, Any] = {**own_cell(stage, member, family.rule)}
-        changes["needs"] = family.needs if family.needs is not None else graph.own_needs(stage, resolver)
-        resolved = resolver.stage(stage, family.keys, **changes)
+        needs = family.needs if family.needs is not None else graph.own_needs(stage, resolver)
+        resolved = resolver.filled(family.fields, family.keys, {**own_cell(stage, member, family.rule), "needs": needs})
         conditions = family.conditions
         if conditions is None:
             conditions = judge(

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import fields, is_dataclass, replace
 from functools import lru_cache
 from typing import Any, Final
@@ -41,7 +41,7 @@ class Resolver:
         """As `text`, but a text that is one expression keeps its value's type."""
         if not has_expression(text):
             return text
-        pieces = _pieces(text)
+        pieces = pieces_of(text)
         if not self._late and self._evaluation.is_late(text, pieces):
             self.deferred = True
             return settled(text, self._evaluation.digest)
@@ -67,12 +67,19 @@ class Resolver:
             return tuple(self.deep(item) for item in value)
         return value
 
-    def stage(self, stage: StageDefinition, keys: Sequence[str], **changes: Any) -> StageDefinition:
-        """A stage with `changes`, and with the values under `keys` resolved (see `keys_with_expressions`)."""
-        for key in keys:
-            changes[key] = _STAGE[key](self, getattr(stage, key))
-        resolved = replace(stage, **changes)
-        return put_typed(resolved, self) if stage.typed else resolved
+    def stage(self, stage: StageDefinition, keys: Sequence[str]) -> StageDefinition:
+        """A stage with the values under `keys` resolved (see `keys_with_expressions`)."""
+        return self.filled(fields_of(stage), keys, {}) if keys or stage.typed else stage
+
+    def shared(self, stage: StageDefinition, keys: Sequence[str]) -> StageDefinition:
+        """A stage with the values under `keys` resolved; those that have to be typed stay."""
+        return replace(stage, **{key: _STAGE[key](self, getattr(stage, key)) for key in keys}) if keys else stage
+
+    def filled(self, stage: Mapping[str, Any], keys: Sequence[str], changes: Mapping[str, Any]) -> StageDefinition:
+        """As `stage`, from its fields (`fields_of`) and what is other in it."""
+        resolved = {key: _STAGE[key](self, stage[key]) for key in keys}
+        made = StageDefinition(**{**stage, **changes, **resolved})
+        return put_typed(made, self) if made.typed else made
 
     def environment(self, environment: EnvironmentDefinition) -> EnvironmentDefinition:
         """An environment with its values resolved."""
@@ -108,29 +115,39 @@ class Resolver:
         return {key: self.deep(value) for key, value in options.items()}
 
 
+def fields_of(stage: StageDefinition) -> dict[str, Any]:
+    """A stage taken apart; many like it are put together from that faster than copied."""
+    return {name: getattr(stage, name) for name in _FIELDS}
+
+
 def keys_with_expressions(stage: StageDefinition) -> tuple[str, ...]:
     """The keys of a stage under which any expression stands, so that others need not be looked at in each cell."""
-    keys = [key for key in _STAGE if _holds(getattr(stage, key))]
+    keys = [key for key in _STAGE if any(expressions_in(getattr(stage, key)))]
     if "hash" in stage.when.expression and "when" not in keys:
         keys.append("when")
     return tuple(keys)
 
 
 @lru_cache(maxsize=4096)
-def _pieces(text: str) -> tuple[str | Expr, ...]:
+def pieces_of(text: str) -> tuple[str | Expr, ...]:
+    """`template.parts`, remembered."""
     return parts(text)
 
 
-def _holds(value: object) -> bool:
+def expressions_in(value: object) -> Iterator[str]:
+    """The texts with expressions anywhere in a value."""
     if isinstance(value, str):
-        return OPEN in value
-    if isinstance(value, Mapping):
-        return any(_holds(item) for item in value.values())
-    if isinstance(value, Sequence):
-        return any(_holds(item) for item in value)
-    if is_dataclass(value):
-        return any(_holds(getattr(value, field.name)) for field in fields(value))
-    return False
+        if OPEN in value:
+            yield value
+    elif isinstance(value, Mapping):
+        for item in value.values():
+            yield from expressions_in(item)
+    elif isinstance(value, Sequence):
+        for item in value:
+            yield from expressions_in(item)
+    elif is_dataclass(value):
+        for field in fields(value):
+            yield from expressions_in(getattr(value, field.name))
 
 
 def _when(resolver: Resolver, when: When) -> When:
@@ -173,6 +190,9 @@ _STAGE: Final[Mapping[str, Callable[[Resolver, Any], Any]]] = {
     "options": Resolver.options,
 }
 """Key of a stage to how its value is resolved; commands never hold expressions."""
+
+
+_FIELDS: Final = tuple(field.name for field in fields(StageDefinition))
 
 
 def _spell(value: Value) -> str:
