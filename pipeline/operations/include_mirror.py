@@ -9,10 +9,10 @@ import os
 import re
 import shutil
 import subprocess
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager, suppress
 from pathlib import Path
-from typing import Final
+from typing import Final, TypeVar
 
 from pipeline.errors import SourceUnreachableError, UsageError
 from pipeline.operations.repository_files import file_of_commit
@@ -32,6 +32,14 @@ _DENIED: Final = re.compile(
 )
 _UNABLE: Final = re.compile(r"not our ref|unadvertised object|dumb http transport|does not support shallow")
 """What a server says that cannot give one commit alone."""
+
+
+_DAMAGED: Final = re.compile(r"corrupt|bad object|not a git repository|unable to read|missing blob|inflate|packfile")
+T = TypeVar("T")
+
+
+class _DamagedError(UsageError):
+    """The mirror on this machine is broken: a power cut, a full disk."""
 
 
 def is_commit(ref: str) -> bool:
@@ -78,21 +86,25 @@ class IncludeMirror:
         self.allow(url)
         if ref.startswith("-") or not re.fullmatch(r"[^\s~^:?*\[\\\x00-\x20\x7f]+", ref) or ".." in ref:
             raise UsageError(f"'{ref}' is not a branch, a tag or a commit", hint="write it as git shows it")
+        commit = self._in_mirror(url, lambda mirror: self._named(mirror, url, ref))
+        if not commit:
+            raise UsageError(
+                f"{without_credentials(url)} has no branch, tag or commit '{ref}'", hint="see `git ls-remote` of it"
+            )
+        return commit
+
+    def _named(self, mirror: Path, url: str, ref: str) -> str:
         names = [f"refs/tags/{ref}^{{}}", f"refs/tags/{ref}", f"refs/heads/{ref}", ref]
-        with self._mirror(url) as mirror:
-            listed = self._git(mirror, "ls-remote", "-q", "--", url, *names).decode(errors="replace")
-            found = {name: sha for sha, _, name in (line.partition("\t") for line in listed.splitlines())}
-            for name in names:
-                if name in found:
-                    return found[name]
-            if _SHORT.fullmatch(ref):
-                self._git(mirror, *_FETCH, url, *_EVERYTHING)
-                with suppress(UsageError):
-                    named = self._git(mirror, "rev-parse", "--verify", "-q", f"{ref}^{{commit}}")
-                    return named.decode().strip()
-        raise UsageError(
-            f"{without_credentials(url)} has no branch, tag or commit '{ref}'", hint="see `git ls-remote` of it"
-        )
+        listed = self._git(mirror, "ls-remote", "-q", "--", url, *names).decode(errors="replace")
+        found = {name: sha for sha, _, name in (line.partition("\t") for line in listed.splitlines())}
+        for name in names:
+            if name in found:
+                return found[name]
+        if _SHORT.fullmatch(ref):
+            self._git(mirror, *_FETCH, url, *_EVERYTHING)
+            with suppress(UsageError):
+                return self._git(mirror, "rev-parse", "--verify", "-q", f"{ref}^{{commit}}").decode().strip()
+        return ""
 
     def content(self, url: str, commit: str, file: str, *, limit: int) -> bytes:
         """A file at a commit; nothing is asked of the server when it was fetched before."""
@@ -101,19 +113,32 @@ class IncludeMirror:
         kept = self._folder / "files" / key
         with suppress(FileNotFoundError):
             return _short_enough(kept.read_bytes(), file, limit)
-        with self._mirror(url) as mirror:
-            if not _has(mirror, commit):
-                self._bring(mirror, url, commit)
-            content = file_of_commit(mirror, commit, file, limit=limit)
-        if content is None:
-            raise UsageError(
-                f"{without_credentials(url)} has no file {file} at {commit[:12]}", hint="paths begin at its root"
-            )
+        content = self._in_mirror(url, lambda mirror: self._fetched(mirror, url, commit, file, limit))
         kept.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
         draft = kept.with_suffix(f".{os.getpid()}")
         draft.write_bytes(content)
         draft.replace(kept)
         return content
+
+    def _fetched(self, mirror: Path, url: str, commit: str, file: str, limit: int) -> bytes:
+        if not _has(mirror, commit):
+            self._bring(mirror, url, commit)
+        self._git(mirror, "rev-list", "--objects", "--max-count=1", "--quiet", commit)
+        content = file_of_commit(mirror, commit, file, limit=limit)
+        if content is None:
+            raise UsageError(
+                f"{without_credentials(url)} has no file {file} at {commit[:12]}", hint="paths begin at its root"
+            )
+        return content
+
+    def _in_mirror(self, url: str, work: Callable[[Path], T]) -> T:
+        """What `work` makes of the mirror; once more with a fresh one where the kept one is damaged."""
+        try:
+            with self._mirror(url) as mirror:
+                return work(mirror)
+        except _DamagedError:
+            with self._mirror(url, anew=True) as mirror:
+                return work(mirror)
 
     def _bring(self, mirror: Path, url: str, commit: str) -> None:
         with suppress(UsageError):
@@ -129,15 +154,15 @@ class IncludeMirror:
             )
 
     @contextmanager
-    def _mirror(self, url: str) -> Iterator[Path]:
+    def _mirror(self, url: str, *, anew: bool = False) -> Iterator[Path]:
         """The mirror of an address, for one process at a time; one that was left in pieces is made anew."""
         folder = self._folder / hashlib.sha256(url.encode()).hexdigest()[:32]
         folder.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
         with folder.with_suffix(".lock").open("w") as turn:
             fcntl.flock(turn, fcntl.LOCK_EX)
-            for stale in folder.glob("*.lock"):
+            for stale in (*folder.glob("*.lock"), *folder.glob("refs/**/*.lock")):
                 stale.unlink()
-            if not (folder / "ready").exists():
+            if anew or not (folder / "ready").exists():
                 shutil.rmtree(folder, ignore_errors=True)
                 self._git(folder.parent, "init", "-q", "--bare", "--template=", str(folder))
                 (folder / "ready").touch()
@@ -200,9 +225,13 @@ def _failed(arguments: tuple[str, ...], stderr: bytes) -> UsageError | SourceUnr
     lines = [line.removeprefix("fatal: ").removeprefix("error: ") for line in words.splitlines()]
     first = next((line for line in lines if line), "git said nothing")
     asked = "ls-remote" in arguments or "fetch" in arguments
-    if asked and not _DENIED.search(words) and not _UNABLE.search(words):
+    if not asked or _DAMAGED.search(words):
+        kind: type[UsageError] = _DamagedError
+    elif _DENIED.search(words) or _UNABLE.search(words):
+        kind = UsageError
+    else:
         return SourceUnreachableError(f"an included repository cannot be asked: {first}", hint="try again later")
-    return UsageError(
+    return kind(
         f"an included repository cannot be read: {first}",
         hint="check the address; what is private needs git's own credentials on this machine",
     )

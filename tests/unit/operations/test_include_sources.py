@@ -192,6 +192,27 @@ def test_a_mirror_that_was_left_in_pieces_is_made_anew(shop: Repository, lib: Re
     assert content(includes(shop.path, home), Wanted(git=url_of(lib), ref=commit, file="deep/b.yml")) == b"b\n"
 
 
+@pytest.mark.parametrize("damage", ["objects cut", "objects gone", "head gone", "stale lock"])
+def test_a_damaged_mirror_is_made_anew(shop: Repository, lib: Repository, tmp_path: Path, damage: str) -> None:
+    home, commit = tmp_path / "home", lib.git("rev-parse", "HEAD")
+    content(includes(shop.path, home), Wanted(git=url_of(lib), ref=commit, file="python.yml"))
+    [ready] = (home / "cache" / "includes" / "own").glob("*/ready")
+    mirror = ready.parent
+    for file in [path for path in (mirror / "objects").rglob("*") if path.is_file()]:
+        file.chmod(0o600)
+        if damage == "objects cut":
+            file.write_bytes(file.read_bytes()[:10])
+        elif damage == "objects gone":
+            file.unlink()
+    if damage == "head gone":
+        (mirror / "HEAD").unlink()
+    elif damage == "stale lock":
+        for name in (f"refs/kept/{commit}.lock", "packed-refs.lock", "shallow.lock"):
+            (mirror / name).touch()
+        (mirror / "refs" / "kept" / commit).unlink()
+    assert content(includes(shop.path, home), Wanted(git=url_of(lib), ref=commit, file="deep/b.yml")) == b"b\n"
+
+
 def test_a_commit_that_no_branch_holds_any_more(shop: Repository, lib: Repository, tmp_path: Path) -> None:
     wanted = Wanted(git=url_of(lib), ref="0123456789" * 4, file="python.yml")
     with pytest.raises(UsageError, match="does not have the commit 012345678901"):
