@@ -87,6 +87,7 @@ def read_parts(
         for item in tried[-1:]:
             file = _opened(storage, home / "runs" / run.id, stage.name, item, service)
             if file is not None:
+                known.add(service)
                 with file:
                     for lines in read_part(file, part, lines=0 if service else item.log_lines):
                         yield LogBlock(stage=stage.name, attempt=item.number, lines=lines)
@@ -103,8 +104,11 @@ def _opened(storage: Storage, folder: Path, stage: str, attempt: Attempt, servic
     digest = attempt.service_logs.get(service, "") if service else attempt.log
     if digest:
         return storage.open(digest)
-    path = folder / f"{safe_name(stage)}.{attempt.number}.log"
-    return path.open("rb") if not service and attempt.finished is None and path.exists() else None
+    if attempt.finished is not None:
+        return None
+    name = f"{safe_name(stage)}.{attempt.number}"
+    path = folder / (f"{name}.{safe_name(service)}.log" if service else f"{name}.log")
+    return path.open("rb") if path.exists() else None
 
 
 def read_logs(

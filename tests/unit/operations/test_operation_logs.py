@@ -7,15 +7,26 @@ import queue
 import threading
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import pytest
 from ground import NOW, Ground, gone, running
 
 from pipeline.errors import NotFoundError
+from pipeline.model.identity import safe_name
 from pipeline.model.outcome import failed, succeeded
 from pipeline.model.run import Attempt, Run, StageRun
 from pipeline.model.status import Conclusion, RunState, StageState
-from pipeline.operations.logs import LogBlock, follow_logs, read_logs, stages_of
+from pipeline.operations.log_parts import Part
+from pipeline.operations.logs import (
+    LogBlock,
+    cells_of,
+    check_attempt,
+    follow_logs,
+    read_logs,
+    read_parts,
+    stages_of,
+)
 
 STAMP = b"2026-11-23T23:00:00.000Z "
 
@@ -151,3 +162,45 @@ def test_following_ends_when_the_process_has_gone(tmp_path: Path) -> None:
     following = Following(ground, run, ["unit"])
     assert following.next() == LogBlock(stage="unit", attempt=1, lines=b"last words\n")
     assert following.next() is None
+
+
+def parts(ground: Ground, run: Run, part: Part, **more: Any) -> list[tuple[str, int, bytes]]:
+    return joined(list(read_parts(ground.storage, ground.home, run, run.stages, part, **more)))
+
+
+def test_a_part_is_of_the_last_attempt_unless_another_is_named(tmp_path: Path) -> None:
+    ground = Ground(tmp_path)
+    tried = (ended(ground, 1, b"a\nb\nc\n"), ended(ground, 2, b"d\ne\nf\n"))
+    run = ground.begin(stages=(running("unit", *tried), running("lint", ended(ground, 1, b"x\n"))))
+    assert parts(ground, run, Part(tail=2)) == [("unit", 2, b"e\nf\n"), ("lint", 1, b"x\n")]
+    assert parts(ground, run, Part(first=2, last=2), attempt=1) == [("unit", 1, b"b\n")]
+
+
+def test_a_part_of_what_is_still_written(tmp_path: Path) -> None:
+    ground = Ground(tmp_path)
+    run = ground.begin(stages=(running("unit:3.12", Attempt(number=1, started=NOW)),))
+    growing(ground, run, f"{safe_name('unit:3.12')}.1.log").write_bytes(b"a\nb\nc\n")
+    growing(ground, run, f"{safe_name('unit:3.12')}.1.db.log").write_bytes(b"ready\n")
+    assert parts(ground, run, Part(tail=1)) == [("unit:3.12", 1, b"c\n")]
+    assert parts(ground, run, Part(), service="db") == [("unit:3.12", 1, b"ready\n")]
+
+
+def test_logs_of_services_by_their_name(tmp_path: Path) -> None:
+    ground = Ground(tmp_path)
+    digest, _ = ground.storage.put(io.BytesIO(b"ready\n"))
+    served = replace(ended(ground, 1, b"text\n"), service_logs={"db": digest})
+    run = ground.begin(stages=(running("unit", served), running("lint", ended(ground, 1, b"x\n"))))
+    assert parts(ground, run, Part(), service="db") == [("unit", 1, b"ready\n")]
+    with pytest.raises(NotFoundError, match="no log of a service 'web'") as raised:
+        parts(ground, run, Part(), service="web")
+    assert raised.value.hint == "its services: db"
+
+
+def test_the_name_of_a_matrix_stands_for_its_cells(tmp_path: Path) -> None:
+    cells = tuple(replace(running(f"unit:{cell}"), group="unit") for cell in "12")
+    run = Ground(tmp_path).begin(stages=(*cells, running("lint")))
+    assert [stage.name for stage in cells_of(run, "unit")] == ["unit:1", "unit:2"]
+    assert [stage.name for stage in cells_of(run, "unit:2")] == ["unit:2"]
+    assert len(cells_of(run, None)) == 3
+    with pytest.raises(NotFoundError, match="no stage of run 1 has an attempt 9"):
+        check_attempt(run, run.stages, 9)
