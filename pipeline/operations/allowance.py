@@ -34,8 +34,11 @@ class Allowance:
         return digest_of([self.repository, self.commit, self.tree, self.pipeline]).removeprefix("sha256:")
 
 
-def with_allowance(app: Application, plan: Plan) -> Plan:
-    """The plan of an untrusted run with the allowance that waits for it, which is used up; else as it is."""
+def with_allowance(app: Application, plan: Plan, *, run: str = "") -> Plan:
+    """The plan of an untrusted run with the allowance that waits for it, which is used up; else as it is.
+
+    The plan of a `run` that is recorded already is replaced, so that who allowed it is kept with it.
+    """
     if not distrusted(plan.event):
         return plan
     path = _folder(app) / f"{allowance_of(plan, who='', when='').name}.json"
@@ -47,7 +50,10 @@ def with_allowance(app: Application, plan: Plan) -> Plan:
         return plan
     with suppress(OSError):
         taken.unlink()
-    return replace(plan, event=replace(plan.event, allowed=f"{known['who']}, {known['when']}"))
+    allowed = replace(plan, event=replace(plan.event, allowed=f"{known['who']}, {known['when']}"))
+    if run:
+        app.records.save_plan(run, allowed)
+    return allowed
 
 
 def allowance_of(plan: Plan, *, who: str, when: str) -> Allowance:

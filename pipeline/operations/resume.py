@@ -50,7 +50,7 @@ def resume(app: Application, request: ResumeRequest, observers: Sequence[Observe
     _check_started(plan, stages, request.started, run)
     plan = with_source(plan, stages, run)
     app.records.reopen_run(run, this_process())
-    plan = with_allowance(app, plan)
+    plan = with_allowance(app, plan, run=run.id)
     kept = read_run_file(app.settings.home / "runs" / run.id)
     begun = {item.stage.name for item in plan.stages if item.stage.when.manual and _begun(stages, item.stage.name)}
     leg = Leg(

@@ -79,7 +79,7 @@ def retry(
     kept = read_run_file(app.settings.home / "runs" / run.id)
     leg = Leg(
         run=replace(run, state=RunState.RUNNING, conclusion=None, finished=None, stages=stages, runner=this_process()),
-        plan=with_allowance(app, decided.plan),
+        plan=with_allowance(app, decided.plan, run=run.id),
         parallel=request.parallel or (kept.parallel if kept else app.settings.parallel),
         started=frozenset(request.stages)
         | {stage.name for stage in run.stages if stage.attempts and stage.name in decided.retry.again},

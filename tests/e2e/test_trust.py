@@ -120,7 +120,7 @@ def test_what_a_fork_must_not_do(
 ) -> None:
     place = shop(stages, files={"Dockerfile": f"FROM {images.busybox}\n"})
     (ecluse.home / "config.toml").write_text(
-        f'privileged = ["{images.busybox}"]\nhost_network = ["{images.busybox}"]\n'
+        f'privileged_images = ["{images.busybox}"]\nhost_network = true\n'
     )
     code, out = run(ecluse, place, fork)
     assert outcomes(out)["a"] == ("failed", reason)
@@ -148,6 +148,7 @@ def test_a_person_allows_one_run(
 ) -> None:
     place = shop(READS + "  b: {commands: echo two}\n")
     assert run(ecluse, place, fork)[0] == 4
+    assert "untrusted, of pull request 7" in ecluse("show", "1", cwd=place.path).out
     job = ecluse("allow", "1", cwd=place.path, env=fork)
     assert (job.code, "this is a job of a CI host" in job.err) == (4, True)
     allowed = ecluse("allow", "1", "--json", cwd=place.path, env={"ECLUSE_ACTOR": "mira"})

@@ -26,6 +26,7 @@ from pipeline.model.finding import Finding, FindingSeverity
 from pipeline.model.release import Promotion, Release
 from pipeline.model.run import Run, StageRun
 from pipeline.model.status import Conclusion, StageState
+from pipeline.model.trust import Trust
 from pipeline.model.value import Value
 
 _SOME = 10
@@ -90,9 +91,17 @@ def _head(run: Run, now: datetime) -> list[Line]:
         line(
             (f"  {moment(run.created)}, {ago(run.created, now)}, took {duration(seconds)}", "dim"),
             (f" · {run.executor} · {one_line(run.repository)}", "dim"),
+            (_level(run), "warned"),
         ),
         line((f"  id {run.id}", "dim")),
     ]
+
+
+def _level(run: Run) -> str:
+    """That a run was not trusted."""
+    if run.trust is not Trust.UNTRUSTED:
+        return ""
+    return f" · untrusted, of pull request {one_line(run.proposal)}" if run.proposal else " · untrusted"
 
 
 def _stage(stage: StageRun, names: int) -> Line:
