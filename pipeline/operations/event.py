@@ -7,6 +7,7 @@ import subprocess
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from fnmatch import fnmatchcase
+from pathlib import Path
 
 from pipeline.hosts import job_of
 from pipeline.model.job import Job
@@ -62,9 +63,11 @@ def _matches(name: str, patterns: Sequence[str]) -> bool:
 
 def _head(source: Source) -> tuple[str, str]:
     if not source.revision:
-        branch = _ask(source.path, "symbolic-ref", "-q", "--short", "HEAD")
+        branch = _checked_out(Path(source.path) / ".git") or "".join(
+            _ask(source.path, "symbolic-ref", "-q", "--short", "HEAD")
+        )
         if branch:
-            return branch[0], ""
+            return branch, ""
     else:
         named = _ask(source.path, "rev-parse", "--symbolic-full-name", "--end-of-options", source.revision)
         for name in named:
@@ -74,6 +77,17 @@ def _head(source: Source) -> tuple[str, str]:
                     return ("", short) if place else (short, "")
     tags = _ask(source.path, "tag", "--points-at", source.commit.sha)
     return "", tags[0] if tags else ""
+
+
+def _checked_out(folder: Path) -> str:
+    """The branch as git's own file names it, which costs no process; "" where git has to be asked (a detached head,
+    a worktree of another repository, references kept elsewhere)."""
+    start = "ref: refs/heads/"
+    try:
+        head = (folder / "HEAD").read_text().strip()
+    except (OSError, UnicodeDecodeError):
+        return ""
+    return head.removeprefix(start) if head.startswith(start) and head != start + ".invalid" else ""
 
 
 def _ask(path: str, *arguments: str) -> list[str]:

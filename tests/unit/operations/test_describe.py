@@ -161,3 +161,13 @@ def test_branch_and_tag_of_a_revision(git_repo: MakeRepository, revision: str, b
     repository.commit({"a": "2"})
     event = guess_event(describe(repository.path, revision), {"ECLUSE_ACTOR": "ann"}, Settings(home=repository.path))
     assert (event.branch, event.tag) == (branch, tag)
+
+
+@pytest.mark.parametrize("name", ["topic", "feature/deep/x", "ü"])
+def test_the_branch_of_the_working_tree(git_repo: MakeRepository, tmp_path: Path, name: str) -> None:
+    repository = git_repo({"a": "1"})
+    repository.git("worktree", "add", "-q", "-b", name, str(tmp_path / "other"))
+    for path, branch in ((repository.path, "main"), (tmp_path / "other", name)):
+        assert guess_event(describe(path), {}, Settings(home=path)).branch == branch
+    repository.git("checkout", "-q", "--detach")
+    assert guess_event(describe(repository.path), {}, Settings(home=tmp_path)).branch == ""
