@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
+from typing import TYPE_CHECKING
 
 import schemas
 from pipeline.diagnostic import Diagnostic
@@ -11,8 +12,9 @@ from pipeline.model.definition import Definition, StageDefinition
 from pipeline.model.outcome import succeeded
 from pipeline.model.value import Value
 from pipeline.ports.stage import Reuse, StageContext, StageResult
-from stages.source_archive import Entry, archive, counted
-from stages.source_files import pointers, working_tree
+
+if TYPE_CHECKING:  # for its time, not for a circle
+    from stages.source_archive import Entry
 
 
 class Checkout:
@@ -36,6 +38,9 @@ class Checkout:
 
     def run(self, context: StageContext) -> StageResult:
         """Fill the workspace; the reason says which commit and how many files."""
+        from stages.source_archive import archive, counted
+        from stages.source_files import working_tree
+
         source, options = context.source, context.stage.options
         levels = _levels(options.get("submodules", "recursive"))
         lfs = options.get("lfs") is True
@@ -66,6 +71,8 @@ def _levels(submodules: Value) -> int:
 
 
 def _demand_lfs(context: StageContext, entries: Iterable[Entry], *, lfs: bool) -> None:
+    from stages.source_files import pointers
+
     found = pointers(entries)
     if not found:
         return

@@ -34,6 +34,7 @@ class Reusing:
         self._lock = threading.Lock()
         self._resolved: dict[str, PlannedStage] = {}
         self._serving = {item.stage.name for item in scope.plan.stages if item.reused}
+        self._skipped = {item.stage.name for item in scope.plan.stages if item.skip}
         self._narrowing: Narrowing | None = None
         self._restoring = Restoring(
             storage=scope.storage,
@@ -180,10 +181,9 @@ class Reusing:
 
     def _undisturbed(self, planned: PlannedStage) -> bool:
         """Whether all that a stage needs ended as its key takes for granted: succeeded, or skipped by the plan."""
-        skipped = {item.stage.name for item in self._scope.plan.stages if item.skip}
         for name in self._scope.layers.before(planned.stage.name):
             conclusion = self._scope.runs.get(name).conclusion
-            if conclusion is not Conclusion.SUCCEEDED and name not in skipped:
+            if conclusion is not Conclusion.SUCCEEDED and name not in self._skipped:
                 return False
         return True
 
