@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import signal
 from pathlib import Path
+from types import FrameType
 
 import click
 
@@ -29,4 +31,11 @@ def shell(reference: str, stage: str, command: tuple[str, ...], repository: Path
     request = ShellRequest(
         repository=repository_of(repository), reference=reference, stage=stage, command=command, secrets=secrets
     )
+    for number in (signal.SIGTERM, signal.SIGHUP):
+        signal.signal(number, _leave)
     return look(application(), request, ProcessConsole())
+
+
+def _leave(number: int, frame: FrameType | None) -> None:  # noqa: ARG001 - the signal module's signature
+    """As Ctrl-C: the copy of the container goes before we do."""
+    raise KeyboardInterrupt

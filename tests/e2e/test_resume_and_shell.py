@@ -134,6 +134,34 @@ def test_after_a_restart_of_the_host_an_exit_code_is_not_believed(
     assert traces.objects(engine, installation) == {}
 
 
+PARKING = """
+version: 1
+name: parking
+defaults: {{image: "{image}"}}
+stages:
+  before: {{commands: ["echo written > file"]}}
+  release: {{when: {{manual: true}}, commands: ["cat file", "echo released > out"]}}
+  after: {{commands: ["cat file out"]}}
+"""
+
+
+def test_a_parked_run_keeps_its_files_and_holds_nothing_that_runs(
+    ecluse: Command, engine: str, installation: str, git_repo: Repositories, images: object
+) -> None:
+    path = git_repo({"pipeline.yml": PARKING.format(image=images.busybox)}).path  # type: ignore[attr-defined]
+    parked = ecluse("run", cwd=path)
+    assert parked.code == 0, parked.out + parked.err
+    left = [name for name, kind in traces.objects(engine, installation).items() if kind == "container"]
+    states = subprocess.run(
+        ["docker", "inspect", "-f", "{{.State.Status}}", *left], capture_output=True, text=True, check=False
+    ).stdout.split()
+    assert set(states) <= {"created"}
+    resumed = ecluse("resume", "last", "--start", "release", cwd=path)
+    assert resumed.code == 0, resumed.out + resumed.err
+    assert ecluse("logs", "last", "after", cwd=path).out.splitlines()[-2:] == ["written", "released"]
+    assert traces.objects(engine, installation) == {}
+
+
 def fail(ecluse: Command, path: Path, *more: str) -> None:
     failed = ecluse("run", *more, cwd=path, env={"ECLUSE_SECRET_ANSWER": "wrong-answer"})
     assert failed.code == 1, failed.out + failed.err
@@ -181,6 +209,18 @@ def test_a_shell_sees_what_the_stage_left(ecluse: Command, engine: str, installa
     assert traces.objects(engine, installation) == kept, "the shells are gone, what was kept is there"
     inspected = subprocess.run(["docker", "inspect", *kept], capture_output=True, text=True, check=False).stdout
     assert "wrong-answer" not in inspected
+
+
+def test_a_shell_whose_terminal_is_closed_leaves_nothing(
+    ecluse: Command, engine: str, installation: str, broken: Path
+) -> None:
+    fail(ecluse, broken, "--keep-failed")
+    kept = traces.objects(engine, installation)
+    with on_terminal([ECLUSE, "shell", "last", "unit"], cwd=broken, env=ecluse.environment()) as terminal:
+        terminal.until("/workspace $ ")
+        terminal.hang_up()
+        terminal.end()
+    assert traces.objects(engine, installation) == kept
 
 
 def test_a_shell_on_a_terminal(ecluse: Command, engine: str, installation: str, broken: Path) -> None:

@@ -6,6 +6,7 @@ import fcntl
 import os
 import pty
 import select
+import signal
 import struct
 import subprocess
 import termios
@@ -39,6 +40,10 @@ class Terminal:
     def resize(self, rows: int, columns: int) -> None:
         """Change the window's size; who reads it is told by the kernel."""
         fcntl.ioctl(self._controlling, termios.TIOCSWINSZ, struct.pack("HHHH", rows, columns, 0, 0))
+
+    def hang_up(self) -> None:
+        """What the kernel does to who runs on a terminal that is closed."""
+        os.kill(self._process.pid, signal.SIGHUP)
 
     def end(self, *, within: float = 120.0) -> int:
         """Read to the end; the exit code."""
