@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import getpass
 import json
 import subprocess
 import sys
@@ -149,6 +150,8 @@ def test_cancel_stops_a_run_tidily(ecluse: Command, started: tuple[Repository, s
         assert follower.wait(60) == 0
     [run] = json.loads(ecluse("runs", "--json", cwd=repository.path).out)
     assert (run["state"], run["conclusion"]) == ("done", "cancelled")
+    stage = json.loads(ecluse("show", "last", "wait", "--json", cwd=repository.path).out)
+    assert stage["outcome"]["reason"] == f"cancelled by {getpass.getuser()}"
 
 
 def test_what_a_killed_run_left_is_closed_by_gc(
