@@ -11,7 +11,7 @@ from pathlib import Path
 
 import click
 
-from pipeline.cli.complete import complete_stage
+from pipeline.cli.complete import complete_run, complete_stage
 from pipeline.cli.options import application, output, repository_option
 from pipeline.cli.render.clean import for_file, for_terminal
 from pipeline.cli.render.terminal import Terminal
@@ -36,7 +36,7 @@ class Wanted:
 
 
 @click.command()
-@click.argument("reference", metavar="[RUN]", required=False)
+@click.argument("reference", metavar="[RUN]", required=False, shell_complete=complete_run)
 @click.argument("stage", required=False, shell_complete=complete_stage)
 @repository_option
 @click.option("--follow", "-f", is_flag=True, help="Go on until the stages are done.")

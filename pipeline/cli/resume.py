@@ -6,13 +6,14 @@ from pathlib import Path
 
 import click
 
+from pipeline.cli.complete import complete_run
 from pipeline.cli.job import reports_option
 from pipeline.cli.options import application, repository_option
 from pipeline.cli.watching import keep_failed_option, parallel_option, view_of, view_options, wait_option, watched
 
 
 @click.command()
-@click.argument("reference", metavar="[RUN]", required=False)
+@click.argument("reference", metavar="[RUN]", required=False, shell_complete=complete_run)
 @repository_option
 @click.option("--start", "starts", multiple=True, metavar="STAGE", help="Start this manual stage; may be repeated.")
 @parallel_option

@@ -7,6 +7,7 @@ from pathlib import Path
 
 import click
 
+from pipeline.cli.complete import complete_stage
 from pipeline.cli.job import reports_option
 from pipeline.cli.options import application, repository_option, run_argument, show, show_json
 from pipeline.cli.render.clean import one_line
@@ -16,7 +17,7 @@ from pipeline.cli.watching import keep_failed_option, parallel_option, view_of, 
 
 @click.command()
 @run_argument
-@click.argument("stages", metavar="[STAGE]...", nargs=-1)
+@click.argument("stages", metavar="[STAGE]...", nargs=-1, shell_complete=complete_stage)
 @repository_option
 @click.option("--plan", "only_plan", is_flag=True, help="Show what would be repeated and why; change nothing.")
 @parallel_option

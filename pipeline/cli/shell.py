@@ -8,12 +8,13 @@ from types import FrameType
 
 import click
 
+from pipeline.cli.complete import complete_stage
 from pipeline.cli.options import application, repository_option, run_argument
 
 
 @click.command(context_settings={"ignore_unknown_options": True})
 @run_argument
-@click.argument("stage")
+@click.argument("stage", shell_complete=complete_stage)
 @click.argument("command", nargs=-1, type=click.UNPROCESSED, metavar="[-- COMMAND [ARG]...]")
 @repository_option
 @click.option("--secrets", is_flag=True, help="Give it the stage's secrets; without it they are not there.")
