@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import hashlib
 import json
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import fields, is_dataclass
 from datetime import datetime
 from enum import Enum
+from itertools import compress
 from json.encoder import encode_basestring as _quoted
-from operator import attrgetter, itemgetter
+from operator import attrgetter, is_not, itemgetter
 from types import NoneType, UnionType
 from typing import Any, Final, ForwardRef, NamedTuple, TypeAlias, TypeVar, Union, get_args, get_origin, get_type_hints
 
@@ -77,28 +78,51 @@ def canonical(thing: object) -> bytes:
     Equal to RFC 8785 for values without floats and with keys in the basic plane, which is all that Écluse digests.
     What occurs in many places of the value, as in the cells of a matrix, is spelled once.
     """
-    return _spelled(thing, {}).encode()
+    return _Spelling().of(thing).encode()
 
 
-def _spelled(thing: Any, known: dict[int, str]) -> str:
-    """`known` has, by identity, the spelling of everything met before: all of it lives as long as the whole value."""
-    kind = type(thing)
-    if kind is str:
-        text = _quoted(thing)
-    elif kind in _WORDS:
-        text = _WORDS[kind](thing)
-    elif kind is tuple or kind is list:
-        text = f"[{','.join([known.get(id(item)) or _spelled(item, known) for item in thing])}]"
-    elif kind is dict:
-        pairs = [f"{_quoted(key)}:{known.get(id(item)) or _spelled(item, known)}" for key, item in _by_key(thing)]
-        text = f"{{{','.join(pairs)}}}"
-    elif shape := _shape(kind):
-        items = zip(shape.quoted, shape.values(thing), strict=True)
-        text = f"{{{','.join([name + (known.get(id(item)) or _spelled(item, known)) for name, item in items])}}}"
-    else:
-        text = _spelled(_unusual(thing), {})  # its plain form is gone afterwards, and so is what is known of it
-    known[id(thing)] = text
-    return text
+class _Spelling:
+    """Spells one value. What it knows goes by identity: all of it lives as long as the whole value."""
+
+    def __init__(self) -> None:
+        self._known: dict[int, str] = {}
+        self._last: dict[type, tuple[tuple[Any, ...], list[str]]] = {}
+        """Of each dataclass the values of the last one, and their spellings: the next one is often much like it."""
+
+    def of(self, thing: Any) -> str:
+        """The spelling of a part of the value."""
+        known, kind = self._known, type(thing)
+        if kind is str:
+            text = _quoted(thing)
+        elif kind in _WORDS:
+            text = _WORDS[kind](thing)
+        elif kind is tuple or kind is list:
+            text = f"[{','.join([known.get(id(item)) or self.of(item) for item in thing])}]"
+        elif kind is dict:
+            pairs = [f"{_quoted(key)}:{known.get(id(item)) or self.of(item)}" for key, item in _by_key(thing)]
+            text = f"{{{','.join(pairs)}}}"
+        elif shape := _shape(kind):
+            text = f"{{{','.join(self._fields(shape, kind, thing))}}}"
+        else:
+            text = _Spelling().of(_unusual(thing))  # its plain form is gone afterwards
+        known[id(thing)] = text
+        return text
+
+    def _fields(self, shape: _Shape, kind: type, thing: Any) -> list[str]:
+        values = shape.values(thing)
+        changed: Iterable[int]
+        if kind in self._last:
+            before, spelled = self._last[kind]
+            pairs = spelled.copy()
+            changed = compress(range(len(values)), map(is_not, values, before))
+        else:
+            pairs = [""] * len(values)
+            changed = range(len(values))
+        for index in changed:
+            item = values[index]
+            pairs[index] = shape.quoted[index] + (self._known.get(id(item)) or self.of(item))
+        self._last[kind] = (values, pairs)
+        return pairs
 
 
 def _by_key(thing: Mapping[Any, Any]) -> list[tuple[str, Any]]:

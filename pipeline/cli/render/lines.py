@@ -47,16 +47,25 @@ def written(lines: Iterable[Line], terminal: Terminal) -> str:
     return text if terminal.unicode else text.translate(ASCII)
 
 
+def width_of(text: str) -> int:
+    """Cells of a terminal that a text takes."""
+    if text.isascii() and text.isprintable():
+        return len(text)
+    from rich.cells import cell_len
+
+    return cell_len(text)
+
+
 def fitted(pieces: Line, width: int) -> Line:
     """The line cut to `width` cells of a terminal, with an ellipsis where something is missing."""
-    from rich.cells import cell_len, set_cell_size
-
-    if sum(cell_len(text) for text, _ in pieces) <= width:
+    if sum([width_of(text) for text, _ in pieces]) <= width:
         return pieces
+    from rich.cells import set_cell_size
+
     kept: list[Piece] = []
     left = max(width - 1, 0)
     for text, role in pieces:
-        size = cell_len(text)
+        size = width_of(text)
         if size > left:
             kept.append((set_cell_size(text, left) + "…", role))
             break
@@ -67,15 +76,13 @@ def fitted(pieces: Line, width: int) -> Line:
 
 def columns(rows: Sequence[Sequence[str | Piece]], *, gap: int = 2, right: frozenset[int] = frozenset()) -> list[Line]:
     """Rows of cells as lines with aligned columns; the columns in `right` are set flush right."""
-    from rich.cells import cell_len
-
     cells = [line(*row) for row in rows]
-    widths = [max(map(cell_len, column)) for column in zip(*([text for text, _ in row] for row in cells), strict=True)]
+    widths = [max(map(width_of, column)) for column in zip(*([text for text, _ in row] for row in cells), strict=True)]
     lines: list[Line] = []
     for row in cells:
         pieces: list[Piece] = []
         for index, (text, role) in enumerate(row):
-            space = " " * (widths[index] - cell_len(text))
+            space = " " * (widths[index] - width_of(text))
             before, behind = (space, "") if index in right else ("", space)
             last = index == len(row) - 1
             pieces += [(before, ""), (text, role), ("" if last else behind + " " * gap, "")]
