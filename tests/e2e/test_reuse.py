@@ -280,3 +280,40 @@ def test_nothing_of_a_run_that_the_tree_left_behind_is_kept(ecluse: Command, sho
     assert changed or "[slow] 1" in out or "[slow] 2" in out
     if changed:
         assert reused_of(ecluse, repository) == set()
+
+
+def test_what_a_fork_leaves_no_run_of_main_believes(ecluse: Command, shop: Make, engine: str, tmp_path: Path) -> None:
+    repository = shop("  unit: {reuse: true, commands: 'echo tested'}\n")
+    event = tmp_path / "event.json"
+    head = {"ref": "main", "repo": {"full_name": "stranger/shop", "fork": True}}
+    base = {"ref": "main", "repo": {"full_name": "house/shop", "fork": False}}
+    event.write_text(json.dumps({"pull_request": {"number": 7, "head": head, "base": base}}))
+    job = {"GITHUB_ACTIONS": "true", "GITHUB_REPOSITORY": "house/shop", "GITHUB_ACTOR": "somebody"}
+    fork = {
+        **job,
+        "GITHUB_EVENT_NAME": "pull_request",
+        "GITHUB_REF": "refs/pull/7/merge",
+        "GITHUB_REF_NAME": "7/merge",
+        "GITHUB_HEAD_REF": "main",
+        "GITHUB_BASE_REF": "main",
+        "GITHUB_EVENT_PATH": str(event),
+    }
+    main = {
+        **job,
+        "GITHUB_EVENT_NAME": "push",
+        "GITHUB_REF": "refs/heads/main",
+        "GITHUB_REF_NAME": "main",
+        "GITHUB_REF_TYPE": "branch",
+        "GITHUB_REF_PROTECTED": "true",
+    }
+    ran(ecluse, repository, env=fork)
+    ran(ecluse, repository, env=fork)
+    assert stages_of(ecluse, repository)["unit"][1] == "reused from run 1"
+    ran(ecluse, repository, env=main)
+    assert reused_of(ecluse, repository) == set()
+    ran(ecluse, repository, env=main)
+    assert stages_of(ecluse, repository)["unit"][1] == "reused from run 3"
+    other = {**fork, "GITHUB_EVENT_PATH": str(tmp_path / "other.json")}
+    (tmp_path / "other.json").write_text(event.read_text().replace('"number": 7', '"number": 8'))
+    ran(ecluse, repository, env=other)
+    assert stages_of(ecluse, repository)["unit"][1] == "reused from run 3"
