@@ -37,6 +37,8 @@ class ChangedPaths:
             return self._tagged()
         if self._was_here:
             return self._since(event.before, "the branch before this push")
+        if event.before.strip("0") and event.before != self._git.head and self._git.shallow:
+            return self._unknown(self._why_not_before())
         return self._branched(self._why_not_before())
 
     def of_stage(self, stage: str) -> Changes:
@@ -50,6 +52,8 @@ class ChangedPaths:
             return self._branched(self._why_not_before() or "this stage never ran on the branch", settled=False)
         if history.commit and self._git.is_ancestor(history.commit):
             return self._since(history.commit, "last success of this stage")
+        if history.commit and self._git.shallow:
+            return self._unknown(f"shallow clone without the last success at {history.commit[:12]} ({_FETCH})")
         if history.commit:
             why = f"its last success at {history.commit[:12]} is no longer part of the branch"
         else:
@@ -106,15 +110,23 @@ class ChangedPaths:
                 return self._since(base, f"merge base with {name}{also}")
             cut = f"shallow clone without the merge base with {name} ({_FETCH})"
             return self._unknown(cut if git.shallow else f"there is no common history with {name}")
-        if not settled:
-            return self._unknown(why)
-        if base and base != git.head:
-            return self._since(base, f"merge base with {name} as the remote has it{also}")
-        if git.parent:
-            return self._since(git.parent, f"the commit before{also}")
-        if git.has_parents:
+        return self._on_the_default_branch(base, also) if settled else self._unknown(why)
+
+    def _on_the_default_branch(self, pushed: str, also: str) -> Changes:
+        """Since what the remote has, else since the commit before; or where nobody knows a default branch."""
+        git, before = self._git, self._event.before
+        if not git.has_parents:
+            return self._everything("the first commit")
+        if not git.parent:
             return self._unknown(f"shallow clone without the commit before ({_FETCH})")
-        return self._everything("the first commit")
+        if before and before != git.head:
+            parted = git.merge_base(before) if before.strip("0") else ""
+            if parted:
+                return self._since(parted, f"where it parted from {before[:12]}, which was here before a forced push")
+            return self._unknown(also.removeprefix("; "))
+        if pushed and pushed != git.head:
+            return self._since(pushed, f"merge base with {self._event.branch} as the remote has it")
+        return self._since(git.parent, "the commit before")
 
     def _everything(self, why: str) -> Changes:
         return Changes(paths=self._git.paths_since(""), reason=f"{why}, so every file counts as changed")
@@ -125,4 +137,6 @@ class ChangedPaths:
             return "new branch" if before else ""
         if before == self._git.head:
             return ""
+        if self._git.shallow:
+            return f"shallow clone without {before[:12]}, where the branch was ({_FETCH})"
         return f"{before[:12]}, where the branch was, is no longer part of it"

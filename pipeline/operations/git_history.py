@@ -56,7 +56,9 @@ class GitHistory:
         return self._ancestors[commit]
 
     def merge_base(self, ref: str) -> str:
-        """The commit from which the head and a ref went apart; "" where it is not here."""
+        """The commit from which the head and a ref or a commit went apart; "" where it is not here."""
+        if not (ref.startswith("refs/") or _COMMIT.fullmatch(ref)):
+            return ""
         if ref not in self._merge_bases:
             self._merge_bases[ref] = self._line("merge-base", ref, self.head)
         return self._merge_bases[ref]

@@ -123,9 +123,17 @@ def test_after_a_forced_push_of_the_default_branch(shop: Repository) -> None:
     shop.git("reset", "-q", "--hard", "HEAD^")
     parent = shop.git("rev-parse", "HEAD")
     shop.commit({"c": "1"})
+    shop.commit({"d": "1"})
     found = changes(shop.path, before=old, known={"unit": old})
-    assert seen(found.of_event)[:2] == (("c",), parent)
+    why = f"where it parted from {old[:12]}, which was here before a forced push"
+    assert seen(found.of_event) == (("c", "d"), parent, why)
     assert found.of_stage("unit").paths is None
+    gone = changes(shop.path, before="f" * 40).of_event
+    assert seen(gone) == (
+        None,
+        "",
+        "ffffffffffff, where the branch was, is no longer part of it, so everything counts as changed",
+    )
 
 
 def test_a_pull_request_is_compared_with_the_merge_base_of_its_target(shop: Repository) -> None:
@@ -180,8 +188,38 @@ def test_a_shallow_clone_says_so_and_everything_counts(shop: Repository, tmp_pat
 
 def test_a_shallow_clone_of_the_default_branch(shop: Repository, tmp_path: Path) -> None:
     copy = clone(shop, tmp_path / "copy", "--depth=1")
-    found = changes(copy.path, before=shop.git("rev-parse", "HEAD^")).of_event
+    found = changes(copy.path).of_event
     assert (found.paths, found.reason[:41]) == (None, "shallow clone without the commit before (")
+
+
+def test_a_shallow_clone_does_not_take_the_commit_before_for_the_branch_before(
+    shop: Repository, tmp_path: Path
+) -> None:
+    before = shop.git("rev-parse", "HEAD")
+    for number in range(3):
+        shop.commit({"src/x": f"more {number}"})
+    shop.commit({"docs/d": "1"})
+    copy = clone(shop, tmp_path / "copy", "--depth=2")
+    found = changes(copy.path, before=before, known={"unit": before})
+    start = f"shallow clone without {before[:12]}, where the branch was ("
+    assert (found.of_event.paths, found.of_event.reason[: len(start)]) == (None, start)
+    start = f"shallow clone without the last success at {before[:12]} ("
+    assert (found.of_stage("unit").paths, found.of_stage("unit").reason[: len(start)]) == (None, start)
+
+
+def test_a_first_push_of_several_commits_is_all_new(shop: Repository) -> None:
+    found = changes(shop.path, before=ZEROS).of_event
+    assert seen(found) == (None, "", "new branch, so everything counts as changed")
+
+
+def test_a_clone_of_one_branch_alone_does_not_know_where_it_left(shop: Repository, tmp_path: Path) -> None:
+    shop.git("checkout", "-q", "-b", "topic")
+    shop.commit({"b": "1"})
+    shop.commit({"c": "1"})
+    shop.git("checkout", "-q", "main")
+    copy = clone(shop, tmp_path / "copy", "--single-branch", "--branch=topic")
+    found = changes(copy.path, branch="topic", before=ZEROS).of_event
+    assert found.paths is None
 
 
 def test_the_first_commit_is_all_new(git_repo: Callable[..., Repository]) -> None:
@@ -280,7 +318,7 @@ def test_unpushed_commits_of_the_default_branch(shop: Repository, tmp_path: Path
 def test_a_host_or_a_record_cannot_speak_to_git(shop: Repository, base: str) -> None:
     found = changes(shop.path, before=base, base=base, known={"unit": base})
     assert found.of_stage("unit").paths is None
-    assert found.of_event.base == shop.git("rev-parse", "HEAD^")
+    assert seen(found.of_event)[:2] == (None, "")
 
 
 def test_the_tree_lists_files_as_git_knows_them(shop: Repository) -> None:
