@@ -28,6 +28,8 @@ RESUMABLE = timedelta(hours=24)
 """So long a run whose process has gone is kept, because it could be resumed."""
 UNRECORDED = timedelta(seconds=30)
 """So long a run may be under way before the records know of it."""
+AT_ONCE = 200
+"""Runs that are forgotten in one transaction, so that a run under way need not wait long to be recorded."""
 ABANDONED = "abandoned: the process that ran it has gone"
 
 
@@ -87,14 +89,15 @@ def prunable(app: Application, request: PruneRequest, executors: Sequence[str], 
     held = released | held_by_runs(run for run in unfinished if run not in closing) | held_by_remains(left, over)
     blobs = _Blobs(app, stored, now)
     old = blobs.old_runs(outlines, held)
+    folders = tuple(folder for folder in _folders(home) if verdict.over(folder.name))
     return Prunable(
         leftovers={
             name: (*(item for item in items if item.kept is None and verdict.may_go(item, probes)), *over[name])
             for name, items in left.items()
         },
         runs=tuple(closing),
-        folders=tuple(folder for folder in _folders(home) if verdict.over(folder.name)),
-        blobs=() if len(closing) < len(alone) else blobs.unnamed(old),
+        folders=folders,
+        blobs=() if len(closing) < len(alone) or _claimed(home, folders) else blobs.unnamed(old),
         kept=kept,
         old_runs=old,
         artifacts=blobs.expired,
@@ -115,12 +118,15 @@ def prune(app: Application, found: Prunable, *, progress: Progress) -> Prunable:
         _remove(folder)
     if found.old_runs:
         progress(f"forgetting {len(found.old_runs)} runs")
-        records.delete_runs(found.old_runs)
+        ids = sorted(found.old_runs)
+        for start in range(0, len(ids), AT_ONCE):
+            records.delete_runs(ids[start : start + AT_ONCE])
     artifacts = records.expire_artifacts(now) if found.artifacts else ()
     settings = app.settings
     app.reuse.prune(before=now - timedelta(days=settings.reuse_days), most=settings.reuse_limit)
     blobs: tuple[tuple[str, int], ...] = ()
-    if not any(_all(records, state) for state in (RunState.RUNNING, RunState.QUEUED)):
+    under_way = any(_all(records, state) for state in (RunState.RUNNING, RunState.QUEUED))
+    if not under_way and not _claimed(settings.home):
         blobs = _Blobs(app, found.stored, now).unnamed(frozenset())
         for digest, _ in blobs:
             app.storage.delete(digest)
@@ -236,6 +242,11 @@ def _all(records: Records, state: RunState) -> Sequence[Run]:
 def _folders(home: Path) -> tuple[Path, ...]:
     folder = home / "runs"
     return tuple(sorted(folder.iterdir())) if folder.is_dir() else ()
+
+
+def _claimed(home: Path, going: Sequence[Path] = ()) -> bool:
+    """Whether a run has begun, or was cut off, that the records may not know yet: its blobs are named by nobody."""
+    return any(claimant(folder) is not None for folder in _folders(home) if folder not in going)
 
 
 def _remove(folder: Path) -> None:

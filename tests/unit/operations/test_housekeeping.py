@@ -23,6 +23,8 @@ from pipeline.model.status import Conclusion, PromotionState, RunState, StageSta
 from pipeline.model.ulid import ulid
 from pipeline.model.value import digest_of
 from pipeline.operations.prune import Prunable, PruneRequest, prunable, prune
+from pipeline.operations.runner_process import claim, this_process
+from pipeline.operations.runner_process import release as release_claim
 from pipeline.ports.cancellation import Cancellation
 from pipeline.ports.reuse import ReuseEntry
 
@@ -307,3 +309,15 @@ def test_whatever_stands_in_the_stores_nothing_that_is_referred_to_goes(tmp_path
     assert {run.id for run in runs[-5:]} <= left
     assert set(ground.storage.digests()) == ground.records.referenced_blobs()
     assert collect(ground).blobs == ()
+
+
+def test_no_blob_goes_while_a_run_is_under_way_that_is_not_recorded_yet(tmp_path: Path) -> None:
+    ground = Ground(tmp_path)
+    lost = blob(ground, "put by a run that began a moment ago")
+    folder = tmp_path / "runs" / ulid(NOW, os.urandom(10))
+    claim(folder, this_process())
+    assert collect(ground).blobs == ()
+    assert ground.storage.has(lost)
+    release_claim(folder)
+    collect(ground)
+    assert not ground.storage.has(lost)
