@@ -71,7 +71,7 @@ def _of_stage(stage: StageRun, known: Known) -> Iterator[Annotation]:
         text = "\n".join(part for part in (outcome.reason, outcome.hint) if part)
         yield Annotation(level="error" if wrong else "warning", title=one_line(title), text=bare(text))
     for case in failures:
-        yield _of_test(stage, case, known, level="error" if wrong else "warning")
+        yield _of_test(stage, case, known, level="error" if wrong and not case.quarantined else "warning")
     for finding in sorted(stage.products.findings, key=lambda finding: -finding.severity.rank):
         yield _of_finding(stage, finding, known, wrong=wrong)
 

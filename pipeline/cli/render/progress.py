@@ -125,7 +125,7 @@ class RunProgress:
         seen.attempt = attempt.number
         tests = attempt.products.tests
         seen.tests = tests.summary if tests else ""
-        seen.failures = tests.failures if tests else ()
+        seen.failures = tuple(case for case in tests.failures if not case.quarantined) if tests else ()
 
     def stage_finished(self, stage: StageRun, outcome: Outcome) -> None:
         """A stage is done; the lines of one that went well are not needed any more."""

@@ -151,7 +151,8 @@ def _tests(stage: StageRun, limit: int | None) -> list[Line]:
     for case in failures[:limit]:
         title = one_line(f"{case.classname}.{case.name}" if case.classname else case.name)
         place = f" ({one_line(case.file)}:{case.line})" if case.file else ""
-        lines.append(line(shape("failed"), f" {title}", (place, "dim")))
+        held = f" in quarantine {one_line(case.quarantined)}" if case.quarantined else ""
+        lines.append(line(shape("warned" if held else "failed"), f" {title}", (place, "dim"), (held, "warned")))
         words = case.message.strip().splitlines()
         if limit is None:
             words = bare(case.message.strip() + "\n" + case.details.strip()).strip().splitlines()
