@@ -102,6 +102,8 @@ class Reusing:
         decided = planned.reused
         digest = planned.reuse_key
         if digest is None:
+            if rules.store.nearest(rules.repository, name, rules.reads) is None:
+                return None  # nothing to find: not worth asking a registry what its image is
             rules.identify.reach_out()
             key = rules.keys.take(planned)
             digest = key.digest if key.serves else None

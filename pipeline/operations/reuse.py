@@ -45,6 +45,7 @@ def look_up(
         pipeline=plan.name,
         kinds=app.kinds,
         commit=source.commit,
+        revision=source.revision,
         tree=tree,
         identify=identify,
         surroundings=stage_environment(app.settings, app.environment),

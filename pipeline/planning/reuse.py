@@ -34,14 +34,17 @@ class Keys:
         pipeline: str,
         kinds: Mapping[str, StageKind],
         commit: Commit,
+        revision: str = "",
         tree: Tree,
         identify: Identify,
         surroundings: Mapping[str, str],
     ) -> None:
-        """`surroundings`: variables that this machine's settings give to every stage."""
+        """`surroundings`: variables that this machine's settings give to every stage; `revision`: what was asked for
+        instead of the working tree."""
         self._pipeline = pipeline
         self._kinds = kinds
         self._commit = commit
+        self._revision = revision
         self._tree = tree
         self._identify = identify
         self._surroundings = tuple(sorted(surroundings.items()))
@@ -79,11 +82,14 @@ class Keys:
             return StageKey(why=f"decided after {_awaited(stage)}")
         for name, needed in before.items():
             if needed.carried is None:
-                return StageKey(why=needed.why if "image" in needed.why else f"decided after {name}")
+                known_late = needed.why.startswith(("decided after the image", "decided after the engine"))
+                return StageKey(why=needed.why if known_late else f"decided after {name}")
         return self._inputs(stage, kind, before)
 
     def _inputs(self, stage: StageDefinition, kind: StageKind, before: Mapping[str, StageKey]) -> StageKey:
         platform = self._identify.platform
+        if not platform:
+            return StageKey(why="decided after the engine has answered")
         services = self._service_images(stage.services)
         image = self._identify.image(stage.image) if stage.image else ""
         unknown = [stage.image] if stage.image and not image else []
@@ -140,8 +146,10 @@ class Keys:
         return self._commit.tree or self._commit.sha
 
     def _history(self, stage: StageDefinition) -> str:
-        """A checkout with `depth` hands out the history: then the commit counts."""
-        return self._commit.sha if "depth" in stage.options else ""
+        """A checkout with `depth` hands out the history: then the commit counts. And the files of a commit are not in
+        all repositories those of a working tree (line ends, Git LFS)."""
+        taken = "commit" if self._revision else "working tree"
+        return f"{taken} {self._commit.sha}" if "depth" in stage.options else taken
 
     def _service_images(self, services: Iterable[ServiceDefinition]) -> Mapping[str, str]:
         return {service.image: self._identify.image(service.image) for service in services}

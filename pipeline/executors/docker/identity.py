@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import threading
 from collections.abc import Mapping
-from functools import cached_property
 from typing import Any
 
 from pipeline.dockerapi import quick
@@ -20,6 +19,7 @@ class DockerIdentity:
         self._known: dict[str, str] = {}
         self._lock = threading.Lock()
         self._registries = False
+        self._platform = ""
 
     def reach_out(self) -> None:
         """From now on ask registries too."""
@@ -40,11 +40,13 @@ class DockerIdentity:
         facts = self._ask(f"/images/{reference}/json")
         return facts is not None and facts.get("Id") == id
 
-    @cached_property
+    @property
     def platform(self) -> str:
         """Of the engine."""
-        facts = self._ask("/version") or {}
-        return f"{facts.get('Os', '')}/{facts.get('Arch', '')}" if facts else ""
+        if not self._platform:
+            facts = self._ask("/version")
+            self._platform = f"{facts.get('Os', '')}/{facts.get('Arch', '')}" if facts else ""
+        return self._platform
 
     def _pinned(self, reference: str) -> str:
         return reference.rpartition("@")[2] if "@sha256:" in reference else ""

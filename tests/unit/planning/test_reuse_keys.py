@@ -79,6 +79,7 @@ class Case:
     images: Table = field(default_factory=Table)
     surroundings: Mapping[str, str] = field(default_factory=dict)
     pipeline: str = "shop"
+    revision: str = ""
 
     def keys(self) -> tuple[Keys, Plan]:
         commit = Commit(sha=self.sha, message="m", author="a", time=datetime(2026, 1, 1, tzinfo=UTC), tree=self.tree_id)
@@ -86,6 +87,7 @@ class Case:
             pipeline=self.pipeline,
             kinds=KINDS,
             commit=commit,
+            revision=self.revision,
             tree=Tree(lambda: self.tree),
             identify=self.images,
             surroundings=self.surroundings,
@@ -142,6 +144,7 @@ COUNTS = {
     "an option": lambda case: case.with_unit(options={"target": "x"}),
     "kind": lambda case: case.with_unit(kind="run"),
     "the pipeline's name, which the stage is told": lambda case: replace(case, pipeline="other"),
+    "a commit in the place of the working tree": lambda case: replace(case, revision="v1"),
     "the tree": lambda case: replace(case, tree_id="tree2"),
     "inputs": lambda case: case.with_unit(inputs=("src/**",)),
     "no source": lambda case: case.with_unit(needs=()),
@@ -247,6 +250,12 @@ def test_readiness_and_service_images_count() -> None:
 def test_stages_without_a_key(stages: tuple[StageDefinition, ...], name: str, why: str) -> None:
     key = Case(stages=stages).key(name)
     assert (key.digest, key.why, key.serves) == (None, why, False)
+
+
+def test_an_engine_that_does_not_answer_leaves_all_open() -> None:
+    for name in ("checkout", "unit"):
+        key = Case(images=Table(platform="")).key(name)
+        assert (key.digest, key.why) == (None, "decided after the engine has answered")
 
 
 def test_a_key_that_depends_on_outputs_is_decided_after_them() -> None:
