@@ -50,7 +50,7 @@ def run_created(client: APIClient, container: str, attendance: Attendance, *, gr
     )
 
 
-def run_found(client: APIClient, container: str, attendance: Attendance, *, grace: float) -> Exit | None:
+def run_found(client: APIClient, container: str, attendance: Attendance, *, grace: float, running: bool) -> Exit | None:
     """Take over a container that runs or has ended: its output from the beginning, then its exit.
 
     None when it ended because the process that started it was killed before it had fed it: it has done nothing.
@@ -63,7 +63,8 @@ def run_found(client: APIClient, container: str, attendance: Attendance, *, grac
     with attendance.cancel.calling(stopper.begin):
         try:
             told.past(output.replayed)
-            told.rest(output.write)
+            if running:
+                told.rest(output.write)
             code = _await(client, container)
         finally:
             stopper.ended()

@@ -243,7 +243,7 @@ class Placement:
         began, output = found["State"]["Status"] in BEGUN, attendance.output
         if began and self._ours(found, spec):
             running = found["State"]["Status"] != "exited"
-            ended = run_found(self._client, name, attendance, grace=spec.grace)
+            ended = run_found(self._client, name, attendance, grace=spec.grace, running=running)
             if ended is not None:
                 output.note("found running, attached" if running else "found ended, result taken")
                 self._remains.container(spec, found["Id"])

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from datetime import datetime
 from typing import TYPE_CHECKING, Any
 
@@ -20,6 +20,7 @@ MILLISECONDS = 23
 LONGEST = 1 << 20
 """Bytes of a line after which it is told in parts."""
 CHUNK = 256 * 1024
+ROOM = 64 * 1024
 
 Tell = Callable[[Stream, bytes, datetime], None]
 Write = Callable[[Stream, bytes], None]
@@ -92,7 +93,7 @@ class Told:
             try:
                 sdk._raise_for_status(response)
                 if not self._stopped:
-                    for chunk in response.raw.stream(CHUNK):
+                    for chunk in _flow(response):
                         feed(chunk)
             finally:
                 self._response = None
@@ -150,6 +151,31 @@ class _Cutter:
             stream, time = self._current
             self._tell(stream, b"".join(self._parts), _moment(time))
             self._parts = []
+
+
+def _flow(response: Any) -> Iterator[bytes]:
+    """The body in big pieces. The engine sends each line as an HTTP chunk of its own, a million of them one by one
+    would take a minute."""
+    answer = response.raw._fp
+    if not getattr(answer, "chunked", False):
+        yield from response.raw.stream(CHUNK)
+        return
+    rest = b""
+    # not readinto1, which waits for more where the buffer has less than asked for (all came with the headers)
+    while chunk := answer.fp.read1(ROOM):
+        data, position = rest + chunk, 0
+        parts: list[bytes] = []
+        while (line := data.find(b"\r\n", position)) >= 0:
+            end = line + 2 + int(data[position:line].partition(b";")[0], 16)
+            if end == line + 2:  # the last one: the connection stays open behind it
+                yield b"".join(parts)
+                return
+            if end + 2 > len(data):
+                break
+            parts.append(data[line + 2 : end])
+            position = end + 2
+        yield b"".join(parts)
+        rest = data[position:]
 
 
 def _moment(text: bytes) -> datetime:
