@@ -10,6 +10,7 @@ from dataclasses import dataclass, field
 from functools import cache
 from pathlib import Path
 
+from buildbot import Buildbot
 from environment import python_tools, runners
 from environment.places import find
 from workloads import Job, Workload
@@ -21,6 +22,8 @@ class Prepared:
 
     words: tuple[str, ...]
     variables: Mapping[str, str] = field(default_factory=dict)
+    stop: Callable[[], None] = lambda: None
+    """Ends what runs beside the command."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -109,6 +112,15 @@ def _forgewatch(work: Workload, folder: Path, image: str) -> Prepared:
     return Prepared(words=(str(program), "run"))
 
 
+def _buildbot(work: Workload, folder: Path, image: str) -> Prepared:
+    if work.in_output:
+        raise CannotError("keeps the log on its server")
+    master = Buildbot(work, folder.parent, image)
+    master.start()
+    client = str(Path(__file__).with_name("buildbot_build.py"))
+    return Prepared(words=(sys.executable, client, str(master.port), str(len(work.jobs))), stop=master.stop)
+
+
 class CannotError(Exception):
     """A contender has no way to do a workload; the text says which it lacks."""
 
@@ -135,6 +147,12 @@ PEERS: Mapping[str, Contender] = {
     "act": Contender(name="act", title="act 0.2.89", prepare=_act, note="on the host's network"),
     "gitlab-ci-local": Contender(name="gitlab-ci-local", title="gitlab-ci-local 4.75.1", prepare=_gitlab_ci_local),
     "gitlab-emulator": Contender(name="gitlab-emulator", title="gitlab-emulator 16.3.4", prepare=_gitlab_emulator),
+    "buildbot": Contender(
+        name="buildbot",
+        title="Buildbot 4.3.0",
+        prepare=_buildbot,
+        note="master and worker are up already; from the request to the last end; its steps call docker run",
+    ),
     "bitrab": Contender(
         name="bitrab", title="bitrab 0.5.0", prepare=_bitrab, note="has no containers: its jobs call docker run"
     ),
@@ -146,7 +164,7 @@ PEERS: Mapping[str, Contender] = {
     ),
 }
 NOT_MEASURED: Mapping[str, str] = {
-    "Buildbot, Zuul": "servers: a build's time there is not a command's",
+    "Zuul": "wants ZooKeeper, an SQL server and Ansible installations of its own",
     "GitLab Runner, Jenkins, Woodpecker, Drone, Concourse, Laminar": "neither on PyPI nor npm nor in Debian 12",
     "Dagger": "its command and engine image come from servers of its own",
 }

@@ -7,6 +7,7 @@ import subprocess
 import sys
 import time
 from collections.abc import Mapping, Sequence
+from contextlib import ExitStack
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -43,11 +44,26 @@ def measure(
     Who fails in the warm-up, or has no way to do it, is left out with the reason.
     """
     times = [Times(contender=contender) for contender in chosen]
+    with ExitStack() as stack:
+        return _measured(work, times, stack, rounds=rounds, folder=folder, variables=variables, image=image)
+
+
+def _measured(
+    work: Workload,
+    times: list[Times],
+    stack: ExitStack,
+    *,
+    rounds: int,
+    folder: Path,
+    variables: Mapping[str, str],
+    image: str,
+) -> list[Times]:
     ready: dict[str, Runnable] = {}
     for entry in times:
         name = entry.contender.name
         try:
             runnable = _runnable(work, entry.contender, folder / work.name / name, variables, image)
+            stack.callback(runnable.prepared.stop)
             for _ in range(2 if work.again else 1):
                 runnable.once()
             if wrong := work.verify(entry.contender.name, runnable.output):

@@ -40,6 +40,8 @@ class Workload:
     parallel: int = 1
     again: bool = False
     peers: bool = True
+    in_output: bool = False
+    """Whether what the jobs print has to be in the command's output."""
     keys: str = ""
     verify: Callable[[str, Path], str] = lambda _who, _output: ""
     """What is wrong with what a contender printed, or ""."""
@@ -78,6 +80,7 @@ def workloads(image: str) -> tuple[Workload, ...]:
             title=f"{LINES:,} log lines",
             jobs=(Job(name="log", command=f"seq {LINES}"),),
             docker=f"{run} seq {LINES}",
+            in_output=True,
             verify=lambda _who, output: all_lines_in_order(output, LINES),
         ),
         Workload(

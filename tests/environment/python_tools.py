@@ -7,6 +7,7 @@ import re
 import shutil
 import subprocess
 import sys
+from collections.abc import Sequence
 from pathlib import Path
 
 from .places import Places
@@ -15,8 +16,8 @@ from .progress import UnavailableError, step
 _WHY = re.compile(r"^ *(?:.* )?(?:ERROR|error): (?!Ignored)(.*)$", re.MULTILINE)
 
 
-def provide(places: Places, requirement: str, program: str) -> Path:
-    """The program of `requirement` (name==version); fetched once, and a failure is told at every call."""
+def provide(places: Places, requirement: str, program: str, *, beside: Sequence[str] = ()) -> Path:
+    """The program of `requirement` (name==version), with what stands `beside` it in its virtualenv; fetched once."""
     folder = places.root / "peers" / requirement.replace("==", "-")
     found = folder / "bin" / program
     folder.parent.mkdir(exist_ok=True)
@@ -28,7 +29,16 @@ def provide(places: Places, requirement: str, program: str) -> Path:
             shutil.rmtree(folder, ignore_errors=True)
             subprocess.run([sys.executable, "-m", "venv", folder], check=True, capture_output=True)
             ended = subprocess.run(
-                [folder / "bin/python", "-m", "pip", "install", "-q", "--disable-pip-version-check", requirement],
+                [
+                    folder / "bin/python",
+                    "-m",
+                    "pip",
+                    "install",
+                    "-q",
+                    "--disable-pip-version-check",
+                    requirement,
+                    *beside,
+                ],
                 capture_output=True,
                 text=True,
                 stdin=subprocess.DEVNULL,
