@@ -114,3 +114,27 @@ def test_an_emitted_manual_stage_parks_and_is_resumed(
     then = ecluse("resume", "1", "--start", "go", "--plain", cwd=place.path)
     assert (then.code, "[go] from-the-emitter" in then.out) == (0, True), then.out + then.err
     assert "● report succeeded" in then.out
+
+
+def test_emitted_stages_survive_a_kill(ecluse: Command, shop: Callable[..., Repository], engine: str) -> None:
+    place = shop(
+        "stages:\n  one: {needs: [split], commands: [echo begun, sleep 3, 'echo 1 > one.txt']}\n"
+        "  two: {needs: [one], commands: 'echo 2 > two.txt'}\n"
+    )
+    with ecluse.started("run", "--plain", cwd=place.path) as process:
+        assert process.stdout is not None
+        for row in process.stdout:
+            if row == "[one] begun\n":
+                break
+        process.kill()
+        process.wait()
+    then = ecluse("resume", "--plain", cwd=place.path)
+    assert then.code == 0, then.out + then.err
+    rows = then.out.splitlines()
+    assert [row for row in rows if row.startswith("[split]")] == []
+    assert [row for row in rows if row.startswith("[report]")] == [
+        "[report] $ cat made/word one.txt two.txt",
+        "[report] from-the-emitter",
+        "[report] 1",
+        "[report] 2",
+    ]
