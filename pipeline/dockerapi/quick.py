@@ -28,7 +28,7 @@ def is_local(settings: Settings) -> bool:
 def ask(settings: Settings, path: str) -> Any:
     """The JSON answer to GET `path` (`/images/busybox:1/json`); None for 404. Raises NoAnswerError."""
     place = address(settings).removeprefix(_PREFIX)
-    request = f"GET /v1.41{quote(path)} HTTP/1.0\r\nHost: engine\r\n\r\n"
+    request = f"GET /v1.41{quote(path, safe='/:@')} HTTP/1.0\r\nHost: engine\r\n\r\n"
     try:
         with socket.socket(socket.AF_UNIX, socket.SOCK_STREAM) as connection:
             connection.settimeout(_WITHIN)
