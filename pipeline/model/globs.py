@@ -39,6 +39,8 @@ def _translate(pattern: str) -> str:
     if not parts:
         return ".*" if pattern else ""
     *folders, last = parts
+    # several ** in a row mean one, and would be tried against each other
+    folders = [part for index, part in enumerate(folders) if part != "**" or folders[index - 1 : index] != ["**"]]
     head = "".join("(?:[^/]+/)*" if part == "**" else _part(part) + "/" for part in folders)
     if last == "**":
         return head + ".+"
@@ -47,6 +49,7 @@ def _translate(pattern: str) -> str:
 
 def _part(text: str) -> str:
     """The regular expression of one path part."""
+    text = re.sub(r"\*{2,}", "*", text)
     result = ""
     index = 0
     while index < len(text):

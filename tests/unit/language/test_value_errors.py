@@ -1,5 +1,7 @@
 """Durations, sizes, images, names: the exact words of each error."""
 
+# ruff: noqa: E501 - the words stand as they are said
+
 from __future__ import annotations
 
 import pytest
