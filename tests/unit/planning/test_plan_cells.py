@@ -2,12 +2,28 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+
 import pytest
-from planning_ground import names_of, needs_of, planned, refused, stage_of
+from planning_ground import (
+    ALL_KINDS,
+    EXPRESSIONS,
+    HEAD,
+    PUSH,
+    SOURCE,
+    names_of,
+    needs_of,
+    planned,
+    refused,
+    stage_of,
+)
 
 from pipeline.errors import DefinitionError
+from pipeline.language.load import load_definition
 from pipeline.model.definition import EdgeRule
-from pipeline.model.value import digest_of
+from pipeline.model.value import Value, digest_of
+from pipeline.planning.planner import plan
+from pipeline.ports.expressions import Digest
 
 IMAGE = "defaults: {image: 'busybox:1', source: false, commands: 'true'}\n"
 
@@ -139,3 +155,46 @@ def test_cells_share_what_holds_no_expression_and_a_plan_of_cells_survives_the_r
     assert one_cell.needs is other.needs
     assert (one_cell.env, other.env) == ({"V": "1"}, {"V": "2"})
     assert digest_of(Plan.from_json(decided.to_json())) == digest_of(decided)
+
+
+class Counting:
+    """Expressions that count how often they are evaluated."""
+
+    def __init__(self) -> None:
+        self.count = 0
+
+    def problem(self, text: str, *, condition: bool) -> str | None:
+        """As the real ones."""
+        return EXPRESSIONS.problem(text, condition=condition)
+
+    def names(self, text: str) -> frozenset[str]:
+        """As the real ones."""
+        return EXPRESSIONS.names(text)
+
+    def evaluate(self, text: str, facts: Mapping[str, Value], *, digest: Digest | None = None) -> Value:
+        """As the real ones."""
+        self.count += 1
+        return EXPRESSIONS.evaluate(text, facts, digest=digest)
+
+
+def test_ten_thousand_cells_ask_each_question_once() -> None:
+    counting = Counting()
+    values = ", ".join(str(number) for number in range(100))
+    text = f"""
+stages:
+  unit:
+    matrix: {{x: [{values}], y: [{values}]}}
+    env: {{X: "${{{{ matrix.x }}}}", Y: "${{{{ matrix.y }}}}", C: "${{{{ commit.sha }}}}", B: "${{{{ branch }}}}"}}
+    when: {{if: "branch == 'main' && matrix.x != '7'"}}
+  after: {{}}
+"""
+    definition, _ = load_definition(
+        (HEAD + IMAGE + text).encode(), file="pipeline.yml", kinds=ALL_KINDS, expressions=counting
+    )
+    decided = plan(
+        definition, event=PUSH, source=SOURCE, overrides={}, kinds=ALL_KINDS, expressions=counting, tree=None
+    )
+    assert len(names_of(decided)) == 10_001
+    assert sum(item.skip is not None for item in decided.stages) == 100
+    assert counting.count == 100 + 100 + 1 + 1 + 100
+    assert len(needs_of(decided, "after")) == 10_000
