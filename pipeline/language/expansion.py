@@ -21,7 +21,7 @@ MERGED: Final = ("env", "resources", "services")
 """Keys whose defaults fill in name by name."""
 _FORMAT: Final = "default of the format"
 _MATRIX: Final = re.compile(
-    r"'(?:[^'\\]|\\.)*'|\"(?:[^\"\\]|\\.)*\"|(?<![.\w])matrix\s*\.\s*(?P<name>[A-Za-z_][A-Za-z0-9_]*)"
+    r"'(?:[^'\\]|\\.)*'|\"(?:[^\"\\]|\\.)*\"|(?<![.\w])matrix\s*\.\s*(?P<maybe>\??)(?P<name>[A-Za-z_][A-Za-z0-9_]*)"
 )
 _LITERAL: Final = re.compile(r"'(?:[^'\\]|\\.)*'")
 
@@ -145,7 +145,7 @@ class _Expansion:
         if "needs" not in own:
             grown["needs"] = self._needs(stage, None)
         for name, item in self._defaults.items():
-            if name in common and name not in own:
+            if entry is not None and name in common and name not in own:
                 grown[name] = self._grown(item, how="defaults")
         implicit = f"{_FORMAT}: the source comes first" if stage.name == CHECKOUT else _FORMAT
         return Keys(entries=grown, origin=self._origin(entry) if entry else Origin(how=implicit))
@@ -257,9 +257,12 @@ def _spelt(piece: Expr, cell: Mapping[str, str]) -> str:
 def _in_expression(text: str, cell: Mapping[str, str]) -> str:
     def value(match: re.Match[str]) -> str:
         name = match["name"]
-        if name is None or name not in cell:
+        if name is None or (name not in cell and not match["maybe"]):
             return match[0]
-        return "'" + cell[name].replace("\\", "\\\\").replace("'", "\\'") + "'"
+        if name not in cell:
+            return "optional.none()"
+        text = "'" + cell[name].replace("\\", "\\\\").replace("'", "\\'") + "'"
+        return f"optional.of({text})" if match["maybe"] else text
 
     return _MATRIX.sub(value, text)
 
