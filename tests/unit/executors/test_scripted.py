@@ -16,7 +16,7 @@ from pipeline.executors.scripted_workspace import MemoryWorkspace
 from pipeline.model.container import ContainerSpec, Exit, Stream, View
 from pipeline.model.identity import RunIdentity
 from pipeline.ports.cancellation import Cancellation
-from pipeline.ports.executor import Output
+from pipeline.ports.executor import ContainerFiles, Output
 
 RUN = RunIdentity(installation="i" * 32, run="r1")
 
@@ -161,3 +161,84 @@ def test_reading_and_archiving_a_view() -> None:
 def test_an_archive_cannot_leave_the_workspace(name: str) -> None:
     with pytest.raises(StorageError, match="outside the workspace"):
         MemoryWorkspace().fill("base", [tar_of({name: b""})])
+
+
+class Looking:
+    """A Visitor that puts a file and reads paths."""
+
+    def __init__(self, *paths: str) -> None:
+        self._paths = paths
+        self.found: dict[str, dict[str, bytes] | None] = {}
+        self.created_in: list[str] = []
+
+    def created(self, files: ContainerFiles) -> None:
+        self.created_in.append("put")
+        files.put("in", io.BytesIO(tar_of({"a": b"1"})))
+        files.put("/var/own", io.BytesIO(tar_of({"b": b"2"})))
+
+    def ended(self, files: ContainerFiles, ending: Exit) -> None:
+        for path in self._paths:
+            stream = files.get(path)
+            self.found[path] = None if stream is None else _contents(b"".join(stream))
+
+
+def _contents(archive: bytes) -> dict[str, bytes]:
+    with tarfile.open(fileobj=io.BytesIO(archive)) as members:
+        files = [item for item in members if item.isreg()]
+        return {item.name: file.read() for item in files if (file := members.extractfile(item)) is not None}
+
+
+def test_a_visitor_finds_what_was_put_and_what_the_script_left() -> None:
+    executor = ScriptedExecutor({"unit": [Scripted(leaves={"/ecluse/output": b"k=v"}, files={"out/f": b"3"})]})
+    visitor = Looking("in", "/var/own/b", "/ecluse/output", "out", "none", "/none")
+    executor.session(RUN).execute(spec("unit"), output=Collected(), cancel=Cancellation(), visitor=visitor)
+    assert visitor.found == {
+        "in": {"in/a": b"1"},
+        "/var/own/b": {"b": b"2"},
+        "/ecluse/output": {"output": b"k=v"},
+        "out": {"out/f": b"3"},
+        "none": None,
+        "/none": None,
+    }
+    again = Looking("/ecluse/output")
+    executor.session(RUN).execute(spec("unit"), output=Collected(), cancel=Cancellation(), visitor=again)
+    assert (again.created_in, again.found) == ([], {"/ecluse/output": {"output": b"k=v"}})
+
+
+def test_release_forgets_a_stage_and_keep_leaves_it() -> None:
+    executor = ScriptedExecutor()
+    session = executor.session(RUN)
+    for stage in ("one", "two"):
+        session.execute(spec(stage), output=Collected(), cancel=Cancellation())
+    session.keep("two")
+    session.release("one")
+    session.release("two")
+    session.close()
+    left = executor.leftovers(RUN.installation)
+    assert [(item.name, item.kept is not None) for item in left] == [(RUN.name("two", "1", "commands"), True)]
+
+
+@pytest.mark.parametrize(
+    "files",
+    [
+        pytest.param({}, id="nothing"),
+        pytest.param({"new": b"n", "src/b": b"changed"}, id="written"),
+        pytest.param({"src": None}, id="folder-deleted"),
+        pytest.param({"src": None, "src/own": b"x"}, id="folder-replaced"),
+        pytest.param({"src/a": None}, id="file-deleted"),
+        pytest.param({"src": b"file"}, id="folder-to-file"),
+    ],
+)
+def test_a_restored_layer_in_memory_is_the_saved_one(files: Mapping[str, bytes | None]) -> None:
+    one, two = (ScriptedExecutor().session(RUN).workspace for _ in range(2))
+    for workspace in (one, two):
+        workspace.fill("source", io.BytesIO(tar_of({"src/a": b"1", "src/b": b"2", "top": b"3"})))
+    one.write("layer", files)
+    two.restore("layer", one.save("layer", ["source"]))
+    view = View(layer="layer", below=("source",))
+    assert two.files(view) == one.files(view)
+
+
+def test_what_is_no_saved_layer_is_refused() -> None:
+    with pytest.raises(StorageError, match="no saved layer"):
+        ScriptedExecutor().session(RUN).workspace.restore("a", io.BytesIO(tar_of({"f": b"x"})))
