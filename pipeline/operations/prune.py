@@ -146,7 +146,7 @@ class _Blobs:
     def __init__(self, app: Application, stored: Sequence[str], now: datetime) -> None:
         self._app = app
         self._stored = stored
-        self._of_runs = app.records.blobs_by_run()
+        self._of_runs = app.records.blobs_by_run(expired_at=now)
         self._reused = app.reuse.referenced_blobs()
         self.expired = tuple(app.records.expired_artifacts(now))
         self._now = now
@@ -159,14 +159,7 @@ class _Blobs:
 
     def unnamed(self, without: frozenset[str]) -> tuple[tuple[str, int], ...]:
         """Blobs that nobody names, once these runs are forgotten and the artifacts have expired."""
-        ended = {(item.run, item.digest) for item in self.expired}
-        named = {
-            digest
-            for run, digests in self._of_runs.items()
-            if run not in without
-            for digest in digests
-            if (run, digest) not in ended
-        }
+        named = {digest for run, digests in self._of_runs.items() if run not in without for digest in digests}
         named |= self._reused
         return tuple(self._sized(digest for digest in self._stored if digest not in named))
 

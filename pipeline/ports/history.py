@@ -62,8 +62,8 @@ class History(Protocol):
     def outlines(self) -> Sequence[RunOutline]:
         """All runs, newest first."""
 
-    def blobs_by_run(self) -> Mapping[str, frozenset[str]]:
-        """Run id to the digests that it names."""
+    def blobs_by_run(self, *, expired_at: datetime | None = None) -> Mapping[str, frozenset[str]]:
+        """Run id to the digests that it names; without artifacts whose own time is over then."""
 
     def delete_runs(self, runs: Collection[str]) -> int:
         """Forget finished runs with all they left; others stay, and so do releases, promotions and the ledger.

@@ -169,11 +169,17 @@ def outlines() -> sa.Select[Any]:
     return sa.select(*chosen).order_by(t.runs.c.created.desc(), t.runs.c.id.desc())
 
 
-def blobs_by_run() -> Sequence[sa.Select[Any]]:
-    """(run, digest) of artifacts and logs."""
+def logs_by_run() -> sa.Select[Any]:
+    """(run, digest) of logs."""
+    return sa.select(t.attempts.c.run, t.attempts.c.log).where(t.attempts.c.log != "")
+
+
+def artifacts_by_run() -> sa.Select[Any]:
+    """(run, digest, how long it is kept, when its run ended) of artifacts that have their content."""
     return (
-        sa.select(t.artifacts.c.run, t.artifacts.c.digest).where(t.artifacts.c.digest != ""),
-        sa.select(t.attempts.c.run, t.attempts.c.log).where(t.attempts.c.log != ""),
+        sa.select(t.artifacts.c.run, t.artifacts.c.digest, t.artifacts.c.keep, t.runs.c.finished)
+        .join(t.runs, t.runs.c.id == t.artifacts.c.run)
+        .where(t.artifacts.c.digest != "")
     )
 
 

@@ -153,11 +153,14 @@ def outlines(connection: sa.Connection) -> Sequence[RunOutline]:
     ]
 
 
-def blobs_by_run(connection: sa.Connection) -> Mapping[str, frozenset[str]]:
+def blobs_by_run(connection: sa.Connection, expired_at: datetime | None) -> Mapping[str, frozenset[str]]:
     """Digests that each run names."""
     found: dict[str, set[str]] = defaultdict(set)
-    for query in queries.blobs_by_run():
-        for run, digest in connection.execute(query):
+    for run, digest in connection.execute(queries.logs_by_run()):
+        found[run].add(digest)
+    for run, digest, keep, finished in connection.execute(queries.artifacts_by_run()):
+        timed = None not in (expired_at, keep, finished)
+        if not timed or finished + timedelta(seconds=keep) > expired_at:
             found[run].add(digest)
     for run, logs in connection.execute(queries.service_logs()):
         found[run].update(filter(None, logs.values()))

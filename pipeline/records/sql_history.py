@@ -90,13 +90,13 @@ class SqlHistory:
         with database.reading() as connection:
             return history_records.outlines(connection)
 
-    def blobs_by_run(self) -> Mapping[str, frozenset[str]]:
+    def blobs_by_run(self, *, expired_at: datetime | None = None) -> Mapping[str, frozenset[str]]:
         """Run id to the digests that it names."""
         database = self._database()
         from pipeline.records import history_records
 
         with database.reading() as connection:
-            return history_records.blobs_by_run(connection)
+            return history_records.blobs_by_run(connection, expired_at)
 
     def delete_runs(self, runs: Collection[str]) -> int:
         """Forget finished runs."""

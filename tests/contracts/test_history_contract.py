@@ -189,14 +189,17 @@ class TestHousekeeping:
         assert records.find_run("4", repository="shop").id == ulid(4)
 
     def test_artifacts_expire_by_themselves(self, records: Records) -> None:
-        short = Artifact(name="wheels", path="a.whl", digest="sha256:a", size=1, keep=60.0)
-        long, ever = replace(short, path="b.whl", keep=9e6), replace(short, path="c.whl", keep=None)
+        short = Artifact(name="wheels", path="a.whl", digest="sha256:s", size=1, keep=60.0)
+        long = replace(short, path="b.whl", digest="sha256:a", keep=9e6)
+        ever = replace(long, path="c.whl", keep=None)
         attempt = Attempt(number=1, started=NOON, products=Products(artifacts=(short, long, ever)))
         over = record(records, 1, finished("a", attempt))
         record(records, 2, finished("a", attempt), over=False)
         assert records.expired_artifacts(LATER + timedelta(seconds=59)) == []
         due = records.expired_artifacts(LATER + timedelta(seconds=60))
         assert [(item.run, item.path) for item in due] == [(over, "a.whl")]
+        assert records.blobs_by_run()[over] == {"sha256:a", "sha256:s"}
+        assert records.blobs_by_run(expired_at=LATER + timedelta(seconds=60))[over] == {"sha256:a"}
         assert records.expire_artifacts(LATER + timedelta(seconds=60)) == due
         assert records.expired_artifacts(LATER + timedelta(seconds=60)) == []
         digests = [item.digest for item in records.find_run(over).stage("a").products.artifacts]
