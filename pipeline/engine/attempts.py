@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import random
 import threading
 from collections.abc import Container, Mapping
 from contextlib import ExitStack, suppress
@@ -11,6 +10,7 @@ from datetime import datetime
 
 from pipeline.engine.announcer import Announcer
 from pipeline.engine.context import AttemptContext
+from pipeline.engine.retrying import awaited_texts, retry_pause
 from pipeline.engine.reusing import Reusing
 from pipeline.engine.scope import RunScope
 from pipeline.engine.stage_log import AttemptLog
@@ -25,7 +25,7 @@ from pipeline.errors import (
     RefusedError,
     ServiceNotReadyError,
 )
-from pipeline.model.definition import RetryRule, StageDefinition
+from pipeline.model.definition import StageDefinition
 from pipeline.model.duration import spell_duration
 from pipeline.model.identity import safe_name
 from pipeline.model.outcome import Effect, Outcome, cancelled, errored, failed, timed_out
@@ -36,9 +36,6 @@ from pipeline.model.status import Conclusion, StageState
 from pipeline.ports.cancellation import Cancellation
 from pipeline.ports.stage import Recovering, StageKind, StageResult
 
-TRANSIENT_RETRIES = 2
-TRANSIENT_BACKOFF = 1.0
-LOG_WORD, REASON_WORD = "log: ", "reason: "
 EMITS_LIMIT = 1 << 20
 """Bytes of a file of emitted stages."""
 _FIRST_WORDS: Mapping[type[EcluseError], str] = {
@@ -46,7 +43,6 @@ _FIRST_WORDS: Mapping[type[EcluseError], str] = {
     DiskFullError: "disk full",
 }
 """How the reason of an `errored` stage begins, so that a person and a search find it."""
-_WENT_WRONG = (Conclusion.FAILED, Conclusion.TIMED_OUT, Conclusion.ERRORED)
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -300,7 +296,7 @@ class StageWork:
                 follower=lambda block: self._announcer.stage_output(self._scope.run_id, name, number, block),
                 limit=self._scope.settings.log_limit,
                 starting=lambda: self._running_now(name),
-                watch_for=_texts(stage.retry),
+                watch_for=awaited_texts(stage.retry),
                 taken_up=taken_up,
             )
         except OSError as error:
@@ -372,39 +368,3 @@ def _with_outputs(result: StageResult, context: AttemptContext) -> StageResult:
     if visit.problem and result.outcome.conclusion is Conclusion.SUCCEEDED:
         return replace(result, outcome=failed(f"outputs: {visit.problem}"))
     return replace(result, products=replace(result.products, outputs={**result.products.outputs, **visit.outputs}))
-
-
-def retry_pause(
-    rule: RetryRule | None, outcome: Outcome, *, number: int, kind: StageKind, said: frozenset[str] = frozenset()
-) -> float | None:
-    """Seconds to wait before attempt `number` + 1, or None when no further attempt is due.
-
-    `said` holds the texts of the rule's `log: …` that stood in the attempt's log. Without a rule a transient
-    `errored` is tried again twice, but never for a kind with outside effects. What was refused stays refused.
-    """
-    if outcome.effect is Effect.REFUSED:
-        return None
-    if rule is None:
-        if kind.effects or not outcome.transient or number > TRANSIENT_RETRIES:
-            return None
-        if outcome.conclusion is not Conclusion.ERRORED:
-            return None
-        return TRANSIENT_BACKOFF * float(2 ** (number - 1)) * (0.5 + random.random())  # noqa: S311 - jitter, no secret
-    if number > rule.max or not any(_matches(word, outcome, said) for word in rule.on):
-        return None
-    return rule.backoff * (0.5 + random.random())  # noqa: S311 - jitter, no secret
-
-
-def _matches(word: str, outcome: Outcome, said: frozenset[str]) -> bool:
-    if word == outcome.conclusion.value:
-        return True
-    if word.startswith(LOG_WORD):
-        return outcome.conclusion in _WENT_WRONG and word.removeprefix(LOG_WORD) in said
-    if word.startswith(REASON_WORD):
-        return outcome.conclusion in _WENT_WRONG and word.removeprefix(REASON_WORD) in outcome.reason
-    return outcome.conclusion is Conclusion.FAILED and outcome.reason == word
-
-
-def _texts(rule: RetryRule | None) -> tuple[str, ...]:
-    words = rule.on if rule else ()
-    return tuple(word.removeprefix(LOG_WORD) for word in words if word.startswith(LOG_WORD))

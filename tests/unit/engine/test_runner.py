@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 from scripted_run import Play, Watcher, stage
 
-from pipeline.engine.attempts import retry_pause
+from pipeline.engine.retrying import retry_pause
 from pipeline.errors import EngineBusyError, ImageNotFoundError
 from pipeline.executors.scripted import Scripted
 from pipeline.model.container import ContainerSpec, Stream
@@ -119,7 +119,7 @@ def test_cancelling_starts_nothing_more_and_ends_what_runs(play: Play) -> None:
 def test_transient_errors_are_tried_again_and_every_attempt_is_kept(
     play: Play, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("pipeline.engine.attempts.TRANSIENT_BACKOFF", 0.001)
+    monkeypatch.setattr("pipeline.engine.retrying.TRANSIENT_BACKOFF", 0.001)
     script = {"a": [Scripted(error=EngineBusyError("the engine hiccuped")), Scripted(output=[(Stream.OUT, b"ok\n")])]}
     played = play(stage("a"), script=script)
     assert played.outcome("a") == ("succeeded", "exit 0")

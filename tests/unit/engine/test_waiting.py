@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 from scripted_run import Play, Watcher, stage
 
-from pipeline.engine.attempts import retry_pause
+from pipeline.engine.retrying import retry_pause
 from pipeline.errors import ParkedError
 from pipeline.executors.scripted import Scripted
 from pipeline.model.container import Stream
