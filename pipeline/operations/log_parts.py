@@ -16,8 +16,8 @@ _STAMP = len("2026-11-23T23:00:00.123Z ")
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Part:
-    """Which lines: from `first` to `last` (from 1; None = the last one), or else those that are among the last `tail` and
-    whose time is not before `since`."""
+    """Which lines: from `first` to `last` (from 1; None = the last one), or else those that are among the last `tail`
+    and whose time is not before `since`."""
 
     first: int = 1
     last: int | None = None
