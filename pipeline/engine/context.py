@@ -182,9 +182,13 @@ class AttemptContext:
         return self._scope.session.workspace.archive(self._view(), path)
 
     def collect(self) -> Collected:
+        self._collecting()
+        if not self._stage.reports and not self._stage.artifacts:
+            from pipeline.ports.stage import Collected
+
+            return Collected()
         from pipeline.engine.collecting import collect
 
-        self._collecting()
         scope = self._scope
         return collect(
             self._stage, scope.session.workspace, self._view(), scope.storage, self._log.note, masker=scope.masker
