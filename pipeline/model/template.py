@@ -42,6 +42,11 @@ def has_expression(text: str) -> bool:
     return OPEN in text
 
 
+def literal(text: str) -> str:
+    """A template that gives this text as it is, whoever wrote it: what looks like an expression is none."""
+    return text.replace(OPEN, f"{OPEN} '{OPEN}' {CLOSE}")
+
+
 def _closing(text: str, at: int) -> int:
     quote = ""
     while at < len(text):

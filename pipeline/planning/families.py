@@ -39,6 +39,8 @@ class _Family:
     """The files of each part of a split; none where none are shared."""
     conditions: tuple[Condition, ...] | None
     """None where they have to be judged member by member."""
+    deferred: bool
+    """Whether what is the same in each member has to be resolved once more during the run."""
 
 
 class Families:
@@ -74,9 +76,10 @@ class Families:
     def _family(self, stage: StageDefinition, graph: Graph, count: int) -> _Family:
         effects = self._kinds[stage.kind].effects
         keys = keys_with_expressions(stage)
+        resolver = Resolver(self._evaluation, late=False)
         if count > 1:
             shared = tuple(key for key in keys if not self._is_own(getattr(stage, key)))
-            stage = Resolver(self._evaluation, late=False).shared(stage, shared)
+            stage = resolver.shared(stage, shared)
             keys = tuple(key for key in keys if key not in shared)
         conditions = None
         if "when" not in keys and not self._differs(stage):
@@ -92,6 +95,7 @@ class Families:
             needs=graph.shared_needs(stage, count),
             parts=self._parts(stage),
             conditions=conditions,
+            deferred=resolver.deferred,
         )
 
     def _is_own(self, value: object) -> bool:
@@ -140,7 +144,7 @@ class Families:
             )
         if member.part:
             resolved, conditions = _as_part(resolved, conditions, member.part, family.parts)
-        deferred = resolver.deferred or any(condition.holds is None for condition in conditions)
+        deferred = family.deferred or resolver.deferred or any(condition.holds is None for condition in conditions)
         return PlannedStage(stage=resolved, conditions=conditions, deferred=deferred)
 
     def _own_evaluation(self, stage: StageDefinition, member: Member) -> Evaluation:

@@ -52,7 +52,7 @@ def put_typed(holder: Holder, values: Values) -> Holder:
             raise wrong(f"'{item.path}': {error.message}", item.position, note=error.hint) from error
         if values.deferred:
             before = True
-            pending.append(replace(item, text=str(value)))
+            pending.append(replace(item, text=value) if isinstance(value, str) else item)
             continue
         holder = _put(holder, item.path.split("."), _checked(value, item))
     values.deferred = before

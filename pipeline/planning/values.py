@@ -17,7 +17,7 @@ from pipeline.model.definition import (
     StageDefinition,
     When,
 )
-from pipeline.model.template import OPEN, Expr, has_expression, parts
+from pipeline.model.template import OPEN, Expr, has_expression, literal, parts
 from pipeline.model.value import Options, Value
 from pipeline.planning.evaluation import Evaluation, is_late
 from pipeline.planning.hashes import settled, settled_expression
@@ -25,7 +25,11 @@ from pipeline.planning.typed import put_typed
 
 
 class Resolver:
-    """Resolves values by an evaluation. With `late=False` values that need late facts are kept as text and counted."""
+    """Resolves values by an evaluation. With `late=False` values that need late facts are kept as text and counted.
+
+    What an expression gave is never evaluated again: a commit message may hold `${{ … }}`, and is somebody else's
+    text. Where values are resolved once more during the run, such a text is kept as one that gives it, and counted.
+    """
 
     def __init__(self, evaluation: Evaluation, *, late: bool) -> None:
         self._evaluation = evaluation
@@ -46,10 +50,17 @@ class Resolver:
             self.deferred = True
             return settled(text, self._evaluation.digest)
         if len(pieces) == 1 and isinstance(pieces[0], Expr):
-            return self._evaluation.value(pieces[0].text)
-        return "".join(
-            piece if isinstance(piece, str) else _spell(self._evaluation.value(piece.text)) for piece in pieces
+            return self._final(self._evaluation.value(pieces[0].text))
+        return self._final(
+            "".join(piece if isinstance(piece, str) else _spell(self._evaluation.value(piece.text)) for piece in pieces)
         )
+
+    def _final(self, value: Value) -> Value:
+        """What an expression gave, in a form that gives the same when it is resolved again."""
+        if self._late or not any(expressions_in(value)):
+            return value
+        self.deferred = True
+        return _literally(value)
 
     def condition(self, text: str) -> str:
         """A condition as it can be judged: one for the run without calls of `hash`."""
@@ -193,6 +204,16 @@ _STAGE: Final[Mapping[str, Callable[[Resolver, Any], Any]]] = {
 
 
 _FIELDS: Final = tuple(field.name for field in fields(StageDefinition))
+
+
+def _literally(value: Value) -> Value:
+    if isinstance(value, str):
+        return literal(value)
+    if isinstance(value, Mapping):
+        return {key: _literally(item) for key, item in value.items()}
+    if isinstance(value, Sequence):
+        return tuple(_literally(item) for item in value)
+    return value
 
 
 def _spell(value: Value) -> str:

@@ -5,6 +5,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from dataclasses import replace
 
 import pytest
 from planning_ground import ALL_KINDS, EXPRESSIONS, PUSH, planned, refused, stage_of, tree_of
@@ -20,6 +21,15 @@ VARIABLES = "variables: {T: 5m, N: '3', YES: 'true', NET: none, NAME: wheels, HO
 def stage(keys: str) -> StageDefinition:
     text = f"{VARIABLES}stages:\n  a: {{image: 'busybox:1', source: false, {keys}}}\n"
     return planned(text, tree=tree_of("a.txt", "b.txt")).stages[-1].stage
+
+
+def at(found: object, path: str) -> object:
+    for step in path.split("."):
+        if isinstance(found, Mapping):
+            found = found[step]
+        else:
+            found = found[int(step)] if step.isdigit() else getattr(found, step)  # type: ignore[index]
+    return found
 
 
 @pytest.mark.parametrize(
@@ -58,12 +68,7 @@ def stage(keys: str) -> StageDefinition:
     ],
 )  # fmt: skip
 def test_a_value_has_the_type_of_its_place(keys: str, path: str, value: object) -> None:
-    found: object = stage(keys)
-    for step in path.split("."):
-        if isinstance(found, Mapping):
-            found = found[step]
-        else:
-            found = found[int(step)] if step.isdigit() else getattr(found, step)  # type: ignore[index]
+    found = at(stage(keys), path)
     assert found == value
     assert type(found) is type(value)
     assert stage(keys).typed == ()
@@ -199,6 +204,39 @@ def test_what_only_the_run_knows_is_checked_then() -> None:
     with pytest.raises(DefinitionError) as caught:
         resolve(late, lambda _names: late_facts("soon", "7"))
     assert "'timeout' gives the text 'soon'" in refused(caught.value)
+
+
+STRANGE = "${{ 1 + 41 }} ${{ run.id }} ${{"
+"""A branch's name, or a commit's message: somebody else's text, which looks like expressions."""
+
+
+@pytest.mark.parametrize(
+    ("keys", "path", "value"),
+    [
+        pytest.param("env: {A: '${{ branch }}'}", "env.A", STRANGE, id="alone"),
+        pytest.param("env: {A: '${{ branch }}', B: '${{ run.id }}'}", "env.A", STRANGE, id="beside-what-the-run-knows"),
+        pytest.param("env: {A: '${{ branch }}-${{ run.id }}'}", "env.A", f"{STRANGE}-01run", id="with-it"),
+        pytest.param("matrix: {v: [1, 2]}, env: {A: '${{ branch }}'}", "env.A", STRANGE, id="all-cells"),
+        pytest.param(
+            "matrix: {v: [1, 2]}, env: {A: '${{ matrix.v }}${{ branch }}'}", "env.A", f"2{STRANGE}", id="one-cell"
+        ),
+        pytest.param("concurrency: 'x-${{ branch }}'", "concurrency.group", f"x-{STRANGE}", id="group"),
+        pytest.param(
+            "artifacts: {name: a, paths: ['${{ branch }}', '${{ run.id }}']}",
+            "artifacts.0.paths.0",
+            STRANGE,
+            id="typed",
+        ),
+    ],
+)
+def test_what_an_expression_gave_is_never_evaluated(keys: str, path: str, value: str) -> None:
+    text = f"stages:\n  a: {{image: 'busybox:1', source: false, commands: x, {keys}}}\n"
+    found = planned(text, event=replace(PUSH, branch=STRANGE)).stages[-1]
+    assert found.deferred
+    resolved = resolver_of(PUSH, ALL_KINDS, EXPRESSIONS)(
+        found, lambda _names: {**late_facts("", ""), "branch": STRANGE}
+    )
+    assert at(resolved.stage, path) == value
 
 
 def test_patterns_for_the_run_must_be_fixed() -> None:
