@@ -4,10 +4,10 @@ from __future__ import annotations
 
 import re
 import threading
-from bisect import bisect_right
 from collections.abc import Iterable, Iterator
 
 from pipeline.engine.spellings import SHORTEST, spellings
+from pipeline.engine.unseen import View
 
 __all__ = ["CARRY_LIMIT", "MASK", "SHORTEST", "LineCutter", "Masker"]
 
@@ -22,7 +22,8 @@ _BASE64 = rb"A-Za-z0-9+/_\-"
 _REST = re.compile(rb"[%b]{0,2}={0,2}" % _BASE64)
 """What may follow the characters that a secret alone decides: they hold its last bits together with others."""
 _LONG_END = re.compile(rb"[%b]{%d}\r?\n\Z" % (_BASE64, WRAPPED))
-_LINE_ENDS = b"\r\n"
+COLOURED = 8
+"""So many times its length a secret may take with a colour around each of its characters."""
 
 _Span = tuple[int, int]
 """Where a secret stands in a block: first byte, and the one behind its last."""
@@ -41,6 +42,8 @@ class Masker:
     def add(self, secret: str) -> None:
         """Mask this value from now on."""
         clear, coded = spellings(secret)
+        bare = (View(form).text for form in clear)
+        clear = clear.union(form for form in bare if len(form) >= SHORTEST)
         with self._adding:
             self._clear = tuple({*self._clear, *clear})
             self._coded = tuple({*self._coded, *coded} - {*self._clear})
@@ -67,7 +70,7 @@ class Masker:
         """Where an unfinished line may be cut without cutting through a secret that is, or may yet be, in it."""
         if not self.longest:
             return len(carry)
-        cut = max(0, len(carry) - self.longest + 1)
+        cut = max(0, len(carry) - COLOURED * self.longest + 1)
         return next((start or cut for start, end in self._spans(carry) if start < cut < end), cut)
 
     def unfinished(self, block: bytes) -> int:
@@ -78,18 +81,26 @@ class Masker:
         if not self._coded or not _LONG_END.search(block):
             return len(block)
         tail = block[-2 * self.longest :]
-        flat = tail.translate(None, _LINE_ENDS)
-        begun = max(_overlap(flat, form) for form in self._coded)
+        flat = View(tail)
+        begun = max(_overlap(flat.joined, form) for form in self._coded)
         if not begun:
             return len(block)
-        start = len(block) - len(tail) + _Places(tail).of(len(flat) - begun)
+        start = len(block) - len(tail) + flat.of_joined().of(len(flat.joined) - begun)
         return block.rfind(b"\n", 0, start) + 1
 
     def _spans(self, block: bytes) -> list[_Span]:
         """Where secrets stand, in order and without overlap: what two of them share is masked as one."""
         found = [span for form in self._clear for span in _occurrences(block, form)]
+        view = View(block)
+        if view.text is not block:
+            places = view.of_text()
+            found += (
+                (places.of(start), places.of(end - 1) + 1)
+                for form in self._clear
+                for start, end in _occurrences(view.text, form)
+            )
         if self._coded:
-            found += self._coded_spans(block)
+            found += self._coded_spans(view)
         found.sort()
         merged: list[_Span] = []
         for start, end in found:
@@ -99,26 +110,13 @@ class Masker:
                 merged.append((start, end))
         return merged
 
-    def _coded_spans(self, block: bytes) -> Iterator[_Span]:
-        flat = block.translate(None, _LINE_ENDS)
-        places: _Places | None = None
+    def _coded_spans(self, view: View) -> Iterator[_Span]:
+        places = view.of_joined()
         for form in self._coded:
-            for start, end in _occurrences(flat, form):
-                places = places or _Places(block)
+            for start, end in _occurrences(view.joined, form):
                 last = places.of(end - 1) + 1
-                rest = _REST.match(block, last)
+                rest = _REST.match(view.block, last)
                 yield places.of(start), rest.end() if rest else last
-
-
-class _Places:
-    """Where the bytes of a text without line ends stand in the text that has them."""
-
-    def __init__(self, block: bytes) -> None:
-        ends = (match.start() for match in re.finditer(rb"[\r\n]", block))
-        self._ends = [place - before for before, place in enumerate(ends)]
-
-    def of(self, index: int) -> int:
-        return index + bisect_right(self._ends, index)
 
 
 class LineCutter:

@@ -17,6 +17,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from pipeline.cli.render.clean import for_terminal
 from pipeline.engine.masking import CARRY_LIMIT, LineCutter, Masker
 from pipeline.engine.stage_log import AttemptLog
 from pipeline.model.container import Stream
@@ -59,6 +60,14 @@ SPELLINGS: Mapping[str, Callable[[str], str]] = {
     "Python": lambda secret: repr(secret)[1:-1],
     "a shell's trace": lambda secret: secret.replace("'", "'\\''"),
 }
+COLOURED: Mapping[str, Callable[[str], str]] = {
+    "with a colour around each character": lambda secret: "".join(f"\x1b[31m{letter}\x1b[0m" for letter in secret),
+    "with a colour in its middle": lambda secret: f"{secret[:3]}\x1b[01;31m\x1b[K{secret[3:]}\x1b[m",
+    "with control characters": "\0".join,
+    "with marks of direction": lambda secret: f"{secret[:2]}\u202e\x9b1m{secret[2:]}",
+    "base64 in colour": lambda secret: "\x1b[1m".join(base64.b64encode(secret.encode()).decode()),
+}
+"""As a terminal shows them, which is all the same."""
 ALPHABET = string.ascii_letters + string.digits + "+/=&%$#@!?-_ .:;'\"\\<>|{}éß"
 
 
@@ -71,14 +80,15 @@ def random_secret(drawn: random.Random) -> str:
 
 def test_none_of_ten_thousand_random_secrets_leaks() -> None:
     drawn = random.Random(7)  # noqa: S311 - made-up secrets
-    names = list(SPELLINGS)
+    ways = {**SPELLINGS, **COLOURED}
+    names = list(ways)
     for index in range(10_000):
         secret, name = random_secret(drawn), names[index % len(names)]
         masker = Masker()
         masker.add(secret)
-        stream = f"<{SPELLINGS[name](secret)}>\n".encode()
+        stream = f"<{ways[name](secret)}>\n".encode()
         output = through(masker, stream, drawn.choices(range(len(stream)), k=4))
-        shown = output.strip(b"<>\n").replace(b"***", b"")
+        shown = for_terminal(output, colour=False).strip(b"<>\n").replace(b"***", b"")
         # base64 keeps what stands before and behind the secret: at most two characters on either side, and padding
         assert len(shown) <= 8, (name, secret, output)
         assert not shown or name.startswith("base64"), (name, secret, output)
@@ -97,6 +107,23 @@ def test_every_spelling_is_masked_at_every_chunk_border(name: str, secret: str) 
     for border in range(len(stream)):
         assert through(masker, stream, [border]) == whole
     assert through(masker, stream, list(range(len(stream)))) == whole
+
+
+@pytest.mark.parametrize("name", COLOURED)
+@given(secret=st.text(st.characters(codec="utf-8", categories=("L", "N", "P", "S")), min_size=6, max_size=20))
+@settings(max_examples=15, deadline=None)
+def test_what_a_terminal_does_not_show_hides_no_secret(name: str, secret: str) -> None:
+    masker = Masker()
+    masker.add(secret)
+    stream = f"\x1b[32mbefore\x1b[0m\nx={COLOURED[name](secret)};\x1b[1mafter\x1b[m\n".encode()
+    whole = through(masker, stream, [])
+    assert whole.startswith(b"\x1b[32mbefore\x1b[0m\n")
+    assert whole.endswith(b";\x1b[1mafter\x1b[m\n")
+    shown = for_terminal(whole, colour=False)
+    assert secret.encode() not in shown
+    assert b"***" in shown
+    for border in range(len(stream)):
+        assert through(masker, stream, [border]) == whole
 
 
 @given(st.lists(SECRETS, min_size=2, max_size=4), st.data())
@@ -185,6 +212,15 @@ def test_an_endless_line_is_given_on_in_pieces_without_cutting_a_secret() -> Non
     output += cutter.finish()
     assert b"hunter2" not in output
     assert output.replace(b"\n", b"").replace(b"***", b"") == b"x" * (CARRY_LIMIT - 4) + b"y" * CARRY_LIMIT
+
+
+def test_an_endless_line_in_colour_is_cut_through_no_secret() -> None:
+    masker = Masker()
+    masker.add("hunter2hunter2")
+    cutter = LineCutter(masker)
+    stream = b"x" * (CARRY_LIMIT - 40) + b"\x1b[1;31m".join(b"%c" % letter for letter in b"hunter2hunter2") + b"y" * 99
+    output = b"".join(cutter.feed(stream[at : at + 7]) for at in range(0, len(stream), 7)) + cutter.finish()
+    assert for_terminal(output, colour=False).replace(b"\n", b"").strip(b"xy") == b"***"
 
 
 def test_without_secrets_bytes_pass_unchanged() -> None:
