@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import math
 import os
+import re
 from collections.abc import Mapping
 from dataclasses import dataclass, field, fields, replace
 from pathlib import Path
@@ -23,6 +25,8 @@ CERTIFICATE_VARIABLES = (
 )
 SPELLED = {"true": True, "yes": True, "1": True, "false": False, "no": False, "0": False}
 """How a setting that is on or off may be written; in TOML also as true and false."""
+AT_LEAST_ONE = ("parallel", "pids")
+CORRECT = "correct the value"
 CERTIFICATES_PATH = "/etc/ecluse/certificates.crt"
 """Where a stage finds the host's certificate bundle."""
 
@@ -119,28 +123,41 @@ def make_home(home: Path) -> None:
 
 
 def installation_id(home: Path) -> str:
-    """Read or make the installation's id (32 hex digits); two first commands at once agree on one."""
+    """Read or make the installation's id (32 hex digits); two first commands at once agree on one.
+
+    SettingsError where it cannot be written, or what is there is no id.
+    """
     path = home / "installation"
     try:
-        return path.read_text().strip()
-    except FileNotFoundError:
-        pass
-    try:
-        make_home(home)
-        draft = home / f".installation.{os.getpid()}"
-        draft.write_text(os.urandom(16).hex() + "\n")
-        try:
-            path.hardlink_to(draft)
-        except FileExistsError:
-            pass
-        finally:
-            draft.unlink()
-        return path.read_text().strip()
+        if not path.exists():
+            make_home(home)
+            _write_installation(path)
+        found = path.read_text(errors="replace").strip()
     except OSError as error:
         raise SettingsError(
             f"cannot write {path}: {error.strerror}",
             hint="make the folder writable, or point ECLUSE_HOME to one that is",
         ) from error
+    if not re.fullmatch("[0-9a-f]{32}", found):
+        raise SettingsError(
+            f"{path} holds {found!r}, which is no installation id",
+            hint="put a backup in its place, or remove it; what runs left on the engine is then nobody's",
+        )
+    return found
+
+
+def _write_installation(path: Path) -> None:
+    draft = path.with_name(f".installation.{os.getpid()}")
+    with draft.open("w") as file:
+        file.write(os.urandom(16).hex() + "\n")
+        file.flush()
+        os.fsync(file.fileno())
+    try:
+        path.hardlink_to(draft)
+    except FileExistsError:
+        pass
+    finally:
+        draft.unlink()
 
 
 def load_settings(environment: Mapping[str, str], *, grace: float | None = None) -> Settings:
@@ -186,7 +203,7 @@ def _apply(settings: Settings, values: Mapping[str, object], where: str) -> Sett
 
 
 def _convert(name: str, kind: str, value: object, where: str) -> object:
-    wrong = SettingsError(f"{where}: setting '{name}' is {value!r}, which is not {kind}", hint="correct the value")
+    wrong = SettingsError(f"{where}: setting '{name}' is {value!r}, which is not {kind}", hint=CORRECT)
     if kind == "Mapping[str, SecretRule]":
         return _secret_rules(value, where)
     if kind.startswith("Mapping"):
@@ -206,12 +223,24 @@ def _convert(name: str, kind: str, value: object, where: str) -> object:
         if str(value).lower() not in SPELLED:
             raise wrong
         return SPELLED[str(value).lower()]
-    if isinstance(value, bool) or not isinstance(value, int | float | str):
+    number = _number(kind, value)
+    if number is None:
         raise wrong
+    least = 1 if name in AT_LEAST_ONE else 0
+    if not least <= number < math.inf:
+        raise SettingsError(
+            f"{where}: setting '{name}' is {value!r}, which is not a number from {least} up", hint=CORRECT
+        )
+    return number
+
+
+def _number(kind: str, value: object) -> float | int | None:
+    if isinstance(value, bool) or not isinstance(value, int | float | str):
+        return None
     try:
         return float(value) if kind.startswith("float") else int(value)
-    except ValueError:
-        raise wrong from None
+    except (ValueError, OverflowError):
+        return None
 
 
 def _secret_rules(value: object, where: str) -> Mapping[str, SecretRule]:
