@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 import click
 
 from pipeline.cli.options import application, file_option, repository_option, show, show_json
-from pipeline.cli.render.diagnostics import diagnostic_lines, source_of, verdict
+from pipeline.cli.render.diagnostics import diagnostic_lines, verdict
 from pipeline.cli.render.lines import Line, line
 from pipeline.cli.render.words import count, shape, short
 from pipeline.errors import ExitCode
@@ -56,7 +56,7 @@ def check(repository: Path, file: str, form: str, lock: bool) -> int:
 
 
 def _lines(checked: Checked) -> list[Line]:
-    lines = diagnostic_lines(checked.diagnostics, source_of(checked.sources))
+    lines = diagnostic_lines(checked.diagnostics, checked.sources)
     said = verdict(checked.diagnostics)
     if checked.definition is None:
         return [*lines, line((said, "bold"))]

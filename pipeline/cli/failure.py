@@ -17,12 +17,12 @@ def told(error: BaseException) -> int:
 
     match error:
         case DefinitionError():
-            from pipeline.cli.render.diagnostics import diagnostic_lines, source_of, verdict
+            from pipeline.cli.render.diagnostics import diagnostic_lines, verdict
 
             if not error.diagnostics:
                 _print(_lines(error.message) + _hint(error.hint))
                 return error.exit_code
-            _print(diagnostic_lines(error.diagnostics, source_of(error.sources)))
+            _print(diagnostic_lines(error.diagnostics, error.sources))
             _print([line((f"{verdict(error.diagnostics)}. Nothing was run.", "bold"))])
             return error.exit_code
         case EcluseError():

@@ -17,7 +17,7 @@ from pipeline.cli.options import (
     show_json,
     variables,
 )
-from pipeline.cli.render.diagnostics import diagnostic_lines, source_of
+from pipeline.cli.render.diagnostics import diagnostic_lines
 from pipeline.cli.render.events import now
 from pipeline.cli.render.lines import written
 from pipeline.cli.render.plan import graph_lines, plan_lines, start_lines
@@ -81,7 +81,7 @@ def plan(
         )
         return
     if found.diagnostics:
-        sys.stderr.write(written(diagnostic_lines(found.diagnostics, source_of(found.sources)), output()))
+        sys.stderr.write(written(diagnostic_lines(found.diagnostics, found.sources), output()))
     if graph:
         show(graph_lines(found.plan))
         return

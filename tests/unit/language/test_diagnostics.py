@@ -81,3 +81,12 @@ def test_the_ending_line(severities: list[Severity], expected: str) -> None:
 
 def test_nothing_to_say_is_nothing() -> None:
     assert render([], {}) == ""
+
+
+def test_a_secret_is_not_printed_with_any_problem_of_its_line() -> None:
+    secret = Diagnostic(
+        code="secret-in-clear", message="clear", position=Position(file="f.yml", line=1, column=4, length=12)
+    )
+    printed = render([problem(1, 1, 2), secret], {"f.yml": b"T: ghp_12345678 # x"})
+    assert "12345678" not in printed
+    assert printed.count("    1 | T: ghp_******** # x\n") == 2
