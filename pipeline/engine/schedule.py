@@ -119,7 +119,8 @@ class Schedule:
     """
 
     def __init__(self, nodes: Sequence[Node], *, done: Mapping[str, Conclusion] | None = None) -> None:
-        """`done` are stages that ended before this run was taken up again; they are never decided."""
+        """`done` are stages that ended before this run was taken up again; they are never decided. What stands behind
+        one waits nevertheless for all before it that runs again: it is to see what that writes."""
         self._nodes: dict[str, Node] = {}
         self._rank: dict[str, int] = {}
         self._pending: dict[str, int] = {}
@@ -145,7 +146,8 @@ class Schedule:
         """Decide the stages that need nothing, or nothing more."""
         for name in self._done_in_order():
             self._decided.add(name)
-            self._settle(name, self._done[name])
+            if self._pending[name] == 0 and name not in self._settled:
+                self._settle(name, self._done[name])
         return self._decide(name for name, count in list(self._pending.items()) if count == 0)
 
     def add(self, nodes: Sequence[Node], *, behind: str) -> tuple[Decision, ...]:
@@ -223,13 +225,19 @@ class Schedule:
         return outcome
 
     def _settle(self, name: str, conclusion: Conclusion) -> list[str]:
-        node = self._nodes[name]
-        self._settled[name] = settle(node, conclusion, self._needs(node))
-        ready = []
-        for dependent in self._dependents[name]:
-            self._pending[dependent] -= 1
-            if self._pending[dependent] == 0:
-                ready.append(dependent)
+        """Settle it, and with it those behind it that were done before; the ones that nothing holds up any more."""
+        ready, ended = [], deque(((name, conclusion),))
+        while ended:
+            name, conclusion = ended.popleft()
+            node = self._nodes[name]
+            self._settled[name] = settle(node, conclusion, self._needs(node))
+            for dependent in self._dependents[name]:
+                self._pending[dependent] -= 1
+                if self._pending[dependent] == 0:
+                    if dependent in self._done:
+                        ended.append((dependent, self._done[dependent]))
+                    else:
+                        ready.append(dependent)
         return ready
 
     def _needs(self, node: Node) -> dict[str, Settled]:

@@ -190,6 +190,35 @@ def test_a_retry_repeats_what_failed_with_the_files_that_it_needs(
     assert traces.objects(engine, installation) == {}
 
 
+KEPT_BETWEEN = """
+version: 1
+name: between
+defaults: {{image: "{image}"}}
+stages:
+  make: {{commands: ["sleep 1; echo made > file"]}}
+  image: {{kind: build}}
+  unit: {{commands: ["cat file; echo answer $ANSWER; test $ANSWER = right"], secrets: [ANSWER]}}
+"""
+
+
+def test_a_retry_waits_for_files_that_are_made_again_behind_a_stage_that_is_not(
+    ecluse: Command, engine: str, git_repo: Repositories, images: object
+) -> None:
+    busybox = images.busybox  # type: ignore[attr-defined]
+    path = git_repo({"pipeline.yml": KEPT_BETWEEN.format(image=busybox), "Dockerfile": f"FROM {busybox}\n"}).path
+    fail(ecluse, path)
+    again = ecluse("retry", "last", cwd=path, env={"ECLUSE_SECRET_ANSWER": "right"})
+    assert again.code == 0, again.out + again.err
+    assert "made" in ecluse("logs", "last", "unit", cwd=path).out.splitlines()
+    shown = json.loads(ecluse("show", "last", "--json", cwd=path).out)
+    assert {stage["name"]: len(stage["attempts"]) for stage in shown["stages"]} == {
+        "checkout": 2,
+        "make": 2,
+        "image": 1,
+        "unit": 2,
+    }
+
+
 def test_a_shell_sees_what_the_stage_left(ecluse: Command, engine: str, installation: str, broken: Path) -> None:
     fail(ecluse, broken, "--keep-failed")
     kept = traces.objects(engine, installation)

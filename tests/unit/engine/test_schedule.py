@@ -265,3 +265,26 @@ def test_what_was_done_before_tells_also_what_stands_behind_it_in_the_plan() -> 
     assert decision.outcome is not None
     assert decision.outcome.reason == "needs one: failed"
     assert schedule.done
+
+
+@pytest.mark.parametrize(
+    ("ends", "outcome"),
+    [
+        pytest.param(S, None, id="it-succeeds"),
+        pytest.param(F, "needs make: failed", id="it-fails"),
+    ],
+)
+def test_what_runs_again_is_awaited_through_what_was_kept(ends: Conclusion, outcome: str | None) -> None:
+    """A retry repeats `make` for its files; `push` and `note` between it and `check` are not repeated."""
+    nodes = (
+        Node(name="make"),
+        Node(name="push", needs=(Need(stage="make"),)),
+        Node(name="note", needs=(Need(stage="push"),)),
+        Node(name="check", needs=(Need(stage="note"),)),
+    )
+    schedule = Schedule(nodes, done={"push": S, "note": S})
+    assert [decision.name for decision in schedule.start()] == ["make"]
+    assert not schedule.done
+    (decision,) = schedule.finish("make", ends)
+    assert decision.name == "check"
+    assert (decision.outcome and decision.outcome.reason) == outcome
