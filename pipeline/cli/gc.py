@@ -89,4 +89,12 @@ def _lines(found: Prunable, *, done: bool) -> list[Line]:
         )
         for run in found.kept
     ]
+    if found.lost:
+        lines.append(
+            line(
+                shape("warned"),
+                " the records know no run, so every log and artifact stays, for they may have been lost; ",
+                ("--abandon removes them", "dim"),
+            )
+        )
     return lines

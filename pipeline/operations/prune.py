@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 from pathlib import Path
 
-from pipeline.errors import NotFoundError, StorageError
+from pipeline.errors import DiskFullError, NotFoundError, StorageError
 from pipeline.model.history import ExpiredArtifact, RunOutline
 from pipeline.model.outcome import errored
 from pipeline.model.run import Run
@@ -60,6 +60,8 @@ class Prunable:
     """All blobs that there were before anything else was asked: what comes later is not touched."""
     probes: frozenset[str] = frozenset()
     """Trials of the engine that have left something."""
+    lost: bool = False
+    """The records know no run at all, but blobs are stored: they stay, in case that the records come back."""
 
 
 Progress = Callable[[str], None]
@@ -70,6 +72,7 @@ def prunable(app: Application, request: PruneRequest, executors: Sequence[str], 
     records, home, now = app.records, app.settings.home, app.clock.now()
     stored = tuple(app.storage.digests())
     outlines = records.outlines()
+    lost = not outlines and bool(stored) and not request.abandon
     unfinished = [run for state in RunState if state is not RunState.DONE for run in _all(records, state)]
     alone = [run for run in unfinished if run.state is not RunState.PARKED]
     gone = [run for run in alone if life_of(run.runner) is Life.GONE]
@@ -97,32 +100,49 @@ def prunable(app: Application, request: PruneRequest, executors: Sequence[str], 
         },
         runs=tuple(closing),
         folders=folders,
-        blobs=() if len(closing) < len(alone) or _claimed(home, folders) else blobs.unnamed(old),
+        blobs=() if lost or len(closing) < len(alone) or _claimed(home, folders) else blobs.unnamed(old),
         kept=kept,
         old_runs=old,
         artifacts=blobs.expired,
         files=stale_files(home, now),
-        stored=stored,
+        stored=() if lost else stored,
         probes=trials,
+        lost=lost,
     )
 
 
 def prune(app: Application, found: Prunable, *, progress: Progress) -> Prunable:
     """Remove what was found; what really went. EngineError names what could not be removed; everything else has gone
-    then."""
-    records, now = app.records, app.clock.now()
+    then. DiskFullError where nothing can be recorded: all that needs no record has gone."""
+    now, closing = app.clock.now(), {run.id for run in found.runs}
+    files = tuple(item for item in found.files if remove_stale(item, now))
+    for folder in found.folders:
+        if folder.name not in closing:
+            _remove(folder)
+    try:
+        found = _settled(app, found, now, progress)
+    except DiskFullError:
+        # Not a word more can be recorded: what needs none goes, for the next attempt may have room by that.
+        _remove_objects(app, found, progress, without=closing)
+        raise
+    note_probes(app.settings.home, found.probes, now)
+    _remove_objects(app, found, progress)
+    return replace(found, files=files)
+
+
+def _settled(app: Application, found: Prunable, now: datetime, progress: Progress) -> Prunable:
+    """What the records and the stores say afterwards: runs closed and forgotten, blobs that nobody names gone."""
+    records, settings = app.records, app.settings
     for run in found.runs:
         progress(f"closing run {run.number or run.id}")
         close_run(app, run, errored(ABANDONED, hint="run it again"))
-    for folder in found.folders:
-        _remove(folder)
+        _remove(settings.home / "runs" / run.id)
     if found.old_runs:
         progress(f"forgetting {len(found.old_runs)} runs")
         ids = sorted(found.old_runs)
         for start in range(0, len(ids), AT_ONCE):
             records.delete_runs(ids[start : start + AT_ONCE])
     artifacts = records.expire_artifacts(now) if found.artifacts else ()
-    settings = app.settings
     app.reuse.prune(before=now - timedelta(days=settings.reuse_days), most=settings.reuse_limit)
     blobs: tuple[tuple[str, int], ...] = ()
     under_way = any(_all(records, state) for state in (RunState.RUNNING, RunState.QUEUED))
@@ -130,14 +150,18 @@ def prune(app: Application, found: Prunable, *, progress: Progress) -> Prunable:
         blobs = _Blobs(app, found.stored, now).unnamed(frozenset())
         for digest, _ in blobs:
             app.storage.delete(digest)
-    files = tuple(item for item in found.files if remove_stale(item, now))
-    note_probes(settings.home, found.probes, now)
+    return replace(found, artifacts=tuple(artifacts), blobs=blobs)
+
+
+def _remove_objects(
+    app: Application, found: Prunable, progress: Progress, without: Collection[str] = frozenset()
+) -> None:
     for name, leftovers in found.leftovers.items():
-        if leftovers:
-            progress(f"removing {len(leftovers)} objects from {name}")
+        going = tuple(item for item in leftovers if item.run not in without)
+        if going:
+            progress(f"removing {len(going)} objects from {name}")
             executor: Executor = app.executor(name)
-            executor.remove(leftovers)
-    return replace(found, artifacts=tuple(artifacts), blobs=blobs, files=files)
+            executor.remove(going)
 
 
 class _Blobs:

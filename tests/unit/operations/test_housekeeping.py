@@ -13,7 +13,7 @@ from pathlib import Path
 import pytest
 from ground import NOW, Ground, Silence, gone
 
-from pipeline.errors import NotFoundError
+from pipeline.errors import DiskFullError, NotFoundError
 from pipeline.model.container import ContainerSpec
 from pipeline.model.identity import RunIdentity
 from pipeline.model.outcome import succeeded
@@ -27,6 +27,7 @@ from pipeline.operations.runner_process import claim, this_process
 from pipeline.operations.runner_process import release as release_claim
 from pipeline.ports.cancellation import Cancellation
 from pipeline.ports.reuse import ReuseEntry
+from pipeline.records.sql import SqlRecords
 
 OLD = timedelta(days=400)
 
@@ -188,6 +189,7 @@ def test_a_run_of_which_a_stage_is_kept_to_be_looked_into_stays(tmp_path: Path) 
 
 def test_blobs_that_later_runs_may_reuse_stay_until_their_time(tmp_path: Path) -> None:
     ground = Ground(tmp_path)
+    recorded(ground, timedelta(minutes=5))
     layer = blob(ground, "layer")
     entry = ReuseEntry(
         key=digest_of({}),
@@ -235,6 +237,45 @@ def test_no_blob_goes_while_a_run_could_still_record_it(tmp_path: Path) -> None:
     collect(ground)
     assert not ground.storage.has(lost)
     assert there(ground, killed)
+
+
+def test_no_blob_goes_where_the_records_were_lost(tmp_path: Path) -> None:
+    ground = Ground(tmp_path)
+    orphan = blob(ground, "log of a run, whose records may come back from a backup")
+    assert collect(ground).lost
+    assert ground.storage.has(orphan)
+    assert not collect(ground, abandon=True).lost
+    assert not ground.storage.has(orphan)
+    assert not collect(ground).lost
+
+
+class FullDisk(SqlRecords):
+    """Records of which nothing can be written any more."""
+
+    def save_stage(self, run: str, stage: StageRun, *, durable: bool = False) -> None:
+        raise DiskFullError("no space is left")
+
+
+@pytest.mark.parametrize("full", [False, True], ids=["room", "disk-full"])
+def test_what_needs_no_record_goes_also_where_nothing_can_be_recorded(tmp_path: Path, full: bool) -> None:
+    ground = Ground(tmp_path)
+    begun = replace(stage(ground), state=StageState.RUNNING, outcome=None, finished=None)
+    killed = recorded(ground, timedelta(hours=1), begun, state=RunState.RUNNING)
+    over = recorded(ground, timedelta(hours=1))
+    for run in (killed, over):
+        ground.leave_container(run.id)
+    folders = [tmp_path / "runs" / run for run in (killed.id, ulid(NOW - timedelta(days=2), bytes(10)))]
+    for folder in folders:
+        folder.mkdir(parents=True)
+    if full:
+        ground.records = FullDisk(f"sqlite:///{tmp_path / 'records.db'}")
+        with pytest.raises(DiskFullError):
+            collect(ground, abandon=True)
+    else:
+        collect(ground, abandon=True)
+    left = ground.executors["scripted"].leftovers(ground.settings.installation)
+    assert [item.run for item in left] == ([killed.id] if full else [])
+    assert [folder.exists() for folder in folders] == [full, False]
 
 
 def test_marks_and_mirrors_that_nobody_uses_go(tmp_path: Path) -> None:
@@ -313,6 +354,7 @@ def test_whatever_stands_in_the_stores_nothing_that_is_referred_to_goes(tmp_path
 
 def test_no_blob_goes_while_a_run_is_under_way_that_is_not_recorded_yet(tmp_path: Path) -> None:
     ground = Ground(tmp_path)
+    recorded(ground, timedelta(minutes=5))
     lost = blob(ground, "put by a run that began a moment ago")
     folder = tmp_path / "runs" / ulid(NOW, os.urandom(10))
     claim(folder, this_process())
