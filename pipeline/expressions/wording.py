@@ -13,6 +13,14 @@ _TOKEN: Final = re.compile(r"token recognition error at: '(?P<token>.*)'$")
 _EXTRANEOUS: Final = re.compile(r"(?:extraneous|mismatched) input '(?P<token>.*?)' expecting")
 _MISSING: Final = re.compile(r"missing (?P<token>'.*?') at")
 _SELECT: Final = re.compile(r"expression of type '(?P<type>.*?)' cannot be the operand of a select operation")
+_ELSEWHERE: Final = {
+    "secrets": "name it under 'secrets' of the stage, which has it as a variable",
+    "needs": "read stages.<name>.outputs",
+    "env": "read what is under 'variables', or the host's with env('NAME')",
+    "vars": "read variables.<name>",
+    "github": "read event, branch, tag, commit or run",
+}
+"""Names that other CI systems have, and what to write instead."""
 _TYPES: Final = {"string": "text", "bool": "truth value", "int": "number", "list": "list", "map": "mapping"}
 
 
@@ -49,6 +57,8 @@ def type_name(name: str) -> str:
 def _undeclared(name: str, text: str, *, values: Iterable[str], functions: Iterable[str]) -> str:
     is_function = re.search(rf"\b{re.escape(name)}\s*\(", text) is not None
     noun, known = ("function", functions) if is_function else ("value", values)
+    if not is_function and (note := _ELSEWHERE.get(name.partition(".")[0])):
+        return f"there is no {noun} '{name}': {note}"
     import difflib
 
     near = difflib.get_close_matches(name, sorted(known), n=1, cutoff=0.6)

@@ -86,6 +86,11 @@ def _stage(name: str, rest: str, names: Names) -> Iterable[Unknown]:
     fact, _, item = rest.partition(".")
     if stage.startswith("?"):
         return
+    written, colon, cell = f"{stage}.{rest}".partition(":")
+    if colon and written in names.cells:
+        one = next((item for item in names.cells[written].all if cell.startswith(item)), "…")
+        yield name, f"a cell of '{written}' is not read by its name", f"write stages.{written}.cells['{one}']"
+        return
     if stage not in names.stages:
         yield f"stages.{stage}", f"stage '{stage}' does not exist", suggestion(stage, names.stages)
         return

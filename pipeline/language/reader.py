@@ -180,6 +180,9 @@ class _Reader:
     def _scalar(self, event: Any) -> None:
         start, end, text = event.start_mark, event.end_mark, event.value
         tag = self._tag(event) if event.tag else ""
+        if "\0" in text:
+            note = "U+0000; no program can be given it"
+            self._problems.add("character", "a character cannot stand in a text", span_of(start, end), note=note)
         scalar = Scalar(text, event.implicit[0], tag, start, end)
         cost = len(text) + _NODE_COST
         self._cost += cost

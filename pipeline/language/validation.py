@@ -7,6 +7,7 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import Any, Final
 
 from pipeline.language.formats import PATTERNS
+from pipeline.language.habits import elsewhere
 from pipeline.language.places import owner, spell
 from pipeline.language.problems import Problems, listing, suggestion
 from pipeline.language.schema import Schema
@@ -83,7 +84,7 @@ class Validation:
                 self._problems.add("not-supported", f"'{name}' is not supported yet in this version", span)
                 continue
             message = f"unknown key '{name}' {self._frame(path)}"
-            self._problems.add("unknown-key", message, span, note=suggestion(name, known))
+            self._problems.add("unknown-key", message, span, note=elsewhere(name, path) or suggestion(name, known))
 
     def _frame(self, path: Path) -> str:
         words, below = owner(path)

@@ -123,7 +123,10 @@ def test_a_fact_that_is_not_known_closes() -> None:
         ("hash(1) == ''", "'hash' does not go with number"),
         ("environment == 'dev'", None),
         ("env('HOME') == ''", None),
-        ("secrets.TOKEN == ''", "there is no value 'secrets.TOKEN'"),
+        (
+            "secrets.TOKEN == ''",
+            "there is no value 'secrets.TOKEN': name it under 'secrets' of the stage, which has it as a variable",
+        ),
         ("(" * 1000, "it is nested too deeply"),
         ("1 == " + "1" * 5000, "it is longer than 4,096 characters"),
     ],

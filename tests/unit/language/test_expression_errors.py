@@ -184,6 +184,21 @@ pipeline.yml:5:44 error: stage 'b' reads stage 'a', which it does not need: it m
 """,
             id="condition-of-a-stage-that-is-not-needed",
         ),
+        pytest.param(
+            HEAD
+            + """\
+stages:
+  unit: {image: 'a:1', matrix: {v: [3.10], db: [x]}, outputs: V, commands: x}
+  tell: {image: 'a:1', env: {V: "${{ stages['unit:3.10,x'].outputs.V }}"}, commands: x}
+""",
+            """\
+pipeline.yml:5:34 error: a cell of 'unit' is not read by its name
+    5 |   tell: {image: 'a:1', env: {V: "${{ stages['unit:3.10,x'].outputs.V }}"}, commands: x}
+      |                                  ^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^ write stages.unit.cells['3.10,x']
+1 error. Nothing was run.
+""",
+            id="a-cell-by-its-name",
+        ),
     ],
 )
 def test_words(text: str | bytes, expected: str) -> None:

@@ -340,6 +340,30 @@ pipeline.yml:5:3 error: the key 'a' is written twice
 """,
             id="duplicate-key",
         ),
+        pytest.param(
+            HEAD
+            + """\
+jobs: {}
+defaults: {script: x}
+stages: {a: {image: 'a:1', matrix: {v: [1]}, include: [{v: 2}], reports: {script: x}}}
+""",
+            """\
+pipeline.yml:3:1 error: unknown key 'jobs' at the top of the file
+    3 | jobs: {}
+      | ^^^^ here it is 'stages'
+pipeline.yml:4:12 error: unknown key 'script' in the defaults
+    4 | defaults: {script: x}
+      |            ^^^^^^ here it is 'commands'
+pipeline.yml:5:46 error: unknown key 'include' in a stage of kind 'run'
+    5 | stages: {a: {image: 'a:1', matrix: {v: [1]}, include: [{v: 2}], reports: {script: x}}}
+      |                                              ^^^^^^^ write it inside 'matrix'
+pipeline.yml:5:75 error: unknown key 'script' in 'reports' of stage 'a'
+    5 | stages: {a: {image: 'a:1', matrix: {v: [1]}, include: [{v: 2}], reports: {script: x}}}
+      |                                                                           ^^^^^^
+4 errors. Nothing was run.
+""",
+            id="keys-of-other-systems",
+        ),
     ],
 )
 def test_words(text: str | bytes, expected: str) -> None:

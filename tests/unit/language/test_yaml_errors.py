@@ -185,6 +185,16 @@ pipeline.yml:3:43 error: 'MY-Y' is not a variable name
             "1 error. Nothing was run.\n",
             id="caret-behind-a-tab",
         ),
+        pytest.param(
+            HEAD + 'stages: {a: {image: "a:1", commands: "x\\0"}}\n',
+            """\
+pipeline.yml:3:38 error: a character cannot stand in a text
+    3 | stages: {a: {image: "a:1", commands: "x\\0"}}
+      |                                      ^^^^^ U+0000; no program can be given it
+1 error. Nothing was run.
+""",
+            id="nul",
+        ),
     ],
 )
 def test_words(text: str | bytes, expected: str) -> None:
