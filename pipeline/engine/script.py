@@ -20,6 +20,7 @@ case "$ecluse_secrets" in *'{COMPLETE}') ;; *) exit {UNFED} ;; esac
 eval "$ecluse_secrets"
 unset ecluse_secrets
 exec </dev/null"""
+_ONE_STREAM = "exec 2>&1"
 
 
 def header(command: str) -> str:
@@ -37,9 +38,10 @@ def compose(commands: Sequence[str], *, secrets: bool) -> str:
     """One script of all commands. With `secrets` it first reads their exports from standard input to its end.
 
     Where the end mark is missing there, no command runs and nothing is printed: it exits with UNFED.
-    The headers go to standard output, so they stand in order with what the command prints there.
+    Standard output and standard error are one stream, so that what a command prints stands below its header, and an
+    error where it came up: an engine that carries two does not know their order.
     """
-    lines = [_PRELUDE] if secrets else []
+    lines = [_PRELUDE, _ONE_STREAM] if secrets else [_ONE_STREAM]
     for command in commands:
         lines.append(f"printf '{_HEADER}' {shlex.quote(header(command))}")
         lines.append(command.rstrip("\n"))

@@ -180,7 +180,9 @@ def _event(app: Application, request: StartRequest, source: Source) -> Event:
     if request.branch is not None:
         event = replace(event, branch=request.branch)
     if request.tag is not None:
-        event = replace(event, tag=request.tag)
+        # a tag that is named is not on the branch that happens to be checked out
+        branch = "" if request.tag and request.branch is None else event.branch
+        event = replace(event, tag=request.tag, branch=branch)
     if request.target is not None:
         event = replace(event, target=request.target)
     return event

@@ -210,7 +210,7 @@ def test_a_commit_of_documentation_cannot_hide_a_failed_one(
     assert condition["seen"] == f"src/broken {since}"
     assert condition["base"].startswith(good)
     told = ecluse("explain", "2", "unit", cwd=repository.path).out
-    assert f"changed: wants a path like 'src/**' but not 'src/doc/**', saw docs/d, src/doc/x {since} no" in told
+    assert f"changed: wants a path like 'src/**' but not 'src/doc/**', saw docs/d, src/doc/x {since}: no" in told
 
 
 def test_git_is_asked_only_for_what_a_stage_wants(
@@ -344,9 +344,9 @@ def test_explain_says_what_decided(ecluse: Command, git_repo: Callable[..., Repo
     assert "run: always  instead of the rule" in told("report")
     assert "✕ unit (if failed) failed: exit 75\n" in told("cleanup")
     nightly = told("nightly")
-    assert "event: wants 'schedule', saw 'manual' no" in nightly
-    assert "branch: wants 'next', saw 'main' no" in nightly
-    assert "saw false no" in told("late")
+    assert "event: wants 'schedule', saw 'manual': no" in nightly
+    assert "branch: wants 'next', saw 'main': no" in nightly
+    assert "saw false: no" in told("late")
     assert "timeout: 1h 00m, the machine's default" in deploy
     [facts] = json.loads(ecluse("explain", "1", "deploy", "--json", cwd=repository.path).out)
     assert facts["blockers"] == [["deploy", "report", "unit"]]

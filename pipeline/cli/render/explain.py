@@ -60,15 +60,11 @@ def _conditions(found: Explanation) -> list[Branch]:
 
 
 def _condition(condition: Condition) -> Line:
-    match condition.holds:
-        case None:
-            verdict = ("decided during the run", "running")
-        case True:
-            verdict = ("yes", "succeeded")
-        case False:
-            verdict = ("no", "failed")
-    words = f"{condition.key}: wants {condition.wanted}, saw {condition.seen} "
-    return line(one_line(words) + " ", verdict)
+    wanted = f"{condition.key}: wants {condition.wanted}, "
+    if condition.holds is None:
+        return line(one_line(wanted) + " ", (one_line(condition.seen), "running"))
+    verdict = ("yes", "succeeded") if condition.holds else ("no", "failed")
+    return line(one_line(f"{wanted}saw {condition.seen}:") + " ", verdict)
 
 
 def _needs(found: Explanation) -> list[Branch]:

@@ -68,10 +68,11 @@ def stage_page(
     lines = [*_head(run, now), line(), _stage(stage, len(stage.name))]
     for condition in conditions:
         holds = condition.get("holds")
-        verdict = "decided during the run" if holds is None else "yes" if holds else "no"
+        seen = str(condition.get("seen"))
+        verdict = seen if holds is None else "yes" if holds else "no"
         lines.append(
             line(("  when ", "dim"), f"{condition.get('key')}: wants {condition.get('wanted')}, ")
-            + line(one_line(f"saw {condition.get('seen')}:") + " ", (verdict, "bold"))
+            + line(one_line(f"saw {seen}:") + " " if holds is not None else "", (one_line(verdict), "bold"))
         )
     lines += [line("  ") + detail for detail in _details(stage, releases, promotions, limit=None)]
     if stage.attempts:

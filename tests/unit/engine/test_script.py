@@ -31,3 +31,11 @@ def test_no_command_runs_where_the_secrets_were_cut_off(cut: int) -> None:
 
 def test_the_last_line_end_is_not_needed() -> None:
     assert run(exports(SECRETS)[:-1]).returncode == 0
+
+
+def test_an_error_stands_below_its_command() -> None:
+    script = compose(["echo one; ls /nowhere || true", "echo two >&2", "echo three"], secrets=False)
+    done = subprocess.run(shell_command(None, script), capture_output=True, check=True)
+    said = [line for line in done.stdout.decode().splitlines() if "\033" not in line]
+    assert done.stderr == b""
+    assert (said[0], "nowhere" in said[1], said[2:]) == ("one", True, ["two", "three"])
