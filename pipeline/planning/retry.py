@@ -46,10 +46,7 @@ def retry_of(
         return effects(kinds[name]) and stages[name].conclusion is Conclusion.SUCCEEDED
 
     again = _base(plan, stages, chosen, done_outside)
-    for name in names:  # a stage comes after its needs
-        cause = next((need for need in needs[name] if need in again), "")
-        if cause and name not in again and not done_outside(name):
-            again[name] = f"needs {cause}"
+    again.update(_dependents(again, needs, done_outside))
     todo, remarks = deque(name for name in names if name in again), dict[str, str]()
     while todo:
         name = todo.popleft()
@@ -89,6 +86,30 @@ def _base(
                 )
             again[cell] = f"asked for; {_ended(stages[cell])}"
     return again
+
+
+def _dependents(
+    again: Mapping[str, str], needs: Mapping[str, Sequence[str]], kept: Callable[[str], bool]
+) -> dict[str, str]:
+    """All that depends on these at any distance, with the nearest cause; what is kept hands the cause on."""
+    behind: dict[str, list[str]] = {}
+    for name, wanted in needs.items():
+        for need in wanted:
+            behind.setdefault(need, []).append(name)
+    found, seen = dict[str, str](), set(again)
+    todo = deque((name, name) for name in again)
+    while todo:
+        name, cause = todo.popleft()
+        for dependent in behind.get(name, ()):
+            if dependent in seen:
+                continue
+            seen.add(dependent)
+            if kept(dependent):
+                todo.append((dependent, cause))
+            else:
+                found[dependent] = f"needs {cause}"
+                todo.append((dependent, dependent))
+    return found
 
 
 def _ancestors(name: str, needs: Mapping[str, Sequence[str]]) -> tuple[str, ...]:

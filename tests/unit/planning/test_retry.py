@@ -29,6 +29,9 @@ SHOP = {
     "push": (("image", "unit:3.11", "unit:3.12"), "push"),
     "deploy": (("push",), "deploy"),
     "report": (("unit:3.11", "unit:3.12"), "run"),
+    "checked": (("push",), "run"),
+    "summary": (("emitted",), "run"),
+    "emitted": ((), "run"),
 }
 
 
@@ -80,16 +83,24 @@ def decide(*chosen: str, gone: str = "", **ends: str) -> Retry:
             (),
             "",
             {"unit11": "failed", "push": "blocked", "deploy": "blocked"},
-            ["unit:3.11", "push", "deploy", "report"],
+            ["unit:3.11", "push", "deploy", "report", "checked"],
             id="what-failed-and-what-depends-on-it",
         ),
         pytest.param((), "", {"deploy": "failed"}, ["deploy"], id="the-push-that-succeeded-is-kept"),
-        pytest.param((), "", {"image": "cancelled"}, ["image"], id="an-effect-behind-it-is-not-repeated"),
-        pytest.param((), "", {"unit12": "warned", "image": "errored"}, ["image"], id="what-only-warned-is-kept"),
-        pytest.param(("unit",), "", {}, ["unit:3.11", "unit:3.12", "report"], id="a-name-means-all-its-cells"),
-        pytest.param(("unit:3.12",), "", {}, ["unit:3.12", "report"], id="one-cell"),
+        pytest.param((), "", {"image": "cancelled"}, ["image", "checked"], id="an-effect-behind-it-is-not-repeated"),
         pytest.param(
-            (), "checkout", {"unit11": "failed"}, ["checkout", "unit:3.11", "report"], id="its-producer-first"
+            (), "", {"unit12": "warned", "image": "errored"}, ["image", "checked"], id="what-only-warned-is-kept"
+        ),
+        pytest.param(
+            ("unit",), "", {}, ["unit:3.11", "unit:3.12", "report", "checked"], id="a-name-means-all-its-cells"
+        ),
+        pytest.param(("unit:3.12",), "", {}, ["unit:3.12", "report", "checked"], id="one-cell"),
+        pytest.param(
+            (),
+            "checkout",
+            {"unit11": "failed"},
+            ["checkout", "unit:3.11", "report", "checked"],
+            id="its-producer-first",
         ),
         pytest.param(
             (),
@@ -98,6 +109,8 @@ def decide(*chosen: str, gone: str = "", **ends: str) -> Retry:
             ["checkout", "image", "deploy"],
             id="producers-of-producers-but-no-effect",
         ),
+        pytest.param(("image",), "", {}, ["image", "checked"], id="what-depends-on-it-through-an-effect-that-is-kept"),
+        pytest.param(("emitted",), "", {}, ["summary", "emitted"], id="what-stands-before-it-in-the-plan"),
     ],
 )
 def test_what_runs_again(chosen: tuple[str, ...], gone: str, ends: dict[str, str], again: list[str]) -> None:
@@ -113,6 +126,7 @@ def test_every_stage_says_why() -> None:
         "unit:3.11": "failed: why",
         "push": "blocked: why",
         "report": "needs unit:3.11",
+        "checked": "needs push",
     }
     assert decided.remarks == {"checkout": "its layer is gone, and unit:3.11 needs it"}
 
