@@ -10,6 +10,7 @@ from pathlib import Path
 from pipeline.cli.options import application, output
 from pipeline.cli.render.clean import bare, for_file
 from pipeline.cli.render.lines import coloured, line, plain
+from pipeline.cli.render.words import count
 from pipeline.model.history import LogPlace
 from pipeline.operations.log_search import Expression, Hit, places_in, places_of, search
 
@@ -36,8 +37,9 @@ def find(scope: Scope, pattern: str, *, context: int, most: int) -> None:
     """Print what matches, and say so where nothing does."""
     expression = Expression(pattern)
     places = _places(scope)
+    missing: list[LogPlace] = []
     found = _print(
-        search(application().storage, places, expression, context=context, most=most),
+        search(application().storage, places, expression, context=context, most=most, missing=missing.append),
         named=len({place.run for place in places}) > 1 or scope.reference is None,
         context=bool(context),
     )
@@ -45,6 +47,8 @@ def find(scope: Scope, pattern: str, *, context: int, most: int) -> None:
         sys.stderr.write(f"stopped after {most} matches; --most prints more\n")
     if not found:
         sys.stderr.write(f"nothing matches in {_count(places)}\n")
+    if missing:
+        sys.stderr.write(f"{_count(missing)} not searched: the storage does not have them whole\n")
 
 
 def _places(scope: Scope) -> Sequence[LogPlace]:
@@ -97,4 +101,5 @@ def _print(hits: Iterable[Hit], *, named: bool, context: bool) -> int:
 
 def _count(places: Sequence[LogPlace]) -> str:
     runs = len({place.run for place in places})
-    return f"{len(places)} logs of {runs} runs" if runs != 1 else f"{len(places)} logs of run {places[0].number}"
+    logs = count(len(places), "log")
+    return f"{logs} of {runs} runs" if runs != 1 else f"{logs} of run {places[0].number}"

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from typing import IO, Any
 
@@ -108,16 +108,27 @@ def places_in(run: Run, stages: Sequence[StageRun], *, attempt: int = 0, service
 
 
 def search(
-    storage: Storage, places: Iterable[LogPlace], expression: Expression, *, context: int = 0, most: int = 1000
+    storage: Storage,
+    places: Iterable[LogPlace],
+    expression: Expression,
+    *,
+    context: int = 0,
+    most: int = 1000,
+    missing: Callable[[LogPlace], None] = lambda _: None,
 ) -> Iterator[Hit]:
     """Lines that match, in the order of the logs, with `context` lines around each; it ends after `most` matches.
 
-    Logs that were removed are passed over. A small log is not compared with its digest, which would cost more than the
+    Logs that are not there any more or cannot be read are passed over and given to `missing`. A small log is not compared with its digest, which would cost more than the
     search itself.
     """
     left = most
     for place in places:
-        for hit in _search_one(storage, place, expression, context, left):
+        try:
+            hits = _search_one(storage, place, expression, context, left)
+        except (NotFoundError, StorageError):
+            missing(place)
+            continue
+        for hit in hits:
             yield hit
             left -= hit.matched
         if left <= 0:
@@ -125,14 +136,11 @@ def search(
 
 
 def _search_one(storage: Storage, place: LogPlace, expression: Expression, context: int, most: int) -> Sequence[Hit]:
-    try:
-        first = storage.head(place.digest, _BLOCK)
-        if len(first) < _BLOCK:
-            return _hits(iter([first]), place, expression, context, most) if expression.may_match(first) else ()
-        with storage.open(place.digest) as file:
-            return _hits(_blocks(file), place, expression, context, most)
-    except (NotFoundError, StorageError):
-        return ()
+    first = storage.head(place.digest, _BLOCK)
+    if len(first) < _BLOCK:
+        return _hits(iter([first]), place, expression, context, most) if expression.may_match(first) else ()
+    with storage.open(place.digest) as file:
+        return _hits(_blocks(file), place, expression, context, most)
 
 
 def _blocks(file: IO[bytes]) -> Iterator[bytes]:

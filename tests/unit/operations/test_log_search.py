@@ -80,11 +80,14 @@ def test_it_goes_through_runs_in_their_order_and_stops_in_time(tmp_path: Path) -
     assert found(storage, "hit", *places, most=3) == ["3:1:hit 3", "3:2:hit", "2:1:hit 2"]
 
 
-def test_a_log_that_was_removed_is_passed_over(tmp_path: Path) -> None:
+def test_a_log_that_was_lost_is_passed_over_and_said(tmp_path: Path) -> None:
     storage = DirectoryStorage(tmp_path)
     lost, kept = placed(storage, b"hit 1", number=1), placed(storage, b"hit 2", number=2)
     storage.delete(lost.digest)
-    assert found(storage, "hit", lost, kept) == ["2:1:hit 2"]
+    missing: list[LogPlace] = []
+    hits = list(search(storage, [lost, kept], Expression("hit"), missing=missing.append))
+    assert [(hit.place.number, hit.text) for hit in hits] == [(2, b"hit 2")]
+    assert missing == [lost]
 
 
 def test_an_expression_that_would_make_others_hang_is_answered(tmp_path: Path) -> None:
