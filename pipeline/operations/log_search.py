@@ -118,8 +118,8 @@ def search(
 ) -> Iterator[Hit]:
     """Lines that match, in the order of the logs, with `context` lines around each; it ends after `most` matches.
 
-    Logs that are not there any more or cannot be read are passed over and given to `missing`. A small log is not compared with its digest, which would cost more than the
-    search itself.
+    Logs that are not there any more or cannot be read are passed over and given to `missing`. A small log is not
+    compared with its digest, which would cost more than the search itself.
     """
     left = most
     for place in places:
