@@ -33,7 +33,7 @@ def told(error: BaseException) -> int:
             return ExitCode.USAGE
         case click.UsageError():
             where = error.ctx.command_path if error.ctx else "ecluse"
-            _print(_lines(error.format_message()) + _hint(f"see '{where} --help'"))
+            _print(_lines(error.format_message().replace("\n\t", " ")) + _hint(f"see '{where} --help'"))
             return ExitCode.USAGE
         case click.ClickException():
             _print(_lines(error.format_message()))

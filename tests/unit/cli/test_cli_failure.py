@@ -44,6 +44,12 @@ from pipeline.errors import (
             id="usage",
         ),
         pytest.param(
+            click.MissingParameter(param=click.Argument(["host"], type=click.Choice(["gitlab", "github"]))),
+            2,
+            "error: Missing argument 'HOST'. Choose from: gitlab, github\n  see 'ecluse --help'\n",
+            id="missing-word",
+        ),
+        pytest.param(
             ZeroDivisionError("division by zero\nmore"),
             3,
             "error: this is a defect in Écluse (ZeroDivisionError: division by zero)\n"
