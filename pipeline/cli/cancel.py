@@ -10,6 +10,7 @@ from pathlib import Path
 import click
 
 from pipeline.cli.options import application, output, repository_option, run_argument
+from pipeline.model.status import RunState
 
 
 @click.command()
@@ -26,7 +27,8 @@ def cancel(reference: str, repository: Path, wait: bool) -> None:
     name = f"run {run.number or run.id}"
     ending = stop(app, run, by=getpass.getuser())
     if ending is None:
-        sys.stdout.write(f"{name} had no process any more; it is cancelled now, and what it left is removed\n")
+        before = "was parked" if run.state is RunState.PARKED else "had no process any more"
+        sys.stdout.write(f"{name} {before}; it is cancelled now, and what it left is removed\n")
         return
     try:
         if not wait:

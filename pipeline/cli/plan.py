@@ -87,5 +87,6 @@ def plan(
         return
     source = found.plan.source
     known = app.records.stage_seconds(source.origin or source.path)
-    show(plan_lines(found.plan, estimate(found.plan, known), width=output().width))
+    effects = {name for name, kind in app.kinds.items() if kind.effects}
+    show(plan_lines(found.plan, estimate(found.plan, known), width=output().width, effects=effects))
     show(start_lines(found.trigger, found.plan.event, next_due(found.definition.triggers, now())))

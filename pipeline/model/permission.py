@@ -43,6 +43,19 @@ def check_stage(stage: StageDefinition, event: Event, *, effects: bool) -> None:
         raise RefusedError("it asks for the machine's network, and this run is untrusted", hint=HINT)
 
 
+def refusal(stage: StageDefinition, event: Event, *, effects: bool) -> str:
+    """Why an untrusted run will not run this stage, or not give it its secrets; "" where nothing is in its way."""
+    if not distrusted(event):
+        return ""
+    try:
+        check_stage(stage, event, effects=effects)
+        for name in stage.secrets:
+            check_secret(name, None, event, environment="")
+    except RefusedError as error:
+        return error.message
+    return ""
+
+
 def check_secret(name: str, rule: SecretRule | None, event: Event, *, environment: str) -> None:
     """RefusedError where this run, or a stage of this environment ("" = of none), must not read a secret.
 

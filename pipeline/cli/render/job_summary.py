@@ -48,7 +48,7 @@ def _reason(stage: StageRun) -> str:
         parts.append(stage.products.tests.summary)
     if stage.products.coverage:
         parts.append(f"{stage.products.coverage.percent:.1f} % covered")
-    return " · ".join(_cell(part) for part in parts if part)
+    return " · ".join(_cell(part) for part in dict.fromkeys(parts) if part)
 
 
 def _tests(run: Run) -> Iterator[str]:

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Container, Mapping, Sequence
 
 from pipeline.cli.render.clean import one_line
 from pipeline.cli.render.lines import Line, Piece, columns, fitted, line
 from pipeline.cli.render.words import count, duration, short
 from pipeline.model.definition import EdgeRule, RunRule, StageDefinition
+from pipeline.model.permission import distrusted, refusal
 from pipeline.model.plan import Plan, PlannedStage
 from pipeline.model.source import Event
 from pipeline.operations.estimate import Estimate
@@ -15,18 +16,25 @@ from pipeline.operations.schedule import Due
 from pipeline.planning.triggers import Triggered
 
 
-def plan_lines(plan: Plan, estimate: Estimate | None, *, width: int) -> list[Line]:
-    """Every stage with what would happen to it and why, then how long it may take."""
+def plan_lines(
+    plan: Plan, estimate: Estimate | None, *, width: int, effects: Container[str] = frozenset()
+) -> list[Line]:
+    """Every stage with what would happen to it and why, then how long it may take.
+
+    `effects` are the kinds that change the world outside the run: an untrusted one is refused them.
+    """
     event = plan.event
     place = event.tag or event.branch
     dirty = " + changes" if plan.source.commit.dirty else ""
     head = line(
         (one_line(plan.name), "bold"),
         (f" · {one_line(place)} {plan.source.commit.short}{dirty} · {event.kind}", "dim"),
+        (" · untrusted" if distrusted(event) else "", "warned"),
         (f" · {count(len(plan.stages), 'stage')}", "dim"),
     )
     times = estimate.stages if estimate else {}
-    lines = [head, *columns([_row(planned, times) for planned in plan.stages], right=frozenset({3}))]
+    rows = [_row(planned, times, _refusal(planned, event, effects)) for planned in plan.stages]
+    lines = [head, *columns(rows, right=frozenset({3}))]
     if estimate:
         chain = " → ".join(estimate.path)
         lines.append(line(("critical path: ", "dim"), f"{chain}, about {duration(estimate.seconds)}"))
@@ -51,12 +59,18 @@ def start_lines(trigger: Triggered, event: Event, schedules: Sequence[Due]) -> l
     return lines
 
 
-def _row(planned: PlannedStage, times: Mapping[str, float]) -> Sequence[str | Piece]:
+def _refusal(planned: PlannedStage, event: Event, effects: Container[str]) -> str:
+    return refusal(planned.stage, event, effects=planned.stage.kind in effects)
+
+
+def _row(planned: PlannedStage, times: Mapping[str, float], refused: str) -> Sequence[str | Piece]:
     stage = planned.stage
     if planned.skip is not None:
         word, why = ("skip", "waiting"), one_line(planned.skip.sentence)
     elif planned.reused:
         word, why = ("reuse", "succeeded"), one_line(_reused(planned))
+    elif refused:
+        word, why = ("refuse", "failed"), one_line(refused)
     else:
         word, why = ("later" if _open(planned) else "run", "running"), _why(planned)
     runs = planned.skip is None and not planned.reused

@@ -132,6 +132,8 @@ class RunProgress:
         seen = self._stage(stage)
         seen.state, seen.parked = StageState.DONE, ""
         seen.outcome = outcome
+        if seen.tests == outcome.reason:
+            seen.tests = ""
         if seen.began is not None:
             seen.seconds = self._stopwatch() - seen.began
         if outcome.conclusion.satisfies:

@@ -20,6 +20,7 @@ from pipeline.model.plan import Condition, Plan
 from pipeline.model.release import Measurement, Promotion, PromotionKind, Release
 from pipeline.model.run import Artifact, Attempt, Products, PushedImage, StageRun
 from pipeline.model.status import Conclusion, PromotionState, StageState
+from pipeline.model.trust import Trust
 from pipeline.operations.estimate import estimate
 from pipeline.operations.history import History
 from pipeline.operations.inspect import ReleaseFacts
@@ -239,6 +240,20 @@ def test_a_plan_says_what_and_why_and_how_long() -> None:
         "critical path: checkout → unit → image, about 31s\n"
         f"plan {plan.digest[7:19]}; nothing was run"
     )
+
+
+def test_a_plan_of_an_untrusted_run_says_what_it_will_not_do() -> None:
+    plan = plan_of(SHOP)
+    plan = replace(plan, event=replace(plan.event, trust=Trust.UNTRUSTED))
+    stages = tuple(
+        replace(item, stage=replace(item.stage, secrets=("TOKEN",))) if item.stage.name == "unit" else item
+        for item in plan.stages
+    )
+    shown = text(plan_lines(replace(plan, stages=stages), None, width=200, effects={"build"})).splitlines()
+    assert shown[0].endswith("· push · untrusted · 5 stages")
+    assert [row.split()[0] for row in shown[1:6]] == ["run", "refuse", "run", "refuse", "run"]
+    assert "the secret 'TOKEN' is not for an untrusted run" in shown[2]
+    assert "kind build changes the world outside, and this run is untrusted" in shown[4]
 
 
 def test_a_plan_without_earlier_runs_guesses_nothing() -> None:

@@ -12,7 +12,9 @@ from recorded import SHOP, Stopwatch, Telling, failing_run, header, plan_of
 
 from pipeline.cli.render.plain import PlainLines
 from pipeline.cli.render.terminal import PIPE
-from pipeline.model.outcome import succeeded
+from pipeline.model.outcome import Outcome, succeeded
+from pipeline.model.report import TestReport, TestStatus
+from pipeline.model.run import Products
 from pipeline.model.status import Conclusion
 
 EXPECTED = """\
@@ -91,6 +93,15 @@ def test_a_reader_that_has_gone_does_not_stop_the_run() -> None:
         story.output("docs", b"text\n")
         story.finish("docs", succeeded())
         story.end(Conclusion.SUCCEEDED)
+
+
+def test_what_the_tests_said_is_said_once() -> None:
+    out, stopwatch = io.BytesIO(), Stopwatch()
+    story = Telling(PlainLines(out, PIPE, stopwatch=stopwatch), stopwatch, plan_of(SHOP))
+    passed = TestReport(unlisted={TestStatus.PASSED: 1})
+    story.start("unit")
+    story.finish("unit", Outcome(conclusion=Conclusion.SUCCEEDED, reason=passed.summary), Products(tests=passed))
+    assert "unit succeeded in 0.0s: 1 passed\n" in out.getvalue().decode()
 
 
 def test_a_good_run_ends_in_one_line() -> None:
