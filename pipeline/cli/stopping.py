@@ -26,16 +26,20 @@ def stopping(cancel: Cancellation, *, note: Callable[[str], None], asked_by: Cal
     second Ctrl-C. Behind a SIGTERM only a Ctrl-C does, for several hosts send SIGTERM and SIGHUP more than once.
     The cancelling itself is done in a thread of its own: the handler interrupts the main thread anywhere, also where
     that holds a lock which a note or a callback needs. The handlers of before are put back at the end.
+    Once the run has ended or was killed, and what it made is being removed and recorded, a Ctrl-C waits for that.
     `asked_by` tells whose wish a SIGTERM is, or "".
     """
     asked: SimpleQueue[str | None] = SimpleQueue()
     first: int | None = None
+    patient = True
 
     def stop(number: int, frame: FrameType | None) -> None:  # noqa: ARG001  # the signal module's signature
-        nonlocal first
+        nonlocal first, patient
         if first is None:
             first = number
             asked.put(_REASONS[signal.Signals(number)])
+        elif signal.SIGINT in (number, first) and cancel.clearing and patient:
+            patient = False
         elif signal.SIGINT in (number, first):
             raise KeyboardInterrupt
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import queue
 import threading
+import time
 from collections import deque
 from collections.abc import Container, Sequence
 from dataclasses import dataclass, replace
@@ -116,6 +117,12 @@ class Runner:
             (stage.conclusion for stage in self._scope.runs.all() if stage.conclusion),
             cancelled=self._cancel.cancelled,
         )
+
+    def leave(self, seconds: float) -> None:
+        """After `run` was interrupted and everything was killed: let the stages under way end, for at most so long."""
+        until = time.monotonic() + seconds
+        for thread in tuple(self._running.values()):
+            thread.join(max(0.0, until - time.monotonic()))
 
     def _hear(self) -> None:
         """Wait for the next message and do what follows from it."""

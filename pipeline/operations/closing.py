@@ -20,11 +20,12 @@ def close_run(app: Application, run: Run, ended: Outcome) -> None:
     now, folder = app.clock.now(), app.settings.home / "runs" / run.id
     for stage in app.records.find_run(run.id).stages:
         if stage.state is not StageState.DONE:
-            app.records.save_stage(run.id, _closed(stage, ended, now, folder, app.storage))
+            app.records.save_stage(run.id, closed_stage(stage, ended, now, folder, app.storage))
     app.records.update_run(run.id, state=RunState.DONE, conclusion=ended.conclusion, finished=now)
 
 
-def _closed(stage: StageRun, ended: Outcome, now: datetime, folder: Path, storage: Storage) -> StageRun:
+def closed_stage(stage: StageRun, ended: Outcome, now: datetime, folder: Path, storage: Storage) -> StageRun:
+    """A stage that is not done, as over: `ended` if it had begun, else cancelled."""
     if stage.started is None:
         return replace(stage, state=StageState.DONE, outcome=cancelled(ended.reason), parked="")
     attempts = tuple(

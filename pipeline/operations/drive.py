@@ -21,10 +21,12 @@ from pipeline.engine.scope import RunScope, StageRuns
 from pipeline.errors import EcluseError, RefusedError, UsageError
 from pipeline.model.duration import spell_duration
 from pipeline.model.identity import RunIdentity
+from pipeline.model.outcome import cancelled
 from pipeline.model.permission import HINT, distrusted
 from pipeline.model.plan import Plan, PlannedStage
 from pipeline.model.run import Run
 from pipeline.model.status import Conclusion, RunState, StageState
+from pipeline.operations.closing import closed_stage
 from pipeline.operations.keeping import outlived
 from pipeline.operations.reuse import look_up
 from pipeline.operations.run_file import RunFile, remove_run_file, write_run_file
@@ -39,6 +41,10 @@ if TYPE_CHECKING:  # for their time, not for a circle
     from pipeline.ports.executor import Executor, Session
     from pipeline.ports.images import Images
     from pipeline.ports.observer import Observer
+
+
+_LAST_SECONDS = 2.0
+"""So long stages whose containers have been killed may take to end by themselves."""
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -103,26 +109,33 @@ def drive(
     if run.number or not _all_reused(plan):
         session.open()  # also to remove what a process left that was killed
     interrupted: BaseException | None = None
+    cancel.clearing = False  # a leg before this one may have ended
     conclusion: Conclusion | None = Conclusion.CANCELLED
     try:
         scope = _scope(app, leg, session, recorder, delivery, rules)
     except BaseException:
         session.close()
         raise
+    runner = Runner(scope, announcer, cancel=cancel, parallel=leg.parallel)
     deadline = _deadline(plan.timeout or app.settings.run_timeout, cancel)
     try:
         announcer.run_started(run, plan)
-        runner = Runner(scope, announcer, cancel=cancel, parallel=leg.parallel)
         conclusion = runner.run()
+        cancel.clearing = True
         for note in (*runner.notes, *(app.reuse.close() if rules or _caches(plan) else ())):
             say(note)
     except KeyboardInterrupt as interrupt:
+        cancel.clearing = True
         interrupted = interrupt
         cancel.cancel("interrupted twice")
     finally:
+        cancel.clearing = True
         deadline.cancel()
         recorder.settle()  # what a container tells of its end must be recorded before it goes
         problem = _close(delivery, session, parked=conclusion is None)
+    if interrupted is not None:
+        runner.leave(_LAST_SECONDS)
+        _close_stages(app, scope, announcer, folder)
     finished = replace(
         run,
         state=RunState.DONE if conclusion else RunState.PARKED,
@@ -140,6 +153,15 @@ def drive(
     if recorder_problem or problem:
         raise recorder_problem or problem  # type: ignore[misc]  # one of them is an error
     return replace(finished, number=recorder.number())
+
+
+def _close_stages(app: Application, scope: RunScope, announcer: Announcer, folder: Path) -> None:
+    """End what a run that was killed has not ended: no stage of a run that is over is still under way."""
+    ended = cancelled("interrupted twice")
+    for stage in scope.runs.all():
+        if stage.state is not StageState.DONE:
+            closed = closed_stage(stage, ended, app.clock.now(), folder, app.storage)
+            announcer.stage_finished(scope.run_id, scope.runs.put(closed), closed.outcome or ended)
 
 
 def _let_older_go(app: Application, executor: Executor) -> None:

@@ -22,6 +22,8 @@ class Cancellation:
         self._next = 0
         self.reason = ""
         self.timed_out = False
+        self.clearing = False
+        """Whether the work has ended and what it made is being removed and recorded: a second wish changes nothing."""
 
     @property
     def cancelled(self) -> bool:

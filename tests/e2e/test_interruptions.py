@@ -85,6 +85,28 @@ def test_a_second_ctrl_c_kills_at_once_and_still_leaves_nothing(
         process.communicate(timeout=60)
     assert process.returncode == 130
     assert engine_objects(engine, installation) == {}
+    shown = json.loads(ecluse("show", "last", "--json", cwd=path).out)
+    assert shown["conclusion"] == "cancelled"
+    assert {stage["state"] for stage in shown["stages"]} == {"done"}, shown["stages"]
+
+
+def test_a_second_ctrl_c_while_it_clears_away_leaves_nothing(
+    ecluse: Command, engine: str, installation: str, sleeper: Path
+) -> None:
+    with ecluse.started("run", "--plain", cwd=sleeper) as process:
+        until_awake(process)
+        process.send_signal(signal.SIGINT)
+        assert process.stdout is not None
+        for line in process.stdout:
+            if line.startswith("✕ after cancelled"):
+                break
+        process.send_signal(signal.SIGINT)
+        said = process.communicate(timeout=60)[0]
+    assert process.returncode == 130
+    assert "ecluse retry 1" in said
+    assert engine_objects(engine, installation) == {}
+    shown = json.loads(ecluse("show", "last", "--json", cwd=sleeper).out)
+    assert (shown["state"], shown["conclusion"]) == ("done", "cancelled")
 
 
 def test_after_kill_9_gc_abandon_removes_everything_and_nothing_of_others(

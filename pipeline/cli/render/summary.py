@@ -118,6 +118,8 @@ def _next(run: Run, *, went_wrong: bool) -> list[Line]:
     reference = str(run.number or run.id)
     if run.state is RunState.PARKED:
         return [line(("  it goes on with: ", "dim"), (f"ecluse resume {reference}", "accent"))]
+    if run.conclusion is Conclusion.CANCELLED:
+        return [line(("  do what is left: ", "dim"), (f"ecluse retry {reference}", "accent"))]
     if went_wrong:
         return [line(("  everything about it: ", "dim"), (f"ecluse show {reference}", "accent"))]
     return []
