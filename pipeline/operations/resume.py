@@ -44,10 +44,12 @@ def resume(app: Application, request: ResumeRequest, observers: Sequence[Observe
     UsageError where it runs still, is over, or cannot go on here; RefusedError when somebody was quicker.
     """
     run = find_resumable(app, request)
-    app.executor(run.executor).warm()
+    executor = app.executor(run.executor)
+    executor.warm()
     plan = recorded_plan(app, run)
     stages = _stages(plan, run)
     _check_started(plan, stages, request.started, run)
+    executor.probe()  # while the engine cannot be asked what became of them, the stages under way must not end
     plan = with_source(plan, stages, run)
     app.records.reopen_run(run, this_process())
     plan = with_allowance(app, plan, run=run.id)

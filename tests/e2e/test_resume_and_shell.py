@@ -104,6 +104,19 @@ def test_on_a_terminal_the_next_run_offers_to_go_on(
     assert traces.objects(engine, installation) == {}
 
 
+def test_without_its_engine_a_run_stays_to_be_resumed(
+    ecluse: Command, engine: str, installation: str, slow: Path, tmp_path: Path
+) -> None:
+    cut(ecluse, slow)
+    refused = ecluse("resume", cwd=slow, env={"DOCKER_HOST": f"unix://{tmp_path}/none.sock"})
+    assert (refused.code, "no container engine answers" in refused.err) == (3, True), refused.out + refused.err
+    resumed = ecluse("resume", "--plain", cwd=slow)
+    assert resumed.code == 0, resumed.out + resumed.err
+    shown = json.loads(ecluse("show", "last", "--json", cwd=slow).out)
+    assert {len(stage["attempts"]) for stage in shown["stages"]} == {1}
+    assert traces.objects(engine, installation) == {}
+
+
 def test_a_run_without_a_process_is_ended_by_cancel(
     ecluse: Command, engine: str, installation: str, slow: Path
 ) -> None:
