@@ -109,7 +109,7 @@ class Checker:
             self._problems.add("expression", "the expression is empty", place)
             return
         names = sorted(self._expressions.names(text))
-        unknown = list(unknown_facts(names, found, self._names))
+        unknown = [] if self._problems.partial else list(unknown_facts(names, found, self._names))
         for name, message, note in unknown:
             inside = self._problems.source.within(found.node.span, name, 0)
             self._problems.add("undefined", message, inside if inside.length == len(name) else place, note=note)

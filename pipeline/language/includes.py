@@ -84,6 +84,7 @@ class Inclusion:
             text = self._includes.read(place, limit=MAX_BYTES)
         except UsageError as error:
             self._problems.add("include", error.message, position, note=error.hint)
+            self._problems.partial = True
             return None
         self._total += len(text)
         if self._total > MAX_TOTAL:

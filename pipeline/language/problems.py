@@ -22,6 +22,8 @@ class Problems:
         self._found: dict[tuple[str, Position], Diagnostic] = {}
         self.errors = 0
         """How many of them stop."""
+        self.partial = False
+        """Whether an included file could not be read: names that are not there may be in it."""
         self._included: dict[str, Position] = {}
 
     def add(

@@ -266,3 +266,11 @@ def test_without_a_repository_nothing_can_be_included() -> None:
     with pytest.raises(DefinitionError) as raised:
         load_definition((TOP + INCLUDE_A).encode(), file=FILE, kinds=KINDS, expressions=EXPRESSIONS)
     assert [item.message for item in raised.value.diagnostics] == ["files cannot be included here"]
+
+
+def test_what_may_be_in_a_file_that_cannot_be_read_is_not_missed() -> None:
+    text = "include: none.yml\nstages: {a: {image: 'busybox:1.36', needs: [far], env: {A: '${{ variables.FAR }}'}}}\n"
+    printed = said(TOP + text, {})
+    assert "'far'" not in printed
+    assert "'FAR'" not in printed
+    assert "1 error" in printed
