@@ -7,6 +7,7 @@ from datetime import datetime
 from typing import TYPE_CHECKING, Any
 
 from pipeline.dockerapi import translating
+from pipeline.errors import EngineBusyError
 from pipeline.executors.docker.attach import Frames, cut_off
 from pipeline.model.container import Stream
 
@@ -93,8 +94,12 @@ class Told:
             try:
                 sdk._raise_for_status(response)
                 if not self._stopped:
-                    for chunk in _flow(response):
+                    for chunk in flow(response):
                         feed(chunk)
+            except EngineBusyError:
+                # what following lost is read once more; whoever stopped wants no more
+                if not self._stopped and not wanted.get("follow"):
+                    raise
             finally:
                 self._response = None
                 response.close()
@@ -153,9 +158,9 @@ class _Cutter:
             self._parts = []
 
 
-def _flow(response: Any) -> Iterator[bytes]:
+def flow(response: Any) -> Iterator[bytes]:
     """The body in big pieces. The engine sends each line as an HTTP chunk of its own, a million of them one by one
-    would take a minute."""
+    would take a minute. EngineBusyError when it ends before the last chunk."""
     answer = response.raw._fp
     if not getattr(answer, "chunked", False):
         yield from response.raw.stream(CHUNK)
@@ -176,6 +181,7 @@ def _flow(response: Any) -> Iterator[bytes]:
             position = end + 2
         yield b"".join(parts)
         rest = data[position:]
+    raise EngineBusyError("the engine broke off in the middle of a container's log", hint="try again: `ecluse resume`")
 
 
 def _moment(text: bytes) -> datetime:
