@@ -154,9 +154,7 @@ class Executor(Protocol):
         Returns at once; may warm up behind the scenes.
         """
 
-    def enter(
-        self, run: RunIdentity, stage: str, *, command: Sequence[str], secrets: bytes, console: Console
-    ) -> int:
+    def enter(self, run: RunIdentity, stage: str, *, command: Sequence[str], secrets: bytes, console: Console) -> int:
         """Run a command (none: a shell) where a stage that was kept had run: file system, environment, workspace,
         user, network and services as it left them. Gives the exit code.
 

@@ -119,9 +119,7 @@ def test_what_a_fork_must_not_do(
     reason: str,
 ) -> None:
     place = shop(stages, files={"Dockerfile": f"FROM {images.busybox}\n"})
-    (ecluse.home / "config.toml").write_text(
-        f'privileged_images = ["{images.busybox}"]\nhost_network = true\n'
-    )
+    (ecluse.home / "config.toml").write_text(f'privileged_images = ["{images.busybox}"]\nhost_network = true\n')
     code, out = run(ecluse, place, fork)
     assert outcomes(out)["a"] == ("failed", reason)
     assert code == 4
