@@ -46,7 +46,7 @@ class Postgres:
         import psycopg
 
         with psycopg.connect(self.url("postgres"), autocommit=True) as connection:
-            connection.execute(statement)  # type: ignore[call-overload]  # names of our own making
+            connection.execute(statement.encode())
 
 
 @contextmanager
