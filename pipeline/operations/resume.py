@@ -86,7 +86,7 @@ def find_resumable(app: Application, request: ResumeRequest) -> Run:
         if run is None:
             raise UsageError(
                 "no run of this repository was interrupted, and none is parked",
-                hint="`ecluse run` starts one; `ecluse retry last` repeats what failed",
+                hint=_instead(app, request.repository),
             )
         return run
     try:
@@ -199,6 +199,15 @@ def _latest(app: Application, repository: str) -> Run | None:
         if file.run.id == newest:
             return _record(app, file)
     return next((app.records.find_run(run.id) for run in recorded if run.id == newest), None)
+
+
+def _instead(app: Application, repository: str) -> str:
+    """What to do where nothing can be resumed: look at the run that is under way, else start one."""
+    for run in app.records.runs(RunFilter(repository=repository, state=RunState.RUNNING, limit=_LOOK_BACK)):
+        if life_of(run.runner) is Life.ALIVE:
+            process = run.runner.pid if run.runner else "?"
+            return f"run {run.number} is running (process {process}): `ecluse logs {run.number} --follow` shows it"
+    return "`ecluse run` starts one; `ecluse retry last` repeats what failed"
 
 
 def _is_recorded(app: Application, run: str) -> bool:

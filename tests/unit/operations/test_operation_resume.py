@@ -281,6 +281,9 @@ def test_what_cannot_be_resumed_is_said(app: Machine) -> None:
     app.records.create_run(alive, CHAIN)
     with pytest.raises(UsageError, match="run 2 is still running"):
         go_on(app, alive)
+    with pytest.raises(UsageError, match="no run of this repository was interrupted") as raised:
+        go_on(app)
+    assert "run 2 is running" in raised.value.hint
     away = new_run(CHAIN, runner=replace(gone(), host="ci-7"))
     app.records.create_run(away, CHAIN)
     with pytest.raises(UsageError, match="runs on host 'ci-7'"):
