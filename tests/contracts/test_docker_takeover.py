@@ -281,7 +281,7 @@ def test_a_script_that_was_never_fed_has_not_run(
 
 
 def test_an_ended_container_stays_until_its_result_is_recorded(docker_ground: Ground) -> None:
-    run, spec = docker_ground.identity(), docker_ground.shell("date +%s%N; exit 3")
+    run, spec = docker_ground.identity(), docker_ground.shell("cat /proc/sys/kernel/random/uuid; exit 3")
     _, printed = docker_ground.run(docker_ground.open(run), spec)
     ended, again = docker_ground.run(docker_ground.open(run), spec)
     assert (ended.code, again.out) == (3, printed.out)
