@@ -24,8 +24,3 @@ def upgrade() -> None:
     for name, stored in (("service_logs", "{}"), ("layer", "")):
         op.add_column("attempts", _text(name, stored))
     op.add_column("artifacts", sa.Column("keep", sa.Float(), nullable=True))
-
-
-def downgrade() -> None:
-    """Nobody goes back: an older program refuses a newer database."""
-    raise NotImplementedError

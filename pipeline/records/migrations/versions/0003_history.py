@@ -26,8 +26,3 @@ def upgrade() -> None:
         sqlite_where=sa.text(_FAILURES),
         postgresql_where=sa.text(_FAILURES),
     )
-
-
-def downgrade() -> None:
-    """Nobody goes back: an older program refuses a newer database."""
-    raise NotImplementedError

@@ -21,8 +21,3 @@ def upgrade() -> None:
         sa.Column("error", sa.Text(), nullable=False, server_default=""),
     )
     op.create_index("ix_spool_run", "spool", ["run"])
-
-
-def downgrade() -> None:
-    """Nobody goes back: an older program refuses a newer database."""
-    raise NotImplementedError
