@@ -13,6 +13,7 @@ from pathlib import Path
 
 from pipeline.diagnostic import Position
 from pipeline.engine.context import AttemptContext
+from pipeline.engine.course import Course
 from pipeline.engine.layers import Layers
 from pipeline.engine.scope import RunScope, StageRuns
 from pipeline.engine.stage_log import AttemptLog
@@ -172,7 +173,7 @@ class ScanBench:
         )
         scope = RunScope(
             run_id=self._run,
-            plan=plan,
+            course=Course(plan),
             settings=self.settings,
             clock=SystemClock(),
             session=session,
@@ -186,6 +187,9 @@ class ScanBench:
             resolve=nothing,  # type: ignore[arg-type]
             layers=layers,
             runs=StageRuns({"image": done}),
+            emit=nothing,  # type: ignore[arg-type]
+            groups=nothing,  # type: ignore[arg-type]
+            reuse=nothing,  # type: ignore[arg-type]
         )
         log = AttemptLog(
             self.settings.home / f"{self._run}.log", masker=scope.masker, follower=self._follow, limit=10 << 20
