@@ -115,11 +115,12 @@ def test_a_bad_image_with_a_bad_source(
     assert (sbom["bomFormat"], sbom["specVersion"]) == ("CycloneDX", "1.6")
     assert {"jinja2", "bash"} <= {item["name"].lower() for item in sbom["components"]}
     sarif = json.loads(scan.artifact("findings"))
-    assert [run["tool"]["driver"]["name"] for run in sarif["runs"]] == [
-        "syft",
-        "debian-security",
-        "gitleaks",
-        "hadolint",
+    assert [(run["automationDetails"]["id"], run["tool"]["driver"]["name"]) for run in sarif["runs"]] == [
+        ("ecluse/sbom/", "syft"),
+        ("ecluse/vulnerabilities/", "debian-security"),
+        ("ecluse/licences/", "syft"),
+        ("ecluse/secrets/", "gitleaks"),
+        ("ecluse/dockerfile/", "hadolint"),
     ]
     assert sum(len(run["results"]) for run in sarif["runs"]) == len(result.products.findings) + 1
     assert KEY not in scan.log + scan.artifact("findings").decode()
