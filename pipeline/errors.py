@@ -138,6 +138,10 @@ class TargetError(EcluseError):
     """An environment's target could not be observed or changed."""
 
 
+class LeaseLostError(EcluseError):
+    """Somebody else holds the lease now: what we were about to write must not be written."""
+
+
 class MonitoringError(EcluseError):
     """A supervision server did not take a result; never fails a stage, always said."""
 

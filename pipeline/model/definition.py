@@ -7,6 +7,8 @@ from dataclasses import dataclass, field
 from enum import StrEnum
 
 from pipeline.diagnostic import Position
+from pipeline.model.gate import GateDefinition
+from pipeline.model.strategy import Strategy
 from pipeline.model.value import Options
 
 
@@ -302,6 +304,9 @@ class EnvironmentDefinition:
     after: tuple[str, ...] = ()
     target_kind: str = "docker"
     target: Options = field(default_factory=dict)
+    strategy: Strategy | None = None
+    """None = what the target does by itself."""
+    gates: tuple[GateDefinition, ...] = ()
     configuration: Mapping[str, str] = field(default_factory=dict)
     secrets: tuple[str, ...] = ()
     verification: tuple[Options, ...] = ()
@@ -309,6 +314,10 @@ class EnvironmentDefinition:
     on_failure: str = "rollback"
     url: str = ""
     allow_dirty: bool = False
+    automatic: bool = True
+    """Whether a run, or a verified deployment to all that it comes `after`, brings releases in without being asked."""
+    queue: bool = True
+    """Whether a promotion waits for the one under way; else a newer one supersedes those that have not begun."""
     labels: Mapping[str, str] = field(default_factory=dict)
     typed: tuple[TypedExpression, ...] = ()
     """Values that are still expressions; their fields hold a stand-in until they are evaluated."""

@@ -81,9 +81,38 @@ class Promotion:
     finished: datetime | None = None
     detail: str = ""
     """One line: how it ended and why."""
+    plan: str = ""
+    """Digest of what was planned (`PromotionPlan`); approvals are for exactly that."""
+    policy: str = ""
+    """Revision of the policy that the last verdict was made by."""
+    configuration: str = ""
+    """Version (digest) of the configuration that it brings along."""
+    override: str = ""
+    """Why the gates were opened by force; "" where they were not."""
     gap: float | None = None
     """Seconds in which the published port answered nobody, where that was measured."""
     measurements: tuple[Measurement, ...] = ()
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class PromotionPlan:
+    """What a promotion would change. Its digest is what approvals are for: tomorrow's new finding does not change it,
+    another release, another configuration, another policy or another strategy does."""
+
+    release: str
+    replaces: str
+    environment: str
+    kind: PromotionKind
+    configuration: str
+    """Digest of the configuration and the names of the secrets."""
+    policy: str
+    strategy: str
+    """Canonical spelling; "" for the target's own."""
+
+    @property
+    def digest(self) -> str:
+        """`sha256:…` over all fields."""
+        return digest_of(self)
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)

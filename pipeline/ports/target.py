@@ -7,6 +7,7 @@ from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Protocol
 
+from pipeline.model.strategy import Strategy, StrategyKind
 from pipeline.ports.cancellation import Cancellation
 
 
@@ -25,6 +26,10 @@ class Instance:
     started: datetime | None = None
     addresses: tuple[str, ...] = ()
     """Where it can be reached from the runner, `host:port`."""
+    share: int | None = None
+    """Percent of the environment's traffic that its version gets; None where the target cannot say."""
+    place: str = ""
+    """The node or engine that it runs on, where there are several."""
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -50,6 +55,10 @@ class Rollout:
     configuration: Mapping[str, str] = field(default_factory=dict)
     secrets: Mapping[str, str] = field(default_factory=dict, repr=False)
     timeout: float = 120.0
+    strategy: Strategy | None = None
+    """None: as the target does it by itself."""
+    fence: int = 0
+    """Token of the environment's lease; a target that can, refuses an order with a smaller one than it has seen."""
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -74,12 +83,20 @@ class Target(Protocol):
     def observe(self) -> Observed:
         """What runs now."""
 
+    @property
+    def strategies(self) -> frozenset[StrategyKind]:
+        """Those that it can do as it is configured; an order with another is a TargetError before anything moves."""
+
     def roll_out(self, order: Rollout, *, progress: Progress, cancel: Cancellation) -> RolloutResult:
         """Start the new beside the old, await its health, hand traffic over; the old one is kept.
 
-        When it fails, the old one serves as before, and the result says why (with the tail of the new one's log).
-        Idempotent by promotion id.
+        A canary ends with the share of its first step, and `shift` brings the others. When it fails, the old one
+        serves as before, and the result says why (with the tail of the new one's log). Idempotent by promotion id.
         """
+
+    def shift(self, promotion: str, share: int, *, progress: Progress, cancel: Cancellation) -> RolloutResult:
+        """Give the new version of a canary this share (percent) of the traffic. Idempotent; 100 leaves the old one
+        running without traffic until `confirm`. TargetError where the target has no canary under way."""
 
     def confirm(self, promotion: str, *, progress: Progress) -> Observed:
         """The new one is verified: remove what it replaced."""
