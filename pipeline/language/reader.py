@@ -34,6 +34,9 @@ _WORDS: Final = {
     "block sequence entries are not allowed in this context": "a list item cannot stand here",
 }
 
+_TOO_DEEP: Final = "exceeded maximum nesting depth"
+"""The words of newer parsers, which look far ahead and meet their own limit before ours."""
+
 
 Broken: TypeAlias = tuple[str, Position, str]
 """Why a text cannot be read, where, and what to do."""
@@ -122,6 +125,10 @@ def _syntax(error: Exception, problems: Problems, name: str) -> None:
     mark = getattr(error, "problem_mark", None) or getattr(error, "context_mark", None)
     problem = str(getattr(error, "problem", None) or error)
     line, column, offset = (mark.line, mark.column, mark.index) if mark else (0, 0, 0)
+    if problem == _TOO_DEEP:
+        span = Span(line, column, offset, line, column + 1, offset + 1, name)
+        problems.add("too-deep", f"nested deeper than {MAX_DEPTH} levels", span)
+        return
     message = _WORDS.get(problem, problem)
     lines = problems.source.of(name).lines
     if line < len(lines) and lines[line][column : column + 1] == "\t":

@@ -19,6 +19,7 @@ from pipeline.model.ledger import verify
 from pipeline.ports.records import RunFilter
 from pipeline.records import SqlRecords, sqlite_url
 from pipeline.records.database import Database
+from pipeline.records.revisions import REVISIONS
 
 WRITER = Path(__file__).with_name("records_writer.py")
 
@@ -224,7 +225,9 @@ def _parent_is_a_file(path: Path) -> None:
     [
         pytest.param(_foreign, "file is not a database", "this file is something else", id="not a database"),
         pytest.param(_damaged, "malformed", "put a backup in its place", id="damaged"),
-        pytest.param(_newer, "has schema 9999, this ecluse knows schemas up to 0004", "newer ecluse", id="newer"),
+        pytest.param(
+            _newer, f"has schema 9999, this ecluse knows schemas up to {REVISIONS[-1]}", "newer ecluse", id="newer"
+        ),
         pytest.param(_folder, "Is a directory", "folder writable", id="a folder in its place"),
         pytest.param(_parent_is_a_file, "File exists", "folder writable", id="a file in its folder's place"),
     ],
