@@ -135,6 +135,9 @@ def drive(
         problem = _close(delivery, session, parked=conclusion is None)
     if interrupted is not None:
         runner.leave(_LAST_SECONDS)
+        problem = _close_again(session) or problem  # what those stages made while everything was being removed
+        if problem is not None:
+            say(problem.message)
         _close_stages(app, scope, announcer, folder)
     finished = replace(
         run,
@@ -215,6 +218,14 @@ def _close(delivery: _Delivery, session: Session, *, parked: bool) -> EcluseErro
         except EcluseError as error:
             problem = problem or error
     return problem
+
+
+def _close_again(session: Session) -> EcluseError | None:
+    try:
+        session.close()
+    except EcluseError as error:
+        return error
+    return None
 
 
 class _Delivery:

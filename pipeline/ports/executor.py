@@ -131,8 +131,9 @@ class Session(Protocol):
         later session of the same run goes on with them. Idempotent; raises EngineError after trying all."""
 
     def close(self) -> None:
-        """Remove everything of this run on the engine, and wait for it. Idempotent; says what could not be removed
-        by raising EngineError after trying all."""
+        """Remove everything of this run on the engine, and wait for it. Says what could not be removed by raising
+        EngineError after trying all. Nothing new is begun from then on; what a thread that was killed under way made
+        meanwhile goes when `close` is called again."""
 
 
 class Executor(Protocol):

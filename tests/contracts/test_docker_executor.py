@@ -6,6 +6,7 @@ import io
 import json
 import time
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import suppress
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -18,6 +19,7 @@ from pipeline.errors import (
     EngineError,
     EngineUnreachableError,
     ImageNotFoundError,
+    NotFoundError,
     ServiceNotReadyError,
 )
 from pipeline.executors.docker.executor import DockerExecutor
@@ -27,6 +29,7 @@ from pipeline.model.definition import Readiness, Resources, ServiceDefinition
 from pipeline.model.identity import (
     LABEL_INSTALLATION,
     LABEL_ROLE,
+    LABEL_RUN,
     ROLE_SANDBOX,
     ROLE_TARGET,
 )
@@ -341,3 +344,24 @@ def test_settings_that_name_no_workspace_are_refused(docker_ground: Ground) -> N
     with pytest.raises(Exception, match="workspace"):
         docker_ground.run(session, docker_ground.shell("true"))
     session.close()
+
+
+def test_what_a_killed_stage_makes_while_its_run_is_cleared_away_goes_with_a_second_close(
+    docker_ground: Ground, engine: str
+) -> None:
+    ground, run = docker_ground, docker_ground.identity()
+    session = ground.open(run)
+    ground.run(session, ground.shell("echo 1 > a", stage="a"))
+    held = session.workspace  # as a stage has it that is collecting its reports
+    session.close()
+    with pytest.raises(EngineError, match="nothing is begun any more"):
+        ground.run(session, ground.shell("true", stage="b"))
+    with pytest.raises(EngineError, match="nothing is begun any more"):
+        _ = session.workspace
+    client = docker.APIClient(base_url=engine)
+    with suppress(EngineError, NotFoundError):
+        list(held.read(View(layer="a"), ["*"]))
+    assert of_run(client, run), "the thread's own client knows nothing of the end"
+    session.close()
+    assert of_run(client, run) == []
+    assert client.volumes(filters={"label": f"{LABEL_RUN}={run.run}"})["Volumes"] in (None, [])

@@ -101,6 +101,7 @@ class DockerSession:
     @property
     def workspace(self) -> Workspace:
         """The run's layers; the first use waits for the engine."""
+        self._check_open()
         return self._grounds.result().layers
 
     def prepare(self, spec: ContainerSpec) -> None:
@@ -127,6 +128,7 @@ class DockerSession:
     ) -> Exit:
         """Run a container to its end; see the port."""
         check_rights(spec, self._settings)
+        self._check_open()
         with self._lock:
             preparing = self._preparing.pop(spec.stage, None)
         if preparing is not None and not preparing.cancel():
@@ -149,26 +151,37 @@ class DockerSession:
 
     def park(self) -> None:
         """Remove everything of this run but its layers."""
-        if self._end():
+        if self._end() and self._reached():
             if self._grounds.exception() is None:
                 self._grounds.result().rest()
             self._sweep(spare=frozenset({ROLE_WORKSPACE}))
 
     def close(self) -> None:
-        """Remove everything of this run."""
-        if self._end():
-            if self._grounds.exception() is None:
+        """Remove everything of this run; called again, what a stage under way has made behind the first call's back."""
+        first = self._end()
+        if self._reached():
+            if first and self._grounds.exception() is None:
                 self._grounds.result().end(self._run)
             self._sweep()
 
     def _end(self) -> bool:
-        """Begin nothing more; False when there is nothing to remove, or that was done already."""
+        """Begin nothing more; False when that was done already."""
         with self._lock:
             if self._closed:
                 return False
             self._closed = True
         self._pool.shutdown(wait=True, cancel_futures=True)
+        return True
+
+    def _reached(self) -> bool:
+        """Whether there ever was an engine that could have been given anything."""
         return not (self._grounds.cancelled() or isinstance(self._grounds.exception(), EngineUnreachableError))
+
+    def _check_open(self) -> None:
+        if self._closed:
+            raise EngineError(
+                "the run has been ended: nothing is begun any more", hint="`ecluse retry` does what is left"
+            )
 
     def _sweep(self, *, spare: frozenset[str] = frozenset()) -> None:
         client = connect(self._settings)
