@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 import sys
 from collections.abc import Callable, Iterable
-from pathlib import Path
+from pathlib import Path, PurePosixPath
 from typing import TYPE_CHECKING, Any, TypeVar
 
 import click
@@ -41,9 +41,17 @@ def file_option(command: Command) -> Command:
         "file",
         default="pipeline.yml",
         show_default=True,
+        callback=_named_file,
         metavar="PATH",
         help="The pipeline file, relative to the repository's root.",
     )(command)
+
+
+def _named_file(context: click.Context, parameter: click.Parameter, path: str) -> str:
+    """A path that names something below or beside a folder; `.` and `/` name none."""
+    if not PurePosixPath(path).name:
+        raise click.BadParameter(f"'{path}' names no file", ctx=context, param=parameter)
+    return path
 
 
 def json_option(command: Command) -> Command:

@@ -23,6 +23,9 @@ MAX_DATA: Final = 1024 * 1024
 MAX_PATTERNS: Final = 8
 """Arguments of `hash`; more of them go into a list."""
 _DOTTED: Final = ("commit.sha", "commit.short", "commit.message", "commit.author", "commit.time", "run.id")
+_CLOSED: Final = "not open to expressions"
+_ABSENT: Final = ("is not there", "is not known here")
+"""Ends of reasons that have a remedy."""
 _PLAIN: Final = ("event", "branch", "tag", "environment")
 _FUNCTIONS: Final = (
     "slug",
@@ -142,7 +145,7 @@ class CelExpressions:
 
     def _env(self, name: str) -> str:
         if name not in self._environment:
-            raise ValueError(f"variable '{name}' of the host is not open to expressions")
+            raise ValueError(f"variable '{name}' of the host is not set, or {_CLOSED}")
         return self._environment[name]
 
     def _hash(self, patterns: Sequence[str]) -> str:
@@ -226,9 +229,9 @@ def _reason(message: str) -> str:
     if "Iteration budget exceeded" in words:
         return "it loops too long"
     if found := re.search(r'Key not found in map : "?([^"]*)"?', words):
-        return f"'{found[1]}' is not there"
+        return f"'{found[1]}' {_ABSENT[0]}"
     if found := re.search(r'No value with name "([^"]*)"', words):
-        return f"'{found[1]}' is not known here"
+        return f"'{found[1]}' {_ABSENT[1]}"
     if "Unable to convert function return value" in words:
         return "it gives an optional; end it with .orValue(…)"
     return re.sub(r"^[A-Z_]+: ", "", words).removesuffix(" [INTERNAL]")[:200]
@@ -237,7 +240,9 @@ def _reason(message: str) -> str:
 def _failure(text: str, reason: str) -> UsageError:
     shown = " ".join(text.split())
     shown = shown if len(shown) <= 120 else shown[:117] + "…"
-    return UsageError(
-        f"the expression '{shown}' cannot be evaluated: {reason}",
-        hint="for what may be absent write variables.?NAME.orValue('…')",
-    )
+    hint = ""
+    if _CLOSED in reason:
+        hint = "the machine's setting expression_variables lists those that env() may read"
+    elif reason.endswith(_ABSENT):
+        hint = "for what may be absent write variables.?NAME.orValue('…')"
+    return UsageError(f"the expression '{shown}' cannot be evaluated: {reason}", hint=hint)

@@ -21,6 +21,7 @@ _ELSEWHERE: Final = {
     "github": "read event, branch, tag, commit or run",
 }
 """Names that other CI systems have, and what to write instead."""
+_CALLS: Final = {"hash": "'glob', …", "slug": "text", "env": "'NAME'"}
 _TYPES: Final = {"string": "text", "bool": "truth value", "int": "number", "list": "list", "map": "mapping"}
 
 
@@ -59,6 +60,8 @@ def _undeclared(name: str, text: str, *, values: Iterable[str], functions: Itera
     noun, known = ("function", functions) if is_function else ("value", values)
     if not is_function and (note := _ELSEWHERE.get(name.partition(".")[0])):
         return f"there is no {noun} '{name}': {note}"
+    if is_function and name in known:
+        return f"'{name}' is called with something that it does not take; write {name}({_CALLS.get(name, '…')})"
     import difflib
 
     near = difflib.get_close_matches(name, sorted(known), n=1, cutoff=0.6)

@@ -27,7 +27,17 @@ def _image(text: str) -> None:
 
 
 _PORT: Final = re.compile(r"(?:(?:\[[0-9a-fA-F:]+\]|[0-9.]+):)?([0-9]{1,5}):([0-9]{1,5})(?:/(?:tcp|udp))?")
-_CRON_FIELDS: Final = 5
+_CRON: Final = "write minute, hour, day, month and weekday, such as 0 3 * * 1-5"
+_CRON_FIELDS: Final = ("minute", "hour", "day", "month", "weekday")
+_CRON_NAMES: Final = {
+    "@yearly": "0 0 1 1 *",
+    "@annually": "0 0 1 1 *",
+    "@monthly": "0 0 1 * *",
+    "@weekly": "0 0 * * 0",
+    "@daily": "0 0 * * *",
+    "@midnight": "0 0 * * *",
+    "@hourly": "0 * * * *",
+}
 _VOLUME: Final = re.compile(r"[A-Za-z0-9][A-Za-z0-9_.-]*:/[^:]*(?::(?:ro|rw))?")
 
 
@@ -47,21 +57,33 @@ def _cron(text: str) -> None:
 
     from cronsim import CronSim, CronSimError
 
-    if len(text.split()) != _CRON_FIELDS:
-        raise ValueError(text)
+    if written := _CRON_NAMES.get(text):
+        raise ValueError(text, f"write {written}")
+    fields = len(text.split())
+    if fields != len(_CRON_FIELDS):
+        raise ValueError(text, f"it has {fields} field{'s' if fields != 1 else ''}; {_CRON}")
     try:
         CronSim(text, datetime(2026, 1, 1, tzinfo=UTC))
     except CronSimError as error:
-        raise ValueError(text) from error
+        field = str(error).removeprefix("Bad ").replace("day-of-month", "day").replace("day-of-week", "weekday")
+        if field not in _CRON_FIELDS:
+            raise ValueError(text) from error
+        raise ValueError(text, f"its {field} '{text.split()[_CRON_FIELDS.index(field)]}' cannot be; {_CRON}") from error
 
 
 def _timezone(text: str) -> None:
-    from zoneinfo import ZoneInfo
+    from zoneinfo import ZoneInfo, available_timezones
 
     try:
         ZoneInfo(text)
-    except (KeyError, OSError) as error:
-        raise ValueError(text) from error
+    except (KeyError, OSError, ValueError) as error:
+        import difflib
+
+        known = {name.lower(): name for name in available_timezones()}
+        near = difflib.get_close_matches(text.lower(), known, n=1, cutoff=0.75)
+        raise ValueError(text, *(f"did you mean '{known[name]}'?" for name in near)) from error
+    if text == "localtime":
+        raise ValueError(text, "that is another one on every machine; write a name such as Europe/Paris or UTC")
 
 
 FORMATS: Final[Mapping[str, tuple[Callable[[str], None], str, str]]] = {
@@ -69,11 +91,12 @@ FORMATS: Final[Mapping[str, tuple[Callable[[str], None], str, str]]] = {
     "size": (_size, "is not a size", "write it like 512MiB or 1GiB"),
     "image": (_image, "is not an image reference", "write it like python:3.12-slim or registry.example.org/shop:1.0"),
     "port": (_port, "is not a published port", "write [address:]host port:container port, such as 8080:80"),
-    "cron": (_cron, "is not a schedule", "write minute, hour, day, month and weekday, such as 0 3 * * 1-5"),
+    "cron": (_cron, "is not a schedule", _CRON),
     "timezone": (_timezone, "is not a time zone", "write a name such as Europe/Paris or UTC"),
     "volume": (_volume, "is not a named volume", "write name:/path or name:/path:ro"),
 }
-"""Format to its check, what is wrong when it raises ValueError, and what is right."""
+"""Format to its check, what is wrong when it raises ValueError, and what is right (unless a second argument of the
+error says it better)."""
 
 PATTERNS: Final[Mapping[str, tuple[str, str]]] = {
     "name": (
@@ -114,8 +137,9 @@ def check_formats(found: list[Found], problems: Problems) -> set[Path]:
             continue
         try:
             check(text)
-        except ValueError:
-            problems.add(f"bad-{label}", f"'{node.text}' {words} ({spell(path)})", node.span, note=note)
+        except ValueError as error:
+            better = str(error.args[1]) if len(error.args) == 2 else note
+            problems.add(f"bad-{label}", f"'{node.text}' {words} ({spell(path)})", node.span, note=better)
             bad.add(path)
     return bad
 

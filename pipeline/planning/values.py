@@ -84,13 +84,20 @@ class Resolver:
 
     def shared(self, stage: StageDefinition, keys: Sequence[str]) -> StageDefinition:
         """A stage with the values under `keys` resolved; those that have to be typed stay."""
-        return replace(stage, **{key: _STAGE[key](self, getattr(stage, key)) for key in keys}) if keys else stage
+        return replace(stage, **{key: self._under(key, getattr(stage, key)) for key in keys}) if keys else stage
 
     def filled(self, stage: Mapping[str, Any], keys: Sequence[str], changes: Mapping[str, Any]) -> StageDefinition:
         """As `stage`, from its fields (`fields_of`) and what is other in it."""
-        resolved = {key: _STAGE[key](self, stage[key]) for key in keys}
+        resolved = {key: self._under(key, stage[key]) for key in keys}
         made = StageDefinition(**{**stage, **changes, **resolved})
         return put_typed(made, self) if made.typed else made
+
+    def _under(self, key: str, value: Any) -> Any:
+        """A stage's value; what goes wrong is said with its key."""
+        try:
+            return _STAGE[key](self, value)
+        except UsageError as error:
+            raise UsageError(f"'{key}': {error.message}", hint=error.hint) from error
 
     def environment(self, environment: EnvironmentDefinition) -> EnvironmentDefinition:
         """An environment with its values resolved."""
@@ -225,7 +232,8 @@ def _spell(value: Value) -> str:
         return ""
     if isinstance(value, int | float):
         return str(value)
+    noun = "mapping" if isinstance(value, Mapping) else "list"
     raise UsageError(
-        f"an expression within a text gives {type(value).__name__}, which has no spelling",
+        f"an expression within a text gives a {noun}, which has no spelling",
         hint="use an expression that gives text, a number or a truth value",
     )

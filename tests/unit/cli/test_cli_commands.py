@@ -48,3 +48,12 @@ def test_plain_and_json_output_never_import_rich() -> None:
         "sys.exit('rich' in sys.modules)"
     )
     assert subprocess.run([sys.executable, "-c", program]).returncode == 0
+
+
+@pytest.mark.parametrize(
+    "path", [pytest.param("", id="empty"), pytest.param(".", id="here"), pytest.param("/", id="root")]
+)
+@pytest.mark.parametrize("name", ["check", "plan", "expand", "run", "init"])
+def test_a_file_without_a_name_is_refused(name: str, path: str) -> None:
+    with pytest.raises(click.BadParameter, match=f"'{path}' names no file"):
+        ecluse.main([name, "--file", path], prog_name="ecluse", standalone_mode=False)

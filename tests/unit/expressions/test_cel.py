@@ -59,7 +59,7 @@ def test_values(text: str, value: Value) -> None:
         ("variables.NONE", "'NONE' is not there"),
         ("variables.NONE == 'x'", "'NONE' is not there"),
         ("1 / 0 == 1", "divide by zero"),
-        ("env('PATH')", "variable 'PATH' of the host is not open to expressions"),
+        ("env('PATH')", "variable 'PATH' of the host is not set, or not open to expressions"),
         ("variables.?NONE", "it gives an optional; end it with .orValue(…)"),
         ("b'abc'", "it gives a bytearray, which no value of a pipeline can be"),
         ("branch +", "it ends too early"),
@@ -104,6 +104,7 @@ def test_a_fact_that_is_not_known_closes() -> None:
         ("event == 'push'", None),
         ("comit.sha == ''", "there is no value 'comit.sha'; did you mean 'commit.sha'?"),
         ("commit.sa == ''", "there is no value 'commit.sa'; did you mean 'commit.sha'?"),
+        ("hash() == ''", "'hash' is called with something that it does not take; write hash('glob', …)"),
         ("slg(branch) == ''", "there is no function 'slg'; did you mean 'slug'?"),
         ("run.number == 'a'", "'==' does not go with number and text"),
         ("branch", "it gives a text, and a condition must give true or false"),
@@ -195,3 +196,19 @@ def test_threads_share_one_compiler() -> None:
 
     with ThreadPoolExecutor(8) as pool:
         assert list(pool.map(evaluate, range(200))) == [number + number % 10 for number in range(200)]
+
+
+@pytest.mark.parametrize(
+    ("text", "hint"),
+    [
+        pytest.param("variables.NONE", "for what may be absent write variables.?NAME.orValue('…')", id="absent"),
+        pytest.param(
+            "env('PATH')", "the machine's setting expression_variables lists those that env() may read", id="closed"
+        ),
+        pytest.param("1 / 0", "", id="nothing to do about it"),
+    ],
+)
+def test_a_hint_is_about_what_failed(text: str, hint: str) -> None:
+    with pytest.raises(UsageError) as failure:
+        EXPRESSIONS.evaluate(text, FACTS)
+    assert failure.value.hint == hint

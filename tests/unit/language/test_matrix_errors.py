@@ -204,12 +204,23 @@ def problems(text: str) -> list[str]:
             "triggers: {schedule: [{cron: '0 25 * * *'}, {cron: '0 0 3 * * *'}, {cron: '0 3 * * 1-5', timezone: Europe/Pari}, {timezone: UTC}]}\n"
             + UNIT,
             [
-                "3:30 error: '0 25 * * *' is not a schedule ('triggers.schedule[1].cron') (write minute, hour, day, month and weekday, such as 0 3 * * 1-5)",
-                "3:52 error: '0 0 3 * * *' is not a schedule ('triggers.schedule[2].cron') (write minute, hour, day, month and weekday, such as 0 3 * * 1-5)",
-                "3:100 error: 'Europe/Pari' is not a time zone ('triggers.schedule[3].timezone') (write a name such as Europe/Paris or UTC)",
+                "3:30 error: '0 25 * * *' is not a schedule ('triggers.schedule[1].cron') (its hour '25' cannot be; write minute, hour, day, month and weekday, such as 0 3 * * 1-5)",
+                "3:52 error: '0 0 3 * * *' is not a schedule ('triggers.schedule[2].cron') (it has 6 fields; write minute, hour, day, month and weekday, such as 0 3 * * 1-5)",
+                "3:100 error: 'Europe/Pari' is not a time zone ('triggers.schedule[3].timezone') (did you mean 'Europe/Paris'?)",
                 "3:114 error: 'triggers.schedule[4]' has no 'cron'",
             ],
             id="cron",
+        ),
+        pytest.param(
+            "triggers: {schedule: [{cron: '@daily', timezone: utc}, {cron: '0 0 31 4 *', timezone: localtime}]}\n"
+            + UNIT,
+            [
+                "3:30 error: '@daily' is not a schedule ('triggers.schedule[1].cron') (write 0 0 * * *)",
+                "3:50 error: 'utc' is not a time zone ('triggers.schedule[1].timezone') (did you mean 'UTC'?)",
+                "3:63 error: '0 0 31 4 *' is not a schedule ('triggers.schedule[2].cron') (its day '31' cannot be; write minute, hour, day, month and weekday, such as 0 3 * * 1-5)",
+                "3:87 error: 'localtime' is not a time zone ('triggers.schedule[2].timezone') (that is another one on every machine; write a name such as Europe/Paris or UTC)",
+            ],
+            id="cron-in-words-of-others",
         ),
         pytest.param(
             "triggers: {pushes: {}, push: {branch: main}}\n" + UNIT,
