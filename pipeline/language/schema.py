@@ -16,12 +16,20 @@ DEFAULT_KIND: Final = "run"
 _NOT_IN_DEFAULTS: Final = ("kind", "needs", "matrix", "exclude", "split", "emits", "outputs")
 
 
+def document() -> Schema:
+    """The file's own schema; what each kind of target takes (`schemas/targets/`) is among its definitions."""
+    written = schemas.load("pipeline")
+    kinds = written["$defs"]["deployment-environment"]["properties"]["target"]["properties"]
+    targets = {f"target-{kind}": _definition(schemas.load(f"targets/{kind}")) for kind in kinds}
+    return {**written, "$defs": {**written["$defs"], **targets}}
+
+
 class Grammar:
     """The schemas that a file is read with; references are resolved, so that a walk needs no second document."""
 
     def __init__(self, kinds: Mapping[str, StageKind]) -> None:
         self.kinds = kinds
-        self._document = schemas.load("pipeline")
+        self._document = document()
         self._definitions: Schema = self._document["$defs"]
         self._stages: dict[str, Schema] = {}
         self._inlined: dict[str, Schema] = {}
@@ -99,8 +107,8 @@ class Grammar:
 def compose(kinds: Mapping[str, StageKind]) -> Schema:
     """One JSON Schema (2020-12) of the whole file with these kinds, for editors and `ecluse schema`."""
     grammar = Grammar(kinds)
-    document = schemas.load("pipeline")
-    definitions: Schema = {key: value for key, value in document["$defs"].items() if key != "stage"}
+    written = document()
+    definitions: Schema = {key: value for key, value in written["$defs"].items() if key != "stage"}
     cases: list[Schema] = []
     for name in sorted(kinds):
         stage = {key: value for key, value in grammar.stage(name).items() if not key.startswith("x-")}
@@ -114,11 +122,17 @@ def compose(kinds: Mapping[str, StageKind]) -> Schema:
     kind = {**grammar.common["kind"], "enum": sorted(kinds)}
     stage_of_any_kind: Schema = {"type": "object", "properties": {"kind": kind}, "allOf": cases}
     properties = {
-        **document["properties"],
-        "defaults": {**document["properties"]["defaults"], **grammar.defaults()},
-        "stages": {**document["properties"]["stages"], "additionalProperties": {"$ref": "#/$defs/stage"}},
+        **written["properties"],
+        "defaults": {**written["properties"]["defaults"], **grammar.defaults()},
+        "stages": {**written["properties"]["stages"], "additionalProperties": {"$ref": "#/$defs/stage"}},
     }
-    return {**document, "properties": properties, "$defs": {**definitions, "stage": stage_of_any_kind}}
+    return {**written, "properties": properties, "$defs": {**definitions, "stage": stage_of_any_kind}}
+
+
+def _definition(schema: Schema) -> Schema:
+    """A schema of a file of its own as a part of another; its title describes it there."""
+    part = {key: value for key, value in schema.items() if key not in ("$schema", "title")}
+    return {"description": schema["title"], **part}
 
 
 def _without_defaults(required: Iterable[str]) -> Iterable[str]:
