@@ -35,6 +35,7 @@ if TYPE_CHECKING:
     from pipeline.ports.stage import StageKind
     from pipeline.ports.storage import Storage
     from pipeline.ports.target import Target
+    from pipeline.ports.verification import Verifier
     from pipeline.storage.shared import Link
 
 KIND_GROUP = "ecluse.stages"
@@ -187,6 +188,12 @@ class Application:
             )
         target: Target = _load(TARGETS[environment.target_kind])(environment, self.settings, service=service)
         return target
+
+    def verifier(self) -> Verifier:
+        """Checks, asked from this machine."""
+        from pipeline.verification.verifier import ProbingVerifier
+
+        return ProbingVerifier(self.settings, clock=self.clock)
 
     def sinks(self, environment: EnvironmentDefinition) -> tuple[Sink, ...]:
         """An environment's supervision servers."""

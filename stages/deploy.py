@@ -9,6 +9,7 @@ from datetime import datetime
 import schemas
 from pipeline.diagnostic import Diagnostic
 from pipeline.errors import UsageError
+from pipeline.model.check import Check, parse_checks
 from pipeline.model.definition import Definition, EnvironmentDefinition, StageDefinition
 from pipeline.model.outcome import Effect, Outcome, failed, succeeded
 from pipeline.model.release import Promotion
@@ -16,10 +17,9 @@ from pipeline.model.run import Products
 from pipeline.model.status import PromotionState
 from pipeline.model.value import Value
 from pipeline.ports.stage import Reuse, StageContext, StageResult
-from stages.checks.check import Check
-from stages.checks.reporting import conclude, parse_checks, verify_environment
-from stages.checks.verification import Schedule
+from pipeline.ports.verification import Schedule
 from stages.graph import ancestors
+from stages.verifying import conclude, verify_environment
 
 DEFAULT_TIMEOUT = 120.0
 """Seconds that a rollout may take where the stage has no timeout."""

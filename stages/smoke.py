@@ -8,6 +8,7 @@ from datetime import datetime
 import schemas
 from pipeline.diagnostic import Diagnostic
 from pipeline.errors import UsageError
+from pipeline.model.check import parse_checks
 from pipeline.model.definition import Definition, StageDefinition
 from pipeline.model.outcome import Effect, Outcome, failed, succeeded
 from pipeline.model.quantity import seconds
@@ -16,9 +17,9 @@ from pipeline.model.run import Products
 from pipeline.model.status import PromotionState
 from pipeline.model.value import Value
 from pipeline.ports.stage import Reuse, StageContext, StageResult
-from stages.checks.reporting import conclude, parse_checks, verify_environment
-from stages.checks.verification import Schedule
+from pipeline.ports.verification import Schedule
 from stages.graph import ancestors
+from stages.verifying import conclude, verify_environment
 
 
 class Smoke:

@@ -30,6 +30,7 @@ from pipeline.model.value import Value
 from pipeline.ports.cancellation import Cancellation
 from pipeline.ports.images import Images
 from pipeline.settings import Settings
+from pipeline.verification.verifier import ProbingVerifier
 
 RUN = "01jdw3r6y1s0a0a0a0a0a0a0a0"
 
@@ -125,6 +126,7 @@ class Workbench:
             kinds={},
             images=there_are_none,
             delivery=nothing,  # type: ignore[arg-type]
+            verifier=lambda: ProbingVerifier(self.settings, clock=SystemClock()),
             sinks=nothing,  # type: ignore[arg-type]
             number=lambda: 1,
             resolve=nothing,  # type: ignore[arg-type]

@@ -31,6 +31,7 @@ if TYPE_CHECKING:
     from pipeline.ports.images import Images
     from pipeline.ports.monitoring import Sink
     from pipeline.ports.stage import Collected
+    from pipeline.ports.verification import Verifier
     from pipeline.ports.workspace import WorkspaceFile
     from pipeline.settings import Settings
 
@@ -113,6 +114,10 @@ class AttemptContext:
     def delivery(self) -> Delivery:
         self._running()
         return self._scope.delivery()
+
+    @property
+    def verifier(self) -> Verifier:
+        return self._scope.verifier()
 
     def environment(self, name: str) -> EnvironmentDefinition:
         for environment in self._scope.plan.environments:

@@ -31,6 +31,7 @@ if TYPE_CHECKING:
     from pipeline.ports.secrets import Secrets
     from pipeline.ports.stage import StageKind
     from pipeline.ports.storage import Storage
+    from pipeline.ports.verification import Verifier
     from pipeline.settings import Settings
 
     Emit = Callable[[Plan, PlannedStage, bytes], tuple[PlannedStage, ...]]
@@ -87,6 +88,7 @@ class RunScope:
     kinds: Mapping[str, StageKind]
     images: Callable[[], Images]
     delivery: Callable[[], Delivery]
+    verifier: Callable[[], Verifier]
     sinks: Callable[[EnvironmentDefinition], tuple[Sink, ...]]
     number: Callable[[], int]
     resolve: Resolve

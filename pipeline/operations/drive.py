@@ -295,6 +295,7 @@ def _scope(
         kinds=app.kinds,
         images=images,
         delivery=delivery.get,
+        verifier=app.verifier,
         sinks=app.sinks,
         number=recorder.number,
         resolve=resolver_of(plan.event, app.kinds, app.expressions),

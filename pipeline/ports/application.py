@@ -21,6 +21,7 @@ if TYPE_CHECKING:
     from pipeline.ports.stage import StageKind
     from pipeline.ports.storage import Storage
     from pipeline.ports.target import Target
+    from pipeline.ports.verification import Verifier
     from pipeline.settings import Settings
 
 
@@ -78,6 +79,9 @@ class Application(Protocol):
 
     def target(self, environment: EnvironmentDefinition, *, service: str) -> Target:
         """An environment's target; `service` is the pipeline's name."""
+
+    def verifier(self) -> Verifier:
+        """Checks, asked from this machine."""
 
     def sinks(self, environment: EnvironmentDefinition) -> tuple[Sink, ...]:
         """An environment's supervision servers."""

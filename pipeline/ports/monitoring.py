@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Protocol
+
+from pipeline.errors import MonitoringError
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -32,3 +35,14 @@ class Sink(Protocol):
 
     def publish(self, results: tuple[CheckResult, ...]) -> None:
         """Hand over; returns once the server took them."""
+
+
+def tell(sinks: Sequence[Sink], results: tuple[CheckResult, ...], *, say: Callable[[str], None]) -> None:
+    """Each result to every sink; one that fails is said and changes nothing."""
+    for sink in sinks:
+        try:
+            sink.publish(results)
+        except MonitoringError as error:
+            say(f"not told: {error.message}" + (f" ({error.hint})" if error.hint else ""))
+        else:
+            say(f"{sink.name} was told {len(results)} results")

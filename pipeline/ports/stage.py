@@ -27,6 +27,7 @@ if TYPE_CHECKING:
     from pipeline.ports.executor import Output
     from pipeline.ports.images import Images
     from pipeline.ports.monitoring import Sink
+    from pipeline.ports.verification import Verifier
     from pipeline.ports.workspace import WorkspaceFile
     from pipeline.settings import Settings
 
@@ -132,6 +133,10 @@ class StageContext(Protocol):
     @property
     def delivery(self) -> Delivery:
         """Promotions."""
+
+    @property
+    def verifier(self) -> Verifier:
+        """Checks."""
 
     def environment(self, name: str) -> EnvironmentDefinition:
         """An environment of the plan; UsageError when there is none."""

@@ -182,6 +182,7 @@ class ScanBench:
             kinds={"scan": KIND},
             images=lambda: DockerImages(self.settings),
             delivery=nothing,  # type: ignore[arg-type]
+            verifier=nothing,  # type: ignore[arg-type]
             sinks=nothing,  # type: ignore[arg-type]
             number=lambda: 1,
             resolve=nothing,  # type: ignore[arg-type]

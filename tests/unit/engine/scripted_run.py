@@ -27,6 +27,7 @@ from pipeline.model.status import Conclusion, RunState, StageState
 from pipeline.ports.cancellation import Cancellation
 from pipeline.ports.delivery import Delivery
 from pipeline.ports.images import Images
+from pipeline.ports.verification import Verifier
 from pipeline.secrets.provided import provided_secrets
 from pipeline.settings import Settings
 from pipeline.storage.directory import DirectoryStorage
@@ -175,6 +176,7 @@ def play(tmp_path: Path) -> Play:
             kinds={"run": RUN, "test": TEST},
             images=_no_images,
             delivery=_no_delivery,
+            verifier=_no_verifier,
             sinks=lambda _environment: (),
             number=lambda: 1,
             resolve=lambda planned, _facts: planned,
@@ -197,6 +199,10 @@ def _as_variables(secrets: Mapping[str, str]) -> Mapping[str, str]:
 
 def _no_images() -> Images:
     raise UsageError("no engine here")
+
+
+def _no_verifier() -> Verifier:
+    raise UsageError("no checks here")
 
 
 def _no_delivery() -> Delivery:

@@ -182,6 +182,7 @@ class House:
             kinds=self.kinds,
             images=nothing,
             delivery=nothing,
+            verifier=nothing,
             sinks=nothing,
             number=lambda: number,
             resolve=lambda planned, _facts: planned,

@@ -14,15 +14,16 @@ import pytest
 
 from pipeline.diagnostic import Position
 from pipeline.errors import CancelledError, TargetError
+from pipeline.model.check import Answer, Check, HttpCheck, Verdict, parse_check
 from pipeline.model.definition import EnvironmentDefinition
 from pipeline.model.value import Value
 from pipeline.ports.cancellation import Cancellation
 from pipeline.ports.target import Instance
+from pipeline.ports.verification import Schedule, Verification
 from pipeline.targets.scripted import Place, ScriptedTarget
-from stages.checks.check import Answer, Check, HttpCheck, Verdict, parse_check
-from stages.checks.http import json_difference
-from stages.checks.probe import Probe
-from stages.checks.verification import Schedule, Verification, verify
+from pipeline.verification.http import json_difference
+from pipeline.verification.probe import Probe
+from pipeline.verification.rounds import verify
 
 PAGES = {
     "/": (200, {"Content-Type": "text/plain; charset=utf-8"}, b"hello \xc3\xa9cluse"),

@@ -1,4 +1,4 @@
-"""One question to a running release, parsed once from a `checks` item of the pipeline file."""
+"""Questions to a running release, parsed once from `checks` or `verification` of the pipeline file, and answers."""
 
 from __future__ import annotations
 
@@ -79,6 +79,12 @@ class HealthCheck:
 
 
 Check = HttpCheck | TcpCheck | CommandCheck | HealthCheck
+
+
+def parse_checks(items: Value) -> tuple[Check, ...]:
+    """The checks of a stage or an environment, one or a list; ValueError for a wrong one."""
+    listed = items if isinstance(items, list | tuple) else (items,)
+    return tuple(parse_check(item) for item in listed)
 
 
 def parse_check(item: Value) -> Check:

@@ -10,9 +10,9 @@ from http.client import HTTPConnection, HTTPException, HTTPResponse, HTTPSConnec
 from time import monotonic
 from urllib.parse import urlsplit
 
+from pipeline.model.check import DEFAULT_TIMEOUT, Answer, HttpCheck, Verdict
 from pipeline.model.duration import spell_duration
 from pipeline.model.value import Value
-from stages.checks.check import DEFAULT_TIMEOUT, Answer, HttpCheck, Verdict
 
 BODY_LIMIT = 1 << 20
 """Bytes of a body that are read; what must be in it has to stand there."""

@@ -9,11 +9,7 @@ from typing import assert_never
 from urllib.parse import urlsplit
 
 from pipeline.errors import EcluseError
-from pipeline.model.definition import EnvironmentDefinition
-from pipeline.model.duration import spell_duration
-from pipeline.model.hiding import hide
-from pipeline.ports.target import Target
-from stages.checks.check import (
+from pipeline.model.check import (
     DEFAULT_TIMEOUT,
     Answer,
     Check,
@@ -23,6 +19,10 @@ from stages.checks.check import (
     TcpCheck,
     Verdict,
 )
+from pipeline.model.definition import EnvironmentDefinition
+from pipeline.model.duration import spell_duration
+from pipeline.model.hiding import hide
+from pipeline.ports.target import Target
 
 CANNOT_RUN = (126, 127)
 """Exit codes of a shell or an engine that could not start the command."""
@@ -67,7 +67,7 @@ class Probe:
             return Answer(verdict=Verdict.ERROR, seen=error.message, wanted="")
 
     def _http(self, check: HttpCheck) -> Answer:
-        from stages.checks.http import ask_http  # TLS takes a while to import, and most commands ask nobody
+        from pipeline.verification.http import ask_http  # TLS takes a while to import, and most commands ask nobody
 
         if "://" in check.where:
             return ask_http(check, check.where, certificates=self._certificates)

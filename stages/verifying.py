@@ -2,37 +2,30 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 from pipeline.errors import MonitoringError
+from pipeline.model.check import Check, Verdict
 from pipeline.model.definition import EnvironmentDefinition
 from pipeline.model.outcome import Effect, Outcome, errored, failed, succeeded
 from pipeline.model.release import Promotion
 from pipeline.model.status import PromotionState
-from pipeline.model.value import Value
+from pipeline.ports.monitoring import tell
 from pipeline.ports.stage import StageContext
-from pipeline.settings import certificate_bundle
-from stages.checks.check import Check, Verdict, parse_check
-from stages.checks.probe import Probe
-from stages.checks.verification import Schedule, Verification, verify
-
-
-def parse_checks(items: Value) -> tuple[Check, ...]:
-    """The checks of a stage or an environment, one or a list; ValueError for a wrong one."""
-    listed = items if isinstance(items, list | tuple) else (items,)
-    return tuple(parse_check(item) for item in listed)
+from pipeline.ports.verification import Schedule, Subject, Verification
 
 
 def verify_environment(
-    context: StageContext, environment: EnvironmentDefinition, checks: tuple[Check, ...], schedule: Schedule
+    context: StageContext, environment: EnvironmentDefinition, checks: Sequence[Check], schedule: Schedule
 ) -> Verification:
     """Ask the environment, with the answers in the stage's log."""
-    bundle = certificate_bundle(context.settings)
-    probe = Probe(
-        environment,
-        context.delivery.target(environment),
-        certificates=str(bundle or ""),
+    subject = Subject(
+        target=context.delivery.target(environment),
         secrets=tuple(context.secret(name) for name in environment.secrets),
     )
-    return verify(checks, schedule, ask=probe.ask, say=context.log.note, clock=context.clock, cancel=context.cancel)
+    return context.verifier.verify(
+        environment, checks, schedule, subject=subject, say=context.log.note, cancel=context.cancel
+    )
 
 
 def conclude(
@@ -66,13 +59,7 @@ def tell_supervision(
     except MonitoringError as error:
         context.log.note(f"supervision was not told: {error.message}")
         return
-    for sink in sinks:
-        try:
-            sink.publish(results)
-        except MonitoringError as error:
-            context.log.note(f"not told: {error.message}" + (f" ({error.hint})" if error.hint else ""))
-        else:
-            context.log.note(f"{sink.name} was told {len(results)} results")
+    tell(sinks, results, say=context.log.note)
 
 
 def _outcome(verification: Verification, promotion: Promotion | None) -> Outcome:

@@ -1,1 +1,0 @@
-"""Asking a running release whether it works: what is asked, how, and what follows from the answers."""
