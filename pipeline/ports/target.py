@@ -58,7 +58,8 @@ class Rollout:
     strategy: Strategy | None = None
     """None: as the target does it by itself."""
     fence: int = 0
-    """Token of the environment's lease; a target that can, refuses an order with a smaller one than it has seen."""
+    """Token of the environment's lease; a target that can, refuses an order with a smaller one than it has seen.
+    0: the caller holds no lease, and nothing is refused for it."""
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -77,7 +78,8 @@ Progress = Callable[[str], None]
 class Target(Protocol):
     """One environment's place. One promotion at a time; the caller holds the environment's lock.
 
-    Errors that may leave: TargetError, EngineUnreachableError, ImageNotFoundError, RegistryError and kin.
+    Each call that changes something takes the `fence` of the caller's lease, as a Rollout does. Errors that may leave:
+    TargetError, EngineUnreachableError, ImageNotFoundError, RegistryError and kin.
     """
 
     def observe(self) -> Observed:
@@ -94,14 +96,16 @@ class Target(Protocol):
         serves as before, and the result says why (with the tail of the new one's log). Idempotent by promotion id.
         """
 
-    def shift(self, promotion: str, share: int, *, progress: Progress, cancel: Cancellation) -> RolloutResult:
+    def shift(
+        self, promotion: str, share: int, *, progress: Progress, cancel: Cancellation, fence: int = 0
+    ) -> RolloutResult:
         """Give the new version of a canary this share (percent) of the traffic. Idempotent; 100 leaves the old one
         running without traffic until `confirm`. TargetError where the target has no canary under way."""
 
-    def confirm(self, promotion: str, *, progress: Progress) -> Observed:
+    def confirm(self, promotion: str, *, progress: Progress, fence: int = 0) -> Observed:
         """The new one is verified: remove what it replaced."""
 
-    def roll_back(self, promotion: str, *, progress: Progress) -> RolloutResult:
+    def roll_back(self, promotion: str, *, progress: Progress, fence: int = 0) -> RolloutResult:
         """Give traffic back to what this promotion replaced and remove the new one."""
 
     def command(self, command: tuple[str, ...], *, timeout: float) -> tuple[int, str]:

@@ -9,9 +9,11 @@ from datetime import UTC, datetime
 
 from pipeline.errors import TargetError
 from pipeline.model.definition import EnvironmentDefinition
+from pipeline.model.strategy import StrategyKind
 from pipeline.ports.cancellation import Cancellation
 from pipeline.ports.target import Instance, Observed, Progress, Rollout, RolloutResult
 from pipeline.settings import Settings
+from pipeline.targets.refusing import refuse_stale, refuse_unknown
 
 GAP = 0.2
 STARTED = datetime(2026, 1, 1, tzinfo=UTC)
@@ -31,6 +33,10 @@ class Place:
     errors: dict[str, Exception] = field(default_factory=dict)
     orders: list[Rollout] = field(default_factory=list)
     commands: Callable[[tuple[str, ...]], tuple[int, str]] = lambda _: (0, "")
+    strategies: frozenset[StrategyKind] = frozenset(StrategyKind)
+    replicas: int = 1
+    fence: int = 0
+    """The highest one that anybody came with."""
     lock: threading.Lock = field(default_factory=threading.Lock)
 
 
@@ -44,6 +50,11 @@ class ScriptedTarget:
         self._settings = settings
         self._place = place or Place()
 
+    @property
+    def strategies(self) -> frozenset[StrategyKind]:
+        """What the place can do."""
+        return self._place.strategies
+
     def observe(self) -> Observed:
         """What runs now."""
         self._maybe_fail("observe")
@@ -52,63 +63,78 @@ class ScriptedTarget:
     def roll_out(self, order: Rollout, *, progress: Progress, cancel: Cancellation) -> RolloutResult:
         """The new one beside the old; unfit images leave the old one serving."""
         cancel.check()
+        refuse_unknown(order.strategy, self.strategies, environment=self._environment)
+        self._admit(order.fence)
         self._maybe_fail("roll_out")
         place = self._place
         place.orders.append(order)
-        serving = self._serving()
-        if serving and (serving.promotion == order.promotion or serving.image == order.image):
-            return RolloutResult(succeeded=True, reason=f"{serving.name} already serves", observed=self.observe())
+        main = self._main()
+        if any(item.serving and item.promotion == order.promotion for item in place.instances):
+            return self._result(True, f"{order.promotion} already serves")
+        if main and main.image == order.image:
+            return self._result(True, f"{main.name} already serves")
         if reason := place.unfit.get(order.image):
-            return RolloutResult(succeeded=False, reason=reason, observed=self.observe())
-        new = Instance(
-            name=f"{self._environment}-{order.promotion}",
-            image=order.image,
-            release=order.release,
-            promotion=order.promotion,
-            serving=True,
-            healthy=True,
-            started=STARTED,
-        )
-        place.instances[:] = [replace(serving, serving=False)] if serving else []
-        place.instances.append(new)
-        place.replaced[order.promotion] = serving.promotion if serving else ""
-        progress(f"{new.name} serves")
-        gap = GAP if serving else None
-        return RolloutResult(succeeded=True, reason=f"{new.name} serves", observed=self.observe(), gap=gap)
+            return self._result(False, reason)
+        old = [item for item in place.instances if main and item.promotion == main.promotion]
+        place.instances[:] = [*old, *self._made(order)]
+        place.replaced[order.promotion] = main.promotion if main else ""
+        canary = order.strategy is not None and order.strategy.kind is StrategyKind.CANARY and main is not None
+        share = order.strategy.steps[0] if canary and order.strategy and order.strategy.steps else 100
+        self._share(order.promotion, share)
+        gap = None
+        if main:
+            gap = GAP if order.strategy is None or order.strategy.kind is StrategyKind.RECREATE else 0.0
+        progress(f"{order.promotion} serves {share}%")
+        return self._result(True, f"{order.promotion} serves", gap)
 
-    def confirm(self, promotion: str, *, progress: Progress) -> Observed:
+    def shift(
+        self, promotion: str, share: int, *, progress: Progress, cancel: Cancellation, fence: int = 0
+    ) -> RolloutResult:
+        """The new one gets that share; the old one the rest."""
+        cancel.check()
+        self._admit(fence)
+        self._maybe_fail("shift")
+        names = {item.promotion for item in self._place.instances}
+        old = self._place.replaced.get(promotion, "")
+        if promotion not in names or (old not in names and share != 100):
+            raise TargetError(f"environment '{self._environment}': no canary of promotion {promotion} is under way")
+        self._share(promotion, share)
+        progress(f"{promotion} serves {share}%")
+        return self._result(True, f"{promotion} serves {share}%", 0.0)
+
+    def confirm(self, promotion: str, *, progress: Progress, fence: int = 0) -> Observed:
         """Only what serves stays."""
+        self._admit(fence)
         self._maybe_fail("confirm")
-        if self._serving() is None:
+        if self._main() is None:
             raise TargetError(f"environment '{self._environment}': nothing serves, so {promotion} cannot be confirmed")
+        if any(item.promotion == promotion for item in self._place.instances):
+            self._share(promotion, 100)
         for item in self._place.instances:
             if not item.serving:
                 progress(f"removing {item.name}")
         self._place.instances[:] = [item for item in self._place.instances if item.serving]
         return self.observe()
 
-    def roll_back(self, promotion: str, *, progress: Progress) -> RolloutResult:
+    def roll_back(self, promotion: str, *, progress: Progress, fence: int = 0) -> RolloutResult:
         """The old one serves again."""
+        self._admit(fence)
         self._maybe_fail("roll_back")
         place = self._place
-        mine = next((item for item in place.instances if item.promotion == promotion), None)
-        if mine is None:
-            reason = f"nothing of promotion {promotion} runs"
-            return RolloutResult(succeeded=True, reason=reason, observed=self.observe())
-        place.instances.remove(mine)
+        if not any(item.promotion == promotion for item in place.instances):
+            return self._result(True, f"nothing of promotion {promotion} runs")
+        place.instances[:] = [item for item in place.instances if item.promotion != promotion]
         before = place.replaced.get(promotion, "")
-        old = next((item for item in place.instances if item.promotion == before), None)
-        if old is None:
-            reason = "there was no earlier version to go back to; the new one was removed"
-            return RolloutResult(succeeded=False, reason=reason, observed=self.observe())
-        place.instances[:] = [replace(item, serving=item is old) for item in place.instances]
-        progress(f"{old.name} serves again")
-        return RolloutResult(succeeded=True, reason=f"{old.name} serves again", observed=self.observe(), gap=GAP)
+        if not any(item.promotion == before for item in place.instances):
+            return self._result(False, "there was no earlier version to go back to; the new one was removed")
+        self._share(before, 100)
+        progress(f"{before} serves again")
+        return self._result(True, f"{before} serves again", GAP)
 
     def command(self, command: tuple[str, ...], *, timeout: float) -> tuple[int, str]:
         """What the script says."""
         self._maybe_fail("command")
-        if self._serving() is None:
+        if self._main() is None:
             raise TargetError(f"environment '{self._environment}': no container serves")
         return self._place.commands(command)
 
@@ -116,8 +142,43 @@ class ScriptedTarget:
         """Nothing runs any more."""
         self._place.instances.clear()
 
-    def _serving(self) -> Instance | None:
-        return next((item for item in self._place.instances if item.serving), None)
+    def _made(self, order: Rollout) -> list[Instance]:
+        count = self._place.replicas
+        name = f"{self._environment}-{order.promotion}"
+        return [
+            Instance(
+                name=name if count == 1 else f"{name}-{index}",
+                image=order.image,
+                release=order.release,
+                promotion=order.promotion,
+                serving=False,
+                healthy=True,
+                started=STARTED,
+            )
+            for index in range(1, count + 1)
+        ]
+
+    def _share(self, promotion: str, share: int) -> None:
+        """This version gets `share` percent, the others what is left."""
+        items = self._place.instances
+        left = {item.promotion: share if item.promotion == promotion else 100 - share for item in items}
+        self._place.instances[:] = [
+            replace(item, serving=left[item.promotion] > 0, share=left[item.promotion]) for item in items
+        ]
+
+    def _main(self) -> Instance | None:
+        """One of the version with the largest share."""
+        serving = [item for item in self._place.instances if item.serving]
+        return max(serving, key=lambda item: item.share or 0, default=None)
+
+    def _admit(self, fence: int) -> None:
+        place = self._place
+        with place.lock:
+            refuse_stale(fence, place.fence, environment=self._environment)
+            place.fence = max(place.fence, fence)
+
+    def _result(self, succeeded: bool, reason: str, gap: float | None = None) -> RolloutResult:
+        return RolloutResult(succeeded=succeeded, reason=reason, observed=self.observe(), gap=gap)
 
     def _maybe_fail(self, method: str) -> None:
         errors: Mapping[str, Exception] = self._place.errors

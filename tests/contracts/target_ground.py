@@ -6,24 +6,36 @@ import http.client
 import subprocess
 from collections.abc import Mapping
 from pathlib import Path
+from typing import Protocol
 
 from environment.servers import free_port
 
 from pipeline.diagnostic import Position
 from pipeline.model.definition import EnvironmentDefinition
+from pipeline.model.strategy import Strategy
 from pipeline.model.value import Value
 from pipeline.ports.target import Rollout
 from pipeline.settings import Settings
 from pipeline.targets.docker.target import DockerTarget
 
+ENDS = "echo cannot start; exit 3"
+DEAF = "exec sleep 600"
 GOOD = 'mkdir -p /w; echo "$VERSION" >/w/index.html; exec httpd -f -p 8080 -h /w'
+
+
+class Images(Protocol):
+    """The fixture `images`."""
+
+    busybox: str
 
 
 def environment(target: Mapping[str, Value], *, name: str = "dev") -> EnvironmentDefinition:
     return EnvironmentDefinition(name=name, position=Position(file="pipeline.yml", line=1, column=1), target=target)
 
 
-def order(promotion: str, image: str, *, timeout: float = 30) -> Rollout:
+def order(
+    promotion: str, image: str, *, timeout: float = 30, strategy: Strategy | None = None, fence: int = 0
+) -> Rollout:
     return Rollout(
         environment="dev",
         release=f"sha256:{promotion}",
@@ -31,6 +43,8 @@ def order(promotion: str, image: str, *, timeout: float = 30) -> Rollout:
         image=image,
         configuration={"VERSION": promotion},
         timeout=timeout,
+        strategy=strategy,
+        fence=fence,
     )
 
 

@@ -1,35 +1,33 @@
-"""The contract of `pipeline.ports.target.Target`, for every target, and what the docker target promises beyond it."""
+"""The contract of `pipeline.ports.target.Target`, for every target."""
 
 from __future__ import annotations
 
-import os
-import signal
-import socket
-import subprocess
-import sys
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Protocol
 
 import pytest
-from target_ground import GOOD, Engine, environment, order
+from target_ground import ENDS, Engine, Images, environment, order
 
-from pipeline.errors import CancelledError, TargetError
-from pipeline.model.value import Value
+from pipeline.errors import CancelledError, LeaseLostError, TargetError
+from pipeline.model.strategy import Strategy, StrategyKind
 from pipeline.ports.cancellation import Cancellation
 from pipeline.ports.target import Rollout, RolloutResult, Target
 from pipeline.targets.scripted import Place, ScriptedTarget
 
+STRATEGIES = {
+    StrategyKind.RECREATE: Strategy(kind=StrategyKind.RECREATE),
+    StrategyKind.ROLLING: Strategy(kind=StrategyKind.ROLLING, batch=1),
+    StrategyKind.BLUE_GREEN: Strategy(kind=StrategyKind.BLUE_GREEN),
+    StrategyKind.CANARY: Strategy(kind=StrategyKind.CANARY, steps=(20, 50, 100)),
+}
 
-class Images(Protocol):
-    """The fixture `images`."""
 
-    busybox: str
-
-
-ENDS = "echo cannot start; exit 3"
-DEAF = "exec sleep 600"
+CAN = {
+    "docker": frozenset({StrategyKind.RECREATE, StrategyKind.BLUE_GREEN}),
+    "scripted": frozenset(StrategyKind),
+}
+"""Each target under contract, and the strategies that it can do."""
 
 
 @dataclass
@@ -37,18 +35,44 @@ class Ground:
     """One environment of a target kind, and how to order good and bad versions there."""
 
     target: Callable[[], Target]
-    order: Callable[[str], Rollout]
-    bad: Callable[[str], tuple[Target, Rollout]]
+    order: Callable[..., Rollout]
+    bad: Callable[..., tuple[Target, Rollout]]
     said: list[str] = field(default_factory=list)
 
-    def roll_out(self, promotion: str, *, cancel: Cancellation | None = None) -> RolloutResult:
-        return self.target().roll_out(self.order(promotion), progress=self.said.append, cancel=cancel or Cancellation())
+    def roll_out(
+        self,
+        promotion: str,
+        *,
+        strategy: Strategy | None = None,
+        fence: int = 0,
+        cancel: Cancellation | None = None,
+    ) -> RolloutResult:
+        ordered = self.order(promotion, strategy=strategy, fence=fence)
+        return self.target().roll_out(ordered, progress=self.said.append, cancel=cancel or Cancellation())
+
+    def fail(self, promotion: str, *, strategy: Strategy | None = None) -> RolloutResult:
+        target, bad = self.bad(promotion, strategy=strategy)
+        return target.roll_out(bad, progress=self.said.append, cancel=Cancellation())
+
+    def shift(self, promotion: str, share: int) -> RolloutResult:
+        return self.target().shift(promotion, share, progress=self.said.append, cancel=Cancellation())
+
+    def roll_back(self, promotion: str) -> RolloutResult:
+        return self.target().roll_back(promotion, progress=self.said.append)
+
+    def confirm(self, promotion: str) -> list[str]:
+        """What is left."""
+        observed = self.target().confirm(promotion, progress=self.said.append)
+        return sorted({item.promotion for item in observed.instances})
 
     def serving(self) -> list[str]:
-        return [item.promotion for item in self.target().observe().serving]
+        return sorted({item.promotion for item in self.target().observe().serving})
 
     def all(self) -> list[str]:
-        return [item.promotion for item in self.target().observe().instances]
+        return sorted({item.promotion for item in self.target().observe().instances})
+
+    def shares(self) -> dict[str, int | None]:
+        return {item.promotion: item.share for item in self.target().observe().serving}
 
 
 @pytest.fixture
@@ -59,21 +83,44 @@ def docker(engine: str, tmp_home: Path, images: Images) -> Iterator[Engine]:
         target.remove()
 
 
-@pytest.fixture(params=["docker", "scripted"])
-def ground(request: pytest.FixtureRequest) -> Ground:
-    if request.param == "scripted":
-        place = Place(unfit={"bad@sha256:0": "it ended with exit 3"})
-        target = ScriptedTarget(environment({}), place=place)
-        return Ground(
-            target=lambda: target,
-            order=lambda promotion: order(promotion, f"image@sha256:{promotion}"),
-            bad=lambda promotion: (target, order(promotion, "bad@sha256:0")),
-        )
+def ground_of(kind: str, request: pytest.FixtureRequest) -> Ground:
+    if kind == "scripted":
+        return scripted()
     subject: Engine = request.getfixturevalue("docker")
     return Ground(
         target=subject.target,
-        order=lambda promotion: order(promotion, subject.image),
-        bad=lambda promotion: (subject.target(script=ENDS), order(promotion, subject.image)),
+        order=lambda promotion, **more: order(promotion, subject.image, **more),
+        bad=lambda promotion, **more: (subject.target(script=ENDS), order(promotion, subject.image, **more)),
+    )
+
+
+@pytest.fixture(params=list(CAN))
+def ground(request: pytest.FixtureRequest) -> Ground:
+    return ground_of(request.param, request)
+
+
+@pytest.fixture(params=[kind for kind, can in CAN.items() if StrategyKind.CANARY in can])
+def canary(request: pytest.FixtureRequest) -> Ground:
+    """Each target that can share its traffic."""
+    return ground_of(request.param, request)
+
+
+@pytest.fixture(
+    params=[pytest.param((kind, way), id=f"{kind}-{way}") for kind, can in CAN.items() for way in sorted(can)]
+)
+def by_strategy(request: pytest.FixtureRequest) -> tuple[Ground, Strategy]:
+    """Each target with each strategy that it can do."""
+    kind, way = request.param
+    return ground_of(kind, request), STRATEGIES[way]
+
+
+def scripted() -> Ground:
+    place = Place(unfit={"bad@sha256:0": "it ended with exit 3"}, replicas=3)
+    target = ScriptedTarget(environment({}), place=place)
+    return Ground(
+        target=lambda: target,
+        order=lambda promotion, **more: order(promotion, f"image@sha256:{promotion}", **more),
+        bad=lambda promotion, **more: (target, order(promotion, "bad@sha256:0", **more)),
     )
 
 
@@ -81,36 +128,33 @@ def test_a_first_version_serves(ground: Ground) -> None:
     result = ground.roll_out("p1")
     assert result.succeeded
     assert result.gap is None
-    (serving,) = result.observed.serving
-    assert (serving.promotion, serving.release) == ("p1", "sha256:p1")
-    assert serving.image == ground.order("p1").image
+    assert {(item.promotion, item.release) for item in result.observed.serving} == {("p1", "sha256:p1")}
+    assert {item.image for item in result.observed.serving} == {ground.order("p1").image}
+    assert ground.shares() == {"p1": 100}
 
 
 def test_the_old_one_is_kept_until_the_new_one_is_confirmed(ground: Ground) -> None:
     ground.roll_out("p1")
-    ground.target().confirm("p1", progress=ground.said.append)
+    ground.confirm("p1")
     result = ground.roll_out("p2")
     assert result.succeeded
     assert result.gap is not None
-    assert (ground.serving(), sorted(ground.all())) == (["p2"], ["p1", "p2"])
-    observed = ground.target().confirm("p2", progress=ground.said.append)
-    assert [item.promotion for item in observed.instances] == ["p2"]
+    assert (ground.serving(), ground.all()) == (["p2"], ["p1", "p2"])
+    assert ground.confirm("p2") == ["p2"]
 
 
 def test_going_back_lets_the_old_one_serve_again(ground: Ground) -> None:
     ground.roll_out("p1")
     ground.roll_out("p2")
-    result = ground.target().roll_back("p2", progress=ground.said.append)
-    assert result.succeeded
+    assert ground.roll_back("p2").succeeded
     assert (ground.serving(), ground.all()) == (["p1"], ["p1"])
-    again = ground.target().roll_back("p2", progress=ground.said.append)
-    assert again.succeeded
-    assert ground.serving() == ["p1"]
+    assert ground.roll_back("p2").succeeded
+    assert ground.shares() == {"p1": 100}
 
 
 def test_going_back_from_the_first_version_leaves_nothing(ground: Ground) -> None:
     ground.roll_out("p1")
-    result = ground.target().roll_back("p1", progress=ground.said.append)
+    result = ground.roll_back("p1")
     assert not result.succeeded
     assert "no earlier version" in result.reason
     assert ground.all() == []
@@ -118,11 +162,11 @@ def test_going_back_from_the_first_version_leaves_nothing(ground: Ground) -> Non
 
 def test_a_version_that_cannot_start_changes_nothing(ground: Ground) -> None:
     ground.roll_out("p1")
-    target, bad = ground.bad("p2")
-    result = target.roll_out(bad, progress=ground.said.append, cancel=Cancellation())
+    before = ground.target().observe()
+    result = ground.fail("p2")
     assert not result.succeeded
     assert "exit 3" in result.reason
-    assert (ground.serving(), ground.all()) == (["p1"], ["p1"])
+    assert result.observed == before
 
 
 def test_rolling_out_twice_does_it_once(ground: Ground) -> None:
@@ -141,275 +185,99 @@ def test_a_cancelled_rollout_changes_nothing(ground: Ground) -> None:
     assert (ground.serving(), ground.all()) == (["p1"], ["p1"])
 
 
-def test_nothing_to_confirm_or_to_ask_is_an_error(ground: Ground) -> None:
+def test_nothing_to_confirm_to_shift_or_to_ask_is_an_error(ground: Ground) -> None:
     with pytest.raises(TargetError, match="nothing serves"):
-        ground.target().confirm("p1", progress=ground.said.append)
+        ground.confirm("p1")
+    with pytest.raises(TargetError, match="no canary of promotion p1"):
+        ground.shift("p1", 50)
     with pytest.raises(TargetError, match="no container serves"):
         ground.target().command(("true",), timeout=5)
 
 
 def test_removing_takes_everything_away(ground: Ground) -> None:
     ground.roll_out("p1")
-    ground.roll_out("p2")
+    ground.roll_out("p2", fence=1)
     ground.target().remove()
     assert ground.all() == []
+    assert ground.roll_out("p3", fence=1).succeeded
 
 
-# What only the docker target can show.
+def test_each_strategy_ends_with_the_new_one_and_can_go_back(by_strategy: tuple[Ground, Strategy]) -> None:
+    ground, strategy = by_strategy
+    ground.roll_out("p1")
+    result = ground.roll_out("p2", strategy=strategy)
+    assert result.succeeded, result.reason
+    for share in strategy.steps:
+        ground.shift("p2", share)
+    assert ground.shares() == {"p2": 100}
+    assert ground.all() == ["p1", "p2"]
+    assert ground.roll_back("p2").succeeded
+    assert (ground.shares(), ground.all()) == ({"p1": 100}, ["p1"])
+    ground.roll_out("p3", strategy=strategy)
+    for share in strategy.steps:
+        ground.shift("p3", share)
+    assert ground.confirm("p3") == ["p3"]
+    assert ground.shares() == {"p3": 100}
 
 
-def test_the_port_changes_hands_while_both_processes_run_on(docker: Engine) -> None:
-    target, said = docker.target(), []
-    target.roll_out(order("p1", docker.image), progress=said.append, cancel=Cancellation())
-    first = docker.docker("inspect", "-f", "{{.State.StartedAt}}", target.observe().serving[0].name)
-    result = target.roll_out(order("p2", docker.image), progress=said.append, cancel=Cancellation())
-    assert docker.page() == "p2"
-    assert result.gap is not None
-    assert 0 < result.gap < 5
-    assert any("nobody answered for" in line for line in said)
-    back = target.roll_back("p2", progress=said.append)
-    assert docker.page() == "p1"
-    assert docker.docker("inspect", "-f", "{{.State.StartedAt}}", back.observed.serving[0].name) == first
-    assert target.observe().serving[0].addresses == (f"127.0.0.1:{docker.port}",)
-
-
-def test_nobody_waits_long_for_a_container_without_a_listener(docker: Engine) -> None:
-    docker.target().roll_out(order("p1", docker.image), progress=print, cancel=Cancellation())
-    deaf = docker.target(script=DEAF, warm_up="isolated")
-    result = deaf.roll_out(order("p2", docker.image, timeout=1.5), progress=print, cancel=Cancellation())
+def test_a_bad_version_by_each_strategy_leaves_the_old_one_serving(by_strategy: tuple[Ground, Strategy]) -> None:
+    ground, strategy = by_strategy
+    ground.roll_out("p1")
+    result = ground.fail("p2", strategy=strategy)
     assert not result.succeeded
-    assert "not healthy within 1.5s: nothing listens on port 8080" in result.reason
-    assert docker.page() == "p1"
+    assert "exit 3" in result.reason
+    assert (ground.shares(), ground.all()) == ({"p1": 100}, ["p1"])
+
+
+def test_a_canary_gets_its_share_and_goes_back_from_any_step(canary: Ground) -> None:
+    canary.roll_out("p1")
+    canary.roll_out("p2", strategy=STRATEGIES[StrategyKind.CANARY])
+    assert canary.shares() == {"p1": 80, "p2": 20}
+    again = canary.roll_out("p2", strategy=STRATEGIES[StrategyKind.CANARY])
+    assert (again.succeeded, canary.shares()) == (True, {"p1": 80, "p2": 20})
+    for share in (50, 50):
+        assert canary.shift("p2", share).succeeded
+        assert canary.shares() == {"p1": 50, "p2": 50}
+    assert canary.roll_back("p2").succeeded
+    assert canary.shares() == {"p1": 100}
+    with pytest.raises(TargetError, match="no canary of promotion p2"):
+        canary.shift("p2", 50)
+
+
+def test_a_first_version_by_canary_serves_at_once(canary: Ground) -> None:
+    canary.roll_out("p1", strategy=STRATEGIES[StrategyKind.CANARY])
+    assert canary.shares() == {"p1": 100}
+    assert canary.shift("p1", 100).succeeded
+
+
+def test_a_target_says_which_strategies_it_can_do(request: pytest.FixtureRequest) -> None:
+    assert {kind: ground_of(kind, request).target().strategies for kind in CAN} == CAN
+
+
+def test_a_strategy_that_the_target_cannot_do_is_refused_before_anything_moves(ground: Ground) -> None:
+    ground.roll_out("p1")
+    before = ground.target().observe()
+    for kind in frozenset(StrategyKind) - ground.target().strategies:
+        with pytest.raises(TargetError, match=f"cannot do the strategy '{kind}'"):
+            ground.roll_out("p2", strategy=STRATEGIES[kind])
+    assert ground.target().observe() == before
 
 
 @pytest.mark.parametrize(
-    ("health", "script", "words"),
+    "call",
     [
-        pytest.param("test -e /ready", f"touch /ready; {GOOD}", "", id="command-good"),
-        pytest.param("echo no ready file; test -e /ready", GOOD, "health check", id="command-bad"),
-        pytest.param({"http": "/", "port": 8080, "within": "5s"}, GOOD, "", id="http-good"),
-        pytest.param({"http": "/nope", "port": 8080, "within": "1s"}, GOOD, "status 404", id="http-bad"),
+        pytest.param(lambda target: target.roll_back("p1", progress=print, fence=7), id="roll-back"),
+        pytest.param(lambda target: target.confirm("p1", progress=print, fence=7), id="confirm"),
+        pytest.param(lambda target: target.shift("p1", 50, progress=print, cancel=Cancellation(), fence=7), id="shift"),
     ],
 )
-def test_the_health_check_of_the_file_decides(docker: Engine, health: Value, script: str, words: str) -> None:
-    target = docker.target(health=health, script=script)
-    result = target.roll_out(order("p1", docker.image, timeout=3), progress=print, cancel=Cancellation())
-    assert (result.succeeded, words in result.reason) == (not words, True)
-    if not words and isinstance(health, str):
-        assert target.observe().serving[0].healthy is True
-
-
-@pytest.fixture
-def tried(docker: Engine, installation: str) -> Iterator[str]:
-    """A volume of the test's own, on which a container leaves that it was started before."""
-    name = f"tried-{installation}"
-    docker.docker("volume", "create", "--label", f"io.ecluse.installation={installation}", name)
-    yield name
-    docker.target().remove()
-    docker.docker("volume", "rm", name)
-
-
-def test_a_version_that_does_not_start_in_isolation_is_rehearsed_with_a_way_out(docker: Engine, tried: str) -> None:
-    docker.target().roll_out(order("p1", docker.image), progress=print, cancel=Cancellation())
-    said: list[str] = []
-    script = f"test -e /tried/before || {{ touch /tried/before; exit 4; }}; {GOOD}"
-    picky = docker.target(script=script, volumes=[f"{tried}:/tried"])
-    result = picky.roll_out(order("p2", docker.image), progress=said.append, cancel=Cancellation())
-    assert result.succeeded, result.reason
-    assert any("once more with a way out" in line for line in said)
-    assert result.gap is not None
-    assert docker.page() == "p2"
-    picky.roll_back("p2", progress=said.append)
-    assert docker.page() == "p1"
-
-
-@pytest.fixture
-def database(docker: Engine, installation: str) -> Iterator[str]:
-    """A network of the test's own, on which something called `database` answers."""
-    name, label = f"data-{installation}", ("--label", f"io.ecluse.installation={installation}")
-    docker.docker("network", "create", *label, name)
-    command = ("sh", "-c", GOOD)
-    docker.docker("run", "-d", "--name", f"{name}-db", *label, "--network", name, "--network-alias", "database",
-                  docker.image, *command)  # fmt: skip
-    yield name
-    docker.target().remove()
-    docker.docker("rm", "-f", f"{name}-db")
-    docker.docker("network", "rm", name)
-
-
-def test_a_version_that_needs_a_neighbour_meets_it_on_a_network_of_the_users(docker: Engine, database: str) -> None:
-    target = docker.target(network=database, script=f"wget -q -O /dev/null http://database:8080/ || exit 5; {GOOD}")
-    for promotion in ("p1", "p2"):
-        result = target.roll_out(order(promotion, docker.image), progress=print, cancel=Cancellation())
-        assert result.succeeded, result.reason
-        assert docker.page() == promotion
-    assert target.roll_back("p2", progress=print).succeeded
-    assert docker.page() == "p1"
-    code, _ = target.command(("wget", "-q", "-O", "/dev/null", "http://database:8080/"), timeout=10)
-    assert code == 0
-
-
-def test_the_new_one_has_a_way_out_once_it_serves(docker: Engine) -> None:
-    target = docker.target()
-    for promotion in ("p1", "p2"):
-        target.roll_out(order(promotion, docker.image), progress=print, cancel=Cancellation())
-        code, output = target.command(("ip", "route"), timeout=10)
-        assert (code, "default via" in output) == (0, True)
-
-
-def test_a_port_of_somebody_else_is_named_and_left_alone(docker: Engine) -> None:
-    theirs = docker.target(name="other", service="theirs")
-    theirs.roll_out(order("q1", docker.image), progress=print, cancel=Cancellation())
-    with pytest.raises(TargetError, match=f"127.0.0.1:{docker.port} is already published by container ecluse-.*-q1"):
-        docker.target().roll_out(order("p1", docker.image), progress=print, cancel=Cancellation())
-    assert docker.page() == "q1"
-
-
-def test_a_port_of_a_process_of_the_host_is_an_error_that_leaves_nothing(docker: Engine) -> None:
-    with socket.create_server(("127.0.0.1", docker.port)):
-        with pytest.raises(Exception, match=r"address already in use|already allocated"):
-            docker.target().roll_out(order("p1", docker.image), progress=print, cancel=Cancellation())
-        assert docker.target().observe().instances == ()
-
-
-def test_a_changed_port_that_is_taken_gives_the_old_one_its_ports_back(docker: Engine) -> None:
-    docker.target().roll_out(order("p1", docker.image), progress=print, cancel=Cancellation())
-    with socket.create_server(("127.0.0.1", 0)) as taken:
-        publish: Value = [f"127.0.0.1:{docker.port}:8080", f"127.0.0.1:{taken.getsockname()[1]}:9090"]
-        with pytest.raises(Exception, match=r"address already in use|already allocated"):
-            docker.target(publish=publish).roll_out(order("p2", docker.image), progress=print, cancel=Cancellation())
-    assert docker.page() == "p1"
-    assert [item.promotion for item in docker.target().observe().instances] == ["p1"]
-
-
-def test_the_same_release_with_the_same_configuration_stays(docker: Engine) -> None:
-    target = docker.target()
-    target.roll_out(order("p1", docker.image), progress=print, cancel=Cancellation())
-    before = target.observe()
-    same = replace(order("p2", docker.image), configuration={"VERSION": "p1"})
-    result = target.roll_out(same, progress=print, cancel=Cancellation())
-    assert (result.succeeded, result.observed) == (True, before)
-    changed = target.roll_out(order("p3", docker.image), progress=print, cancel=Cancellation())
-    assert changed.observed.serving[0].promotion == "p3"
-
-
-def test_a_stopped_version_is_kept_for_a_new_one_that_fails(docker: Engine) -> None:
-    target = docker.target()
-    target.roll_out(order("p1", docker.image), progress=print, cancel=Cancellation())
-    docker.docker("stop", "--time", "0", target.observe().serving[0].name)
-    assert target.observe().serving == ()
-    bad = docker.target(script=ENDS).roll_out(order("p2", docker.image), progress=print, cancel=Cancellation())
-    assert not bad.succeeded
-    assert [item.promotion for item in target.observe().instances] == ["p1"]
-    assert target.roll_out(order("p3", docker.image), progress=print, cancel=Cancellation()).succeeded
-    assert docker.page() == "p3"
-    assert target.roll_back("p3", progress=print).succeeded
-    assert docker.page() == "p1"
-
-
-def test_other_installations_services_and_environments_are_invisible(
-    docker: Engine, engine: str, images: Images, tmp_path: Path, installation: str
-) -> None:
-    docker.target().roll_out(order("p1", docker.image), progress=print, cancel=Cancellation())
-    home = tmp_path / "second"
-    home.mkdir()
-    (home / "installation").write_text("f" * 8 + installation[8:])
-    second = Engine(engine, home, images.busybox)
-    try:
-        for stranger in (second.target(), second.target(name="prod"), docker.target(service="else")):
-            assert stranger.observe().instances == ()
-            stranger.remove()
-        second.target().roll_out(order("p1", docker.image), progress=print, cancel=Cancellation())
-        second.target().remove()
-    finally:
-        for target in second.made:
-            target.remove()
-    assert docker.page() == "p1"
-
-
-def test_secrets_are_files_and_show_nowhere(docker: Engine) -> None:
-    target = docker.target(user="1000")
-    told = replace(order("p1", docker.image), secrets={"DB_PASSWORD": "hush-hush-hush"})
-    assert target.roll_out(told, progress=print, cancel=Cancellation()).succeeded is False  # /w belongs to root
-    target = docker.target()
-    result = target.roll_out(told, progress=print, cancel=Cancellation())
-    name = result.observed.serving[0].name
-    assert target.command(("cat", "/run/secrets/DB_PASSWORD"), timeout=10) == (0, "hush-hush-hush")
-    assert "hush" not in docker.docker("inspect", name)
-
-
-DYING = """
-import os, signal, sys
-from pathlib import Path
-from typing import Protocol
-from target_ground import Engine, order
-from pipeline.dockerapi import connect
-from pipeline.ports.cancellation import Cancellation
-
-url, home, image, port, method = sys.argv[1:]
-subject = Engine(url, Path(home), image)
-subject.port = int(port)
-target = subject.target()
-client = connect(subject.settings)
-real = getattr(client, method)
-
-def last(*args, **more):
-    real(*args, **more)
-    os.kill(os.getpid(), signal.SIGKILL)
-
-setattr(client, method, last)
-target.roll_out(order("p2", image), progress=print, cancel=Cancellation())
-"""
-
-
-def die_in_rollout(docker: Engine, method: str) -> None:
-    """Roll out p2 in a process of its own that kills itself right after this call to the engine."""
-    facts = (docker.settings.docker_host, str(docker.settings.home), docker.image, str(docker.port), method)
-    variables = {**os.environ, "PYTHONPATH": os.pathsep.join(["tests", "tests/contracts"])}
-    root = Path(__file__).resolve().parents[2]
-    done = subprocess.run(
-        [sys.executable, "-c", DYING, *facts], env=variables, cwd=root, capture_output=True, text=True
-    )
-    assert done.returncode == -signal.SIGKILL, done.stderr
-
-
-KILLED = pytest.mark.parametrize(
-    "method",
-    [
-        pytest.param("create_container_from_config", id="created"),
-        pytest.param("start", id="started"),
-        pytest.param("disconnect_container_from_network", id="in-the-gap"),
-        pytest.param("connect_container_to_network", id="handed-over"),
-    ],
-)
-
-
-@KILLED
-def test_a_killed_rollout_is_finished_by_the_next_try(docker: Engine, method: str) -> None:
-    docker.target().roll_out(order("p1", docker.image), progress=print, cancel=Cancellation())
-    die_in_rollout(docker, method)
-    result = docker.target().roll_out(order("p2", docker.image), progress=print, cancel=Cancellation())
-    assert result.succeeded, result.reason
-    assert docker.page() == "p2"
-    observed = docker.target().confirm("p2", progress=print)
-    assert [item.promotion for item in observed.instances] == ["p2"]
-
-
-@KILLED
-def test_a_killed_rollout_can_be_taken_back(docker: Engine, method: str) -> None:
-    docker.target().roll_out(order("p1", docker.image), progress=print, cancel=Cancellation())
-    die_in_rollout(docker, method)
-    result = docker.target().roll_back("p2", progress=print)
-    assert result.succeeded, result.reason
-    assert [item.promotion for item in result.observed.instances] == ["p1"]
-    assert docker.page() == "p1"
-
-
-def test_another_promotion_after_a_kill_in_the_gap_replaces_the_one_that_served(docker: Engine) -> None:
-    docker.target().roll_out(order("p1", docker.image), progress=print, cancel=Cancellation())
-    die_in_rollout(docker, "disconnect_container_from_network")
-    target = docker.target()
-    assert target.roll_out(order("p3", docker.image), progress=print, cancel=Cancellation()).succeeded
-    assert docker.page() == "p3"
-    target.roll_back("p3", progress=print)
-    assert docker.page() == "p1"
+def test_who_comes_with_an_older_lease_is_refused(ground: Ground, call: Callable[[Target], object]) -> None:
+    ground.roll_out("p1", fence=7)
+    ground.target().confirm("p1", progress=print, fence=9)
+    before = ground.target().observe()
+    with pytest.raises(LeaseLostError, match="a newer lease"):
+        call(ground.target())
+    with pytest.raises(LeaseLostError, match="a newer lease"):
+        ground.roll_out("p2", fence=8)
+    assert ground.target().observe() == before
+    assert ground.roll_out("p2", fence=9).succeeded

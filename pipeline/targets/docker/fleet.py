@@ -138,6 +138,11 @@ class Fleet:
                 client.put_archive(made, "/", _secret_files(order.secrets))
         return made
 
+    def stop(self, container: str, *, grace: float) -> None:
+        """Stop with a grace period; the container stays."""
+        with translating(f"stop container {container[:12]}"):
+            self.client.stop(container, timeout=round(grace))
+
     def remove(self, container: str, *, grace: float | None = None) -> None:
         """Stop with a grace period (None: at once) and remove, with its anonymous volumes; gone is fine."""
         import docker.errors

@@ -2,17 +2,19 @@
 
 from __future__ import annotations
 
-import threading
-from contextlib import suppress
+from collections.abc import Callable
 from dataclasses import replace
 from time import monotonic
 
 from pipeline.dockerapi import address, connect, translating
 from pipeline.errors import TargetError
 from pipeline.model.definition import EnvironmentDefinition
+from pipeline.model.strategy import StrategyKind
 from pipeline.ports.cancellation import Cancellation
 from pipeline.ports.target import Instance, Observed, Progress, Rollout, RolloutResult
 from pipeline.settings import Settings
+from pipeline.targets.docker.commands import run_in
+from pipeline.targets.docker.fence import Fence
 from pipeline.targets.docker.fleet import Deployed, Fleet
 from pipeline.targets.docker.handover import Handover
 from pipeline.targets.docker.health import await_healthy, is_healthy
@@ -20,8 +22,10 @@ from pipeline.targets.docker.networks import OUT, WARM, Networks
 from pipeline.targets.docker.options import WarmUp, docker_options
 from pipeline.targets.docker.ports import refuse_taken_ports
 from pipeline.targets.docker.pulling import pull
+from pipeline.targets.refusing import refuse_unknown
 
-OUTPUT_LIMIT = 64 * 1024
+STRATEGIES = frozenset({StrategyKind.RECREATE, StrategyKind.BLUE_GREEN})
+"""Blue/green is its own way: both run at once, and the ports change hands. Recreate stops the old one first."""
 
 
 class DockerTarget:
@@ -38,8 +42,14 @@ class DockerTarget:
             environment=environment.name,
             options=self._options,
         )
+        self._fence = Fence(self._fleet)
         self._networks = Networks(self._fleet)
         self._handover = Handover(self._fleet, self._networks, engine=address(settings))
+
+    @property
+    def strategies(self) -> frozenset[StrategyKind]:
+        """One container can be there before the other ends, or after; a share of the traffic needs a proxy."""
+        return STRATEGIES
 
     def observe(self) -> Observed:
         """What the engine runs now, serving or not."""
@@ -47,6 +57,8 @@ class DockerTarget:
 
     def roll_out(self, order: Rollout, *, progress: Progress, cancel: Cancellation) -> RolloutResult:
         """Start the new container, await its health, hand the ports over; the old one runs on without them."""
+        refuse_unknown(order.strategy, STRATEGIES, environment=self._environment)
+        self._fence.admit(order.fence)
         fleet = self._fleet.all()
         mine = _of(fleet, order.promotion)
         serving = next((item for item in fleet if self._networks.serving(item)), None)
@@ -68,8 +80,19 @@ class DockerTarget:
         finally:
             self._networks.drop(WARM, OUT)
 
-    def confirm(self, promotion: str, *, progress: Progress) -> Observed:
+    def shift(
+        self, promotion: str, share: int, *, progress: Progress, cancel: Cancellation, fence: int = 0
+    ) -> RolloutResult:
+        """One container has all of the traffic or none."""
+        self._fence.admit(fence)
+        raise TargetError(
+            f"environment '{self._environment}': no canary of promotion {promotion} is under way",
+            hint="a docker target shares its traffic only behind a proxy: see `proxy` in docs/delivery.md",
+        )
+
+    def confirm(self, promotion: str, *, progress: Progress, fence: int = 0) -> Observed:
         """Remove every container that does not serve; they get their drain time."""
+        self._fence.admit(fence)
         fleet = self._fleet.all()
         if not any(self._networks.serving(item) for item in fleet):
             raise TargetError(
@@ -84,8 +107,9 @@ class DockerTarget:
         self._networks.drop(WARM, OUT)
         return self.observe()
 
-    def roll_back(self, promotion: str, *, progress: Progress) -> RolloutResult:
+    def roll_back(self, promotion: str, *, progress: Progress, fence: int = 0) -> RolloutResult:
         """Give the ports back to what this promotion replaced and remove its container, from any half-way state."""
+        self._fence.admit(fence)
         fleet = self._fleet.all()
         mine = _of(fleet, promotion)
         if mine is None:
@@ -121,24 +145,7 @@ class DockerTarget:
             raise TargetError(
                 f"environment '{self._environment}': no container serves", hint="deploy to it before checking it"
             )
-        output, ended = bytearray(), threading.Event()
-        with translating(f"run a command in {serving.name}"):
-            made = self._fleet.client.exec_create(serving.id, list(command))["Id"]
-
-        def collect() -> None:
-            with suppress(Exception):  # a broken stream shows as an exit code that is not there
-                for chunk in self._fleet.client.exec_start(made, stream=True):
-                    output.extend(chunk[: OUTPUT_LIMIT - len(output)])
-            ended.set()
-
-        threading.Thread(target=collect, name="target-command", daemon=True).start()
-        if not ended.wait(timeout):
-            return 124, f"no answer within {timeout:g}s"
-        with translating(f"run a command in {serving.name}"):
-            code = self._fleet.client.exec_inspect(made)["ExitCode"]
-        if code is None:
-            raise TargetError(f"{serving.name} ended while a command ran in it", hint="see its log with `docker logs`")
-        return int(code), output.decode(errors="replace")
+        return run_in(self._fleet, serving, command, timeout=timeout)
 
     def remove(self) -> None:
         """Remove all containers and networks of the environment; named volumes hold data and stay."""
@@ -146,6 +153,7 @@ class DockerTarget:
             self._fleet.remove(item.id)
             self._fleet.forget_image(item.image)
         self._networks.drop("", WARM, OUT)
+        self._fence.clear()
 
     def _bring_in(
         self, order: Rollout, old: Deployed | None, mine: Deployed | None, *, progress: Progress, cancel: Cancellation
@@ -153,6 +161,10 @@ class DockerTarget:
         options = self._options
         if old is None:
             return self._start_serving(order, None, mine, progress=progress, cancel=cancel)
+        if order.strategy and order.strategy.kind is StrategyKind.RECREATE:
+            if mine:
+                self._fleet.remove(mine.id)
+            return self._start_serving(order, old, None, progress=progress, cancel=cancel, leave=self._stop)
         if not options.publish:
             return self._warm_and_swap(order, old, mine, OUT, progress=progress, cancel=cancel)
         if options.warm_up is not WarmUp.OUTBOUND and not (options.network and options.warm_up is WarmUp.AUTO):
@@ -182,6 +194,7 @@ class DockerTarget:
             reason = self._healthy(mine, order, progress=progress, cancel=cancel)
             if reason:
                 return self._refused(mine, reason)
+            self._fence.admit(order.fence)
             progress(f"{mine.name} is healthy; handing over from {old.name}")
             gap = self._handover.swap(old, self._known(mine.id))
         except BaseException:
@@ -212,9 +225,19 @@ class DockerTarget:
         return self._start_serving(order, old, None, progress=progress, cancel=cancel)
 
     def _start_serving(
-        self, order: Rollout, old: Deployed | None, mine: Deployed | None, *, progress: Progress, cancel: Cancellation
+        self,
+        order: Rollout,
+        old: Deployed | None,
+        mine: Deployed | None,
+        *,
+        progress: Progress,
+        cancel: Cancellation,
+        leave: Callable[[Deployed], None] | None = None,
     ) -> RolloutResult:
-        """Start a container that has the ports from its first moment; `old` loses them just before."""
+        """Start a container that has the ports from its first moment; `old` loses them just before.
+
+        `leave` is how the old one loses them; by itself it runs on without.
+        """
         watch = self._handover.watch() if old else None
         new = mine or self._known(
             self._fleet.create(order, network=self._networks.live, replaces=old.promotion if old else "")
@@ -222,7 +245,7 @@ class DockerTarget:
         gap = None
         try:
             if old:
-                self._networks.take(old)
+                (leave or self._networks.take)(old)
             if self._options.network:
                 self._networks.give(new)
             reason = self._healthy(new, order, progress=progress, cancel=cancel)
@@ -244,6 +267,10 @@ class DockerTarget:
         if gap is not None:
             progress(f"handed over; nobody answered for {gap * 1000:.0f} ms")
         return self._result(True, f"{new.name} serves", gap)
+
+    def _stop(self, old: Deployed) -> None:
+        self._fleet.stop(old.id, grace=self._options.drain)
+        self._networks.take(old)
 
     def _healthy(self, item: Deployed, order: Rollout, *, progress: Progress, cancel: Cancellation) -> str:
         if not item.running:
@@ -308,6 +335,7 @@ class DockerTarget:
             healthy=is_healthy(self._fleet, item) if serving else None,
             started=item.started,
             addresses=(self._handover.reach() or inside) if serving else (),
+            share=100 if serving else 0,
         )
 
 
