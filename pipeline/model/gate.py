@@ -133,6 +133,8 @@ class Verdict:
     time: datetime
     policy: str = ""
     override: Override | None = None
+    opens: datetime | None = None
+    """The earliest time (UTC) at which all gates can have passed together; None where one of them says no time."""
 
     @property
     def allowed(self) -> bool:
@@ -148,10 +150,3 @@ class Verdict:
     def missing(self) -> tuple[GateAnswer, ...]:
         """The gates that have not passed."""
         return tuple(item for item in self.answers if item.state is not GateState.PASSED)
-
-    @property
-    def opens(self) -> datetime | None:
-        """The earliest time at which all waiting gates can have passed; None where one of them says no time."""
-        times = [item.opens for item in self.missing]
-        known = [time for time in times if time is not None]
-        return max(known) if known and len(known) == len(times) else None
