@@ -247,8 +247,9 @@ class ProcessSession:
         try:
             yield place
         finally:
-            if not remove(place):  # `close` tries again, and tells
-                place.rename(place.with_name(f"{place.name}.{secrets.token_hex(4)}"))
+            # under a name of its own first: the number is free for the next stage then, and what it makes is not ours
+            gone = place.rename(place.with_name(f"{place.name}.{secrets.token_hex(4)}"))
+            remove(gone)  # where something stays, `close` tries again, and tells
 
     def _environment(self, spec: ContainerSpec, place: Path) -> Mapping[str, str]:
         """Little of the host's, then the machine's, then the stage's own."""

@@ -11,6 +11,7 @@ import sys
 import tarfile
 import threading
 from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
 from datetime import datetime
 from pathlib import Path
 
@@ -413,3 +414,15 @@ def test_a_work_folder_that_cannot_be_made_is_explained(executor: ProcessExecuto
     with pytest.raises(EngineError, match="cannot make the work folder") as caught:
         run(executor.open(identified, lanes=1), shell("true"))
     assert "ECLUSE_HOME" in caught.value.hint
+
+
+def test_stages_side_by_side_do_not_take_each_others_folder(session: Session) -> None:
+    def writes(number: int) -> bytes:
+        spec = shell(f"echo {number} > own", stage=f"s{number}")
+        ended, _ = run(session, spec)
+        assert ended.code == 0
+        with contextlib.closing(session.workspace.read(View(layer=f"s{number}"), ["own"])) as files:
+            return b"".join(file.content.read() for file in files)
+
+    with ThreadPoolExecutor(8) as pool:
+        assert list(pool.map(writes, range(160))) == [b"%d\n" % number for number in range(160)]
