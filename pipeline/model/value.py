@@ -75,8 +75,8 @@ def _field_names(kind: type) -> tuple[str, ...]:
 def canonical(thing: object) -> bytes:
     """The one JSON spelling of a value: sorted keys, no white space, UTF-8.
 
-    Equal to RFC 8785 for values without floats and with keys in the basic plane, which is all that Écluse digests.
-    What occurs in many places of the value, as in the cells of a matrix, is spelled once.
+    Equal to RFC 8785 but for floats (`1.0` stays `1.0`) and integers beyond 2^53 - 1: nothing that others have to check
+    has any. What occurs in many places of the value, as in the cells of a matrix, is spelled once.
     """
     return _Spelling().of(thing).encode()
 
@@ -126,7 +126,11 @@ class _Spelling:
 
 
 def _by_key(thing: Mapping[Any, Any]) -> list[tuple[str, Any]]:
-    return sorted(((str(key), item) for key, item in thing.items()), key=itemgetter(0))
+    """In the order of UTF-16, which is that of code points for nearly everything."""
+    pairs = [(str(key), item) for key, item in thing.items()]
+    if all(key.isascii() for key, _ in pairs):
+        return sorted(pairs, key=itemgetter(0))
+    return sorted(pairs, key=lambda pair: pair[0].encode("utf-16-be", "surrogatepass"))
 
 
 class _Shape(NamedTuple):

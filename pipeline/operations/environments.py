@@ -12,7 +12,7 @@ from pipeline.ports.application import Application
 def live_promotion(app: Application, *, repository: str, environment: str) -> Promotion:
     """What the ledger says is in place. NotFoundError when nothing is."""
     promotions = app.records.promotions(repository=repository, environment=environment, limit=1000)
-    live = live_releases(promotions, removals(app.records)).get(environment)
+    live = live_releases(promotions, removals(app.records, promotions)).get(environment)
     if live is None:
         raise NotFoundError(
             f"nothing is deployed to an environment '{environment}' of this repository",

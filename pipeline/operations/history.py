@@ -51,7 +51,7 @@ def history(app: Application, *, repository: str, environment: str, limit: int) 
             f"nothing was ever deployed to an environment '{environment}'",
             hint=f"known environments: {', '.join(known)}" if known else "a stage of kind deploy brings releases there",
         )
-    removed = removals(records)
+    removed = removals(records, promotions)
     live = live_releases(promotions, removed).get(environment)
     observed, problem = _observe(app, environment, live or promotions[0])
     return History(

@@ -18,7 +18,6 @@ def held_by_releases(records: Records) -> frozenset[str]:
     """Runs that made or deployed what is live in some environment, what that replaced (a rollback would want it), or
     what is on its way there."""
     releases = {release.id: release for release in records.releases(limit=_ALL)}
-    removed = removals(records)
     latest: dict[tuple[str, str], Promotion] = {}
     under_way: list[Promotion] = []
     for promotion in records.promotions(limit=_ALL):
@@ -27,6 +26,7 @@ def held_by_releases(records: Records) -> frozenset[str]:
             latest.setdefault((release.repository if release else "", promotion.environment), promotion)
         elif PROMOTION_MOVES[promotion.state]:
             under_way.append(promotion)
+    removed = removals(records, latest.values())
     live = [promotion for promotion in latest.values() if promotion.id not in removed]
     held: set[str] = set()
     for promotion in (*live, *under_way):

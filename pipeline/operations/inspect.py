@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 
 from pipeline.model.release import LedgerEntry, Promotion, Release
@@ -13,7 +13,7 @@ from pipeline.ports.records import Records, RunFilter
 
 REMOVED = "removed"
 """What the ledger calls it when an environment is taken away."""
-_PAGE = 1000
+_ALL = 1_000_000
 _WRONG = (Conclusion.FAILED, Conclusion.TIMED_OUT, Conclusion.ERRORED)
 
 
@@ -43,7 +43,7 @@ class ReleaseFacts:
 def releases(records: Records, *, repository: str, limit: int) -> Sequence[ReleaseFacts]:
     """Releases, newest first, with where they went."""
     promotions = records.promotions(repository=repository, limit=1000)
-    live = live_releases(promotions, removals(records))
+    live = live_releases(promotions, removals(records, promotions))
     return tuple(
         ReleaseFacts(
             release=release,
@@ -66,14 +66,12 @@ def live_releases(promotions: Sequence[Promotion], removed: Mapping[str, LedgerE
     return {name: promotion for name, promotion in latest.items() if promotion.id not in removed}
 
 
-def removals(records: Records) -> Mapping[str, LedgerEntry]:
-    """Promotion id → the ledger's line that says that what it deployed was taken away."""
-    found: dict[str, LedgerEntry] = {}
-    after = 0
-    while entries := records.ledger(after=after, limit=_PAGE):
-        found |= {entry.subject: entry for entry in entries if entry.action == REMOVED}
-        after = entries[-1].seq
-    return found
+def removals(records: Records, promotions: Iterable[Promotion]) -> Mapping[str, LedgerEntry]:
+    """Promotion id → the ledger's line that says that what it deployed was taken away, of these promotions."""
+    deployed = [promotion.id for promotion in promotions if promotion.state is PromotionState.DEPLOYED]
+    if not deployed:
+        return {}
+    return {entry.subject: entry for entry in records.entries(actions=(REMOVED,), subjects=deployed, newest=_ALL)}
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)

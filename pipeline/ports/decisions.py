@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from datetime import datetime
 from typing import TYPE_CHECKING, Protocol
 
@@ -25,7 +25,7 @@ class Decisions(Protocol):
 
     def save_approval(self, approval: Approval, *, actor: str) -> LedgerEntry:
         """Keep an answer; a second one of the same person to the same plan replaces the first. Action
-        `promotion.approved` or `promotion.rejected`, subject the promotion."""
+        `promotion.approved` or `promotion.rejected`, subject the promotion. NotFoundError where there is none."""
 
     def approvals(self, *, promotion: str) -> Sequence[Approval]:
         """Answers to a promotion, oldest first, for whatever plan they were."""
@@ -34,27 +34,43 @@ class Decisions(Protocol):
         """Keep a hold, bar or freeze as it is now. Actions `hold.set`, `hold.lifted`, `bar.set`, …; subject its id."""
 
     def blocks(self, *, repository: str, environment: str = "", open_at: datetime | None = None) -> Sequence[Block]:
-        """Those of a repository (freezes of all environments included), newest first; only those that are open."""
+        """Those of a repository, newest first; for one environment, with those that mean all environments. With
+        `open_at` only those that are open then."""
 
     def note(self, *, actor: str, action: str, subject: str, reason: str, data: Mapping[str, Value]) -> LedgerEntry:
-        """A line of the ledger from which nothing is derived, e.g. `verdict`, `head.exported`."""
+        """A line of the ledger from which nothing is derived, e.g. `verdict`, `head.exported`.
 
-    def entries(self, *, actions: Collection[str] = (), subject: str = "", newest: int = 100) -> Sequence[LedgerEntry]:
-        """The newest entries of these actions (all where none are given) and this subject, oldest first."""
+        ValueError where `data` has a mapping under a name from which something would be (`promotion`, `release`,
+        `approval`, `block`)."""
+
+    def entries(
+        self,
+        *,
+        actions: Collection[str] = (),
+        subjects: Collection[str] = (),
+        actor: str = "",
+        since: datetime | None = None,
+        until: datetime | None = None,
+        newest: int = 100,
+    ) -> Sequence[LedgerEntry]:
+        """The newest entries of these actions and subjects (all where none are given), by this actor, from `since` on
+        and before `until`; oldest first."""
 
     def head(self) -> LedgerEntry | None:
         """The last entry of the ledger."""
 
-    def rebuild(self) -> Mapping[str, int]:
+    def rebuild(self, *, progress: Callable[[int], None] | None = None) -> Mapping[str, int]:
         """Make all derived tables anew from the ledger, in one transaction: table → rows. RecordsError, and nothing
-        changed, where the chain does not hold."""
+        changed, where the chain does not hold. `progress` hears how many entries were read."""
 
     def take_lease(self, name: str, *, holder: str, seconds: float) -> Lease | None:
         """The lease for so long, with a token greater than any before; None while somebody else's has not run out.
-        The same holder gets its own again with the same token and a later end."""
+        The same holder gets its own again with the same token and a new end.
+
+        The end only says from when on others may take it: until one of them does, it is still its holder's."""
 
     def renew_lease(self, lease: Lease, *, seconds: float) -> Lease:
-        """A later end; LeaseLostError when it is not ours any more."""
+        """A new end; LeaseLostError when it is not ours any more: another took it, or it was given up."""
 
     def release_lease(self, lease: Lease) -> None:
         """Give it up; nothing happens when it is not ours any more."""

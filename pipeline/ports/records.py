@@ -12,9 +12,11 @@ from pipeline.model.run import Run, Runner, StageRun
 from pipeline.model.status import Conclusion, RunState
 from pipeline.model.trust import Trust
 from pipeline.model.value import Value
+from pipeline.ports.decisions import Decisions
 from pipeline.ports.history import History
 
 if TYPE_CHECKING:  # for its time, not for a circle
+    from pipeline.model.decision import Lease
     from pipeline.model.release import LedgerEntry, Promotion, Release
 
 
@@ -36,10 +38,10 @@ class StageHistory:
     commit: str = ""
 
 
-class Records(History, Protocol):
+class Records(History, Decisions, Protocol):
     """The database of one installation. Safe for several threads and processes; every method is one transaction.
 
-    Errors that may leave: RecordsError, DiskFullError, NotFoundError.
+    Errors that may leave: RecordsError, DiskFullError, NotFoundError, and LeaseLostError where a lease is given.
     """
 
     def create_run(self, run: Run, plan: Plan) -> int:
@@ -77,8 +79,8 @@ class Records(History, Protocol):
     def plan(self, run: str) -> Mapping[str, Value]:
         """The stored plan of a run, as JSON."""
 
-    def save_release(self, release: Release) -> None:
-        """Store a release; nothing happens when it is known."""
+    def save_release(self, release: Release, *, actor: str = "ecluse") -> None:
+        """Store a release with its ledger entry (`release.sealed`); nothing happens when it is known."""
 
     def find_release(self, reference: str) -> Release:
         """By id, unique prefix of its hex digits, or name (newest wins). NotFoundError else."""
@@ -87,9 +89,18 @@ class Records(History, Protocol):
         """Newest first."""
 
     def save_promotion(
-        self, promotion: Promotion, *, actor: str, action: str, data: Mapping[str, Value]
+        self,
+        promotion: Promotion,
+        *,
+        actor: str,
+        action: str,
+        data: Mapping[str, Value],
+        lease: Lease | None = None,
     ) -> LedgerEntry:
-        """Store a promotion's state and append the ledger entry that says so, in one transaction."""
+        """Store a promotion's state and append the ledger entry that says so, in one transaction.
+
+        LeaseLostError, and nothing written, where the given lease has got another holder or token, or was given up.
+        """
 
     def promotions(
         self, *, repository: str = "", environment: str = "", release: str = "", limit: int = 50

@@ -15,7 +15,7 @@ from pipeline.records import tables as t
 from pipeline.records.spool import storable
 
 
-def _insert(connection: sa.Connection, table: sa.Table) -> Any:
+def insert(connection: sa.Connection, table: sa.Table) -> Any:
     """An INSERT that knows ON CONFLICT; both databases spell it alike, SQLAlchemy does not.
 
     Only the dialect that is used is imported: the other one costs 60 ms.
@@ -34,10 +34,8 @@ def _insert(connection: sa.Connection, table: sa.Table) -> Any:
 
 def next_number(connection: sa.Connection, repository: str) -> int:
     """Count up the repository's counter; the row stays locked until commit, so numbers have no gap and no double."""
-    insert = _insert(connection, t.counters).values(repository=storable(repository), last=1)
-    counted = insert.on_conflict_do_update(
-        index_elements=[t.counters.c.repository], set_={"last": t.counters.c.last + 1}
-    )
+    row = insert(connection, t.counters).values(repository=storable(repository), last=1)
+    counted = row.on_conflict_do_update(index_elements=[t.counters.c.repository], set_={"last": t.counters.c.last + 1})
     return int(connection.execute(counted.returning(t.counters.c.last)).scalar_one())
 
 
@@ -177,12 +175,7 @@ def last_successes(repository: str, branch: str, trust: Sequence[Trust], runs: i
     return sa.select(found.c.name, t.runs.c.commit).select_from(found.outerjoin(t.runs, at))
 
 
-# Releases, promotions, ledger ----------------------------------------------------------------------------------------
-
-
-def keep_release(connection: sa.Connection, values: dict[str, Any]) -> Any:
-    """Store a release unless it is known."""
-    return _insert(connection, t.releases).values(**values).on_conflict_do_nothing(index_elements=[t.releases.c.id])
+# Releases, promotions -------------------------------------------------------------------------------------------------
 
 
 def release_by_id(release: str) -> sa.Select[Any]:
@@ -209,13 +202,6 @@ def latest_releases(repository: str, limit: int) -> sa.Select[Any]:
     return wanted.order_by(t.releases.c.created.desc(), t.releases.c.id).limit(limit)
 
 
-def keep_promotion(connection: sa.Connection, values: dict[str, Any]) -> Any:
-    """Store a promotion, or what is new of it."""
-    insert = _insert(connection, t.promotions).values(**values)
-    changed = {name: insert.excluded[name] for name in values if name != "id"}
-    return insert.on_conflict_do_update(index_elements=[t.promotions.c.id], set_=changed)
-
-
 def latest_promotions(repository: str, environment: str, release: str, limit: int) -> sa.Select[Any]:
     """Promotions that match, newest first; ids are ULIDs and settle equal times."""
     wanted = sa.select(t.promotions)
@@ -226,19 +212,3 @@ def latest_promotions(repository: str, environment: str, release: str, limit: in
     if release:
         wanted = wanted.where(t.promotions.c.release == release)
     return wanted.order_by(t.promotions.c.created.desc(), t.promotions.c.id.desc()).limit(limit)
-
-
-def lock_ledger(connection: sa.Connection) -> None:
-    """Let nobody else append until commit; in SQLite the transaction already sees to that."""
-    if connection.dialect.name != "sqlite":
-        connection.exec_driver_sql("LOCK TABLE ledger IN SHARE ROW EXCLUSIVE MODE")
-
-
-def last_entry() -> sa.Select[Any]:
-    """The head of the ledger."""
-    return sa.select(t.ledger).order_by(t.ledger.c.seq.desc()).limit(1)
-
-
-def entries_after(seq: int, limit: int) -> sa.Select[Any]:
-    """Ledger entries in order."""
-    return sa.select(t.ledger).where(t.ledger.c.seq > seq).order_by(t.ledger.c.seq).limit(limit)

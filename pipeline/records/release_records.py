@@ -1,4 +1,4 @@
-"""Releases, promotions and the ledger."""
+"""Releases and promotions."""
 
 from __future__ import annotations
 
@@ -9,18 +9,23 @@ from typing import Any
 import sqlalchemy as sa
 
 from pipeline.errors import NotFoundError, RecordsError
-from pipeline.model.ledger import seal
+from pipeline.model.decision import Lease
 from pipeline.model.release import LedgerEntry, Measurement, Promotion, Release
 from pipeline.model.value import Value, to_value
-from pipeline.records import queries
-from pipeline.records import tables as t
-from pipeline.records.rows import noun, plain
-from pipeline.records.spool import storable
+from pipeline.records import lease_records, queries
+from pipeline.records.ledger_queries import lock_ledger
+from pipeline.records.ledger_records import append
+from pipeline.records.projection import refuse_derived
+from pipeline.records.rows import noun
 
 
-def save_release(connection: sa.Connection, release: Release) -> None:
-    """Store a release unless it is known."""
-    connection.execute(queries.keep_release(connection, plain(release) | {"id": release.id}))
+def save_release(connection: sa.Connection, release: Release, *, actor: str, now: datetime) -> None:
+    """Store a release and the entry that says so, unless it is known."""
+    lock_ledger(connection)
+    if connection.execute(queries.release_by_id(release.id)).first() is None:
+        reason = f"run {release.run}" if release.run else ""
+        told = {"release": to_value(release)}
+        append(connection, now=now, actor=actor, action="release.sealed", subject=release.id, reason=reason, data=told)
 
 
 def find_release(connection: sa.Connection, reference: str) -> Release:
@@ -58,29 +63,29 @@ def save_promotion(
     action: str,
     data: Mapping[str, Value],
     now: datetime,
+    lease: Lease | None,
 ) -> LedgerEntry:
-    """Store the promotion and append the entry that says so.
+    """Append the entry that says so, and store the promotion.
 
     The entry's data holds the whole promotion and its release, so that both tables can be rebuilt from the ledger.
     """
     release = connection.execute(queries.release_by_id(promotion.release)).first()
     if release is None:
         raise RecordsError(f"promotion {promotion.id} is of a release that is not recorded: {promotion.release}")
-    queries.lock_ledger(connection)
-    head = connection.execute(queries.last_entry()).first()
+    if lease is not None:
+        lock_ledger(connection)
+        lease_records.check(connection, lease)
+    refuse_derived(data)
     told: dict[str, Value] = {**data, "promotion": to_value(promotion), "release": to_value(_release(release))}
-    entry = seal(
-        noun(LedgerEntry, head) if head is not None else None,
-        time=now,
-        actor=storable(actor),
-        action=storable(action),
-        subject=storable(promotion.id),
-        reason=storable(promotion.reason),
-        data={storable(name): _storable(item) for name, item in told.items()},
+    return append(
+        connection,
+        now=now,
+        actor=actor,
+        action=action,
+        subject=promotion.id,
+        reason=promotion.reason,
+        data=told,
     )
-    connection.execute(t.ledger.insert().values(**plain(entry)))
-    connection.execute(queries.keep_promotion(connection, plain(promotion)))
-    return entry
 
 
 def list_promotions(
@@ -88,12 +93,12 @@ def list_promotions(
 ) -> Sequence[Promotion]:
     """Newest first."""
     rows = connection.execute(queries.latest_promotions(repository, environment, release, limit))
-    return [noun(Promotion, row, measurements=_measurements(row.measurements)) for row in rows]
+    return [promotion_of(row) for row in rows]
 
 
-def ledger(connection: sa.Connection, after: int, limit: int) -> Sequence[LedgerEntry]:
-    """Entries in order."""
-    return [noun(LedgerEntry, row) for row in connection.execute(queries.entries_after(after, limit))]
+def promotion_of(row: sa.Row[Any]) -> Promotion:
+    """The promotion again."""
+    return noun(Promotion, row, measurements=_measurements(row.measurements))
 
 
 def _release(row: sa.Row[Any]) -> Release:
@@ -102,16 +107,3 @@ def _release(row: sa.Row[Any]) -> Release:
 
 def _measurements(stored: Sequence[Mapping[str, Any]]) -> tuple[Measurement, ...]:
     return tuple(Measurement(**{**item, "time": datetime.fromisoformat(item["time"])}) for item in stored)
-
-
-def _storable(value: Value) -> Value:
-    """The value as it will be read again, so that the hash covers what is stored."""
-    match value:
-        case str():
-            return storable(value)
-        case Mapping():
-            return {storable(name): _storable(item) for name, item in value.items()}
-        case Sequence():
-            return [_storable(item) for item in value]
-        case _:
-            return value

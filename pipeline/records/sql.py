@@ -14,9 +14,13 @@ from pipeline.model.status import Conclusion, RunState
 from pipeline.model.trust import Trust
 from pipeline.model.value import Value
 from pipeline.ports.records import RunFilter, StageHistory
+from pipeline.records.sql_decisions import SqlDecisions
 from pipeline.records.sql_history import SqlHistory
 
 if TYPE_CHECKING:  # for its 174 ms, not for a circle
+    import sqlalchemy as sa
+
+    from pipeline.model.decision import Lease
     from pipeline.model.release import LedgerEntry, Promotion, Release
     from pipeline.records.database import Database
     from pipeline.records.spool import Spool
@@ -34,14 +38,15 @@ def sqlite_url(home: Path) -> str:
     return f"sqlite:///{home / 'records.db'}"
 
 
-class SqlRecords(SqlHistory):
+class SqlRecords(SqlHistory, SqlDecisions):
     """Implements `pipeline.ports.records.Records` over SQLite (`sqlite:///path`) and PostgreSQL (`postgresql://…`).
 
     Making one costs nothing and touches nothing; the first call connects, and brings an older schema up to date.
-    `now` gives the time of ledger entries; `wait` is how many seconds a writer waits for those of other processes.
+    `now` gives the time of ledger entries and leases; without it that is the machine's, and for leases that several
+    machines share the server's. `wait` is how many seconds a writer waits for those of other processes.
     """
 
-    def __init__(self, url: str, *, now: Callable[[], datetime] = _utc_now, wait: float = 30.0) -> None:
+    def __init__(self, url: str, *, now: Callable[[], datetime] | None = None, wait: float = 30.0) -> None:
         self._url = url
         self._now = now
         self._wait = wait
@@ -133,13 +138,13 @@ class SqlRecords(SqlHistory):
         with database.reading() as connection:
             return run_records.plan_of(connection, run)
 
-    def save_release(self, release: Release) -> None:
-        """Store a release unless it is known."""
+    def save_release(self, release: Release, *, actor: str = "ecluse") -> None:
+        """Store a release, and append the entry that says so, unless it is known."""
         database = self._database()
         from pipeline.records import release_records
 
-        with database.writing() as connection:
-            release_records.save_release(connection, release)
+        with database.durable() as connection:
+            release_records.save_release(connection, release, actor=actor, now=self._time())
 
     def find_release(self, reference: str) -> Release:
         """By id, name (newest wins), or unique prefix of its hex digits (4 or more)."""
@@ -158,7 +163,13 @@ class SqlRecords(SqlHistory):
             return release_records.list_releases(connection, repository, limit)
 
     def save_promotion(
-        self, promotion: Promotion, *, actor: str, action: str, data: Mapping[str, Value]
+        self,
+        promotion: Promotion,
+        *,
+        actor: str,
+        action: str,
+        data: Mapping[str, Value],
+        lease: Lease | None = None,
     ) -> LedgerEntry:
         """Store a promotion and append its ledger entry; both are on the disk when this returns."""
         database = self._database()
@@ -166,7 +177,7 @@ class SqlRecords(SqlHistory):
 
         with database.durable() as connection:
             return release_records.save_promotion(
-                connection, promotion, actor=actor, action=action, data=data, now=self._now()
+                connection, promotion, actor=actor, action=action, data=data, now=self._time(), lease=lease
             )
 
     def promotions(
@@ -178,14 +189,6 @@ class SqlRecords(SqlHistory):
 
         with database.reading() as connection:
             return release_records.list_promotions(connection, repository, environment, release, limit)
-
-    def ledger(self, *, after: int = 0, limit: int = 1000) -> Sequence[LedgerEntry]:
-        """Entries in order, behind seq `after`."""
-        database = self._database()
-        from pipeline.records import release_records
-
-        with database.reading() as connection:
-            return release_records.ledger(connection, after, limit)
 
     def referenced_blobs(self) -> frozenset[str]:
         """Digests that a log, a service's log or an artifact names."""
@@ -219,6 +222,18 @@ class SqlRecords(SqlHistory):
                 self._spool.close()
                 self._spool = None
             self._asked = False
+
+    def _time(self) -> datetime:
+        """For entries of the ledger."""
+        return (self._now or _utc_now)()
+
+    def _lease_time(self, connection: sa.Connection) -> datetime:
+        """A file's database is asked by one machine only."""
+        if self._now is not None or self._url.startswith(_SQLITE):
+            return self._time()
+        from pipeline.records import lease_records
+
+        return lease_records.now_of(connection)
 
     def _quick(self, run: str = "") -> Spool | None:
         """The spool, for as long as nobody in this process had to open the database in full; None for a run that is

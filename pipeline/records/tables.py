@@ -6,6 +6,7 @@ from typing import Any
 
 import sqlalchemy as sa
 
+from pipeline.model.decision import Answer, BlockKind
 from pipeline.model.finding import FindingSeverity
 from pipeline.model.outcome import Effect
 from pipeline.model.release import PromotionKind
@@ -268,7 +269,51 @@ promotions = sa.Table(
     _added("override", Words(), ""),
     sa.Index("ix_promotions_environment", "environment", "created"),
     sa.Index("ix_promotions_release", "release"),
+    sa.Index("ix_promotions_created", "created"),
     comment="a projection of the ledger; the measurements are those of its verification",
+)
+
+approvals = sa.Table(
+    "approvals",
+    metadata,
+    sa.Column("id", sa.String(26), primary_key=True),
+    _needed("promotion", Words()),
+    _needed("plan", Words()),
+    _needed("person", Words()),
+    _needed("answer", Choice(Answer)),
+    _needed("reason", Words()),
+    _needed("time", Instant()),
+    _needed("proof", Words()),
+    sa.UniqueConstraint("promotion", "plan", "person", name="uq_approvals_person"),
+    comment="a projection of the ledger: the last answer of each person to each plan",
+)
+
+blocks = sa.Table(
+    "blocks",
+    metadata,
+    sa.Column("id", sa.String(26), primary_key=True),
+    _needed("kind", Choice(BlockKind)),
+    _needed("repository", Words()),
+    _needed("environment", Words()),
+    _needed("owner", Words()),
+    _needed("reason", Words()),
+    _needed("created", Instant()),
+    sa.Column("until", Instant),
+    _needed("release", Words()),
+    sa.Column("lifted", Instant),
+    _needed("lifted_by", Words()),
+    sa.Index("ix_blocks_repository", "repository", "environment"),
+    comment="a projection of the ledger: holds, bars and freezes, lifted ones too",
+)
+
+leases = sa.Table(
+    "leases",
+    metadata,
+    sa.Column("name", Words, primary_key=True),
+    _needed("holder", Words()),
+    _needed("token", sa.BigInteger()),
+    _needed("expires", Instant()),
+    comment="working state; a lease that was given up has no holder and keeps its token",
 )
 
 ledger = sa.Table(
@@ -283,5 +328,7 @@ ledger = sa.Table(
     _needed("data", Document()),
     _needed("previous", sa.String(64)),
     _needed("hash", sa.String(64)),
+    sa.Index("ix_ledger_action", "action", "seq"),
+    sa.Index("ix_ledger_subject", "subject", "action", "seq"),
     comment="append-only: triggers refuse to change or remove a row, and to add one out of order",
 )

@@ -106,6 +106,18 @@ def records(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[Records]
     server.drop(name)
 
 
+@pytest.fixture(params=["sqlite", "postgresql"])
+def database_url(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[str]:
+    """Each database in turn, empty, for whoever opens it more than once."""
+    if request.param == "sqlite":
+        yield sqlite_url(tmp_path)
+        return
+    server, template = request.getfixturevalue("postgres_server")
+    name = server.fresh(template=template)
+    yield server.url(name)
+    server.drop(name)
+
+
 @pytest.fixture
 def client(engine: str) -> Iterator[docker.APIClient]:
     """Looks at the engine from outside."""

@@ -340,9 +340,11 @@ class TestStages:
 
 class TestReleases:
     def test_a_release_comes_back_whole_and_is_kept_once(self, records: Records) -> None:
-        records.save_release(release())
-        records.save_release(release("another name of the same bytes"))
+        records.save_release(release(), actor="anna")
+        records.save_release(release("another name of the same bytes"), actor="bob")
         assert records.releases() == [release()]
+        (entry,) = records.ledger()
+        assert (entry.action, entry.subject, entry.actor) == ("release.sealed", release().id, "anna")
 
     def test_finding(self, records: Records) -> None:
         old, new = release("same"), release("same", image="2", at=LATER)
@@ -383,8 +385,10 @@ class TestPromotions:
         )
         second = records.save_promotion(deployed, actor="ecluse", action="deployed", data={"seconds": 1.5})
         assert records.promotions() == [deployed]
-        assert records.ledger() == [first, second]
-        assert (first.seq, first.previous, second.seq, second.previous) == (1, GENESIS, 2, first.hash)
+        sealed, *others = records.ledger()
+        assert others == [first, second]
+        assert (sealed.seq, sealed.previous) == (1, GENESIS)
+        assert (first.seq, first.previous, second.seq, second.previous) == (2, sealed.hash, 3, first.hash)
         assert (second.actor, second.action, second.subject, second.reason, second.time) == (
             "ecluse",
             "deployed",
@@ -435,5 +439,5 @@ class TestPromotions:
         for number in range(1, 6):
             records.save_promotion(promotion(release(), number), actor="anna", action="planned", data={})
         assert [entry.seq for entry in records.ledger(limit=2)] == [1, 2]
-        assert [entry.seq for entry in records.ledger(after=3)] == [4, 5]
+        assert [entry.seq for entry in records.ledger(after=3)] == [4, 5, 6]
         assert verify(records.ledger(after=3), previous=records.ledger(limit=3)[-1]) is None

@@ -101,7 +101,8 @@ class Ground:
         return len(self.place.instances)
 
     def actions(self) -> list[str]:
-        return [entry.action.removeprefix("promotion.") for entry in self.records.ledger()]
+        told = (entry.action for entry in self.records.ledger())
+        return [action.removeprefix("promotion.") for action in told if action.startswith("promotion.")]
 
     def states(self) -> list[PromotionState]:
         return [item.state for item in self.records.promotions(environment="dev")]

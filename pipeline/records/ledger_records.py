@@ -1,0 +1,134 @@
+"""The ledger: appending to it, reading it, and making the derived tables anew from it."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
+from datetime import datetime
+from typing import Any
+
+import sqlalchemy as sa
+
+from pipeline.errors import RecordsError
+from pipeline.model.ledger import first_break, seal
+from pipeline.model.release import LedgerEntry
+from pipeline.model.value import Value
+from pipeline.records import ledger_queries as queries
+from pipeline.records import tables as t
+from pipeline.records.projection import DERIVED, Projection, refuse_derived, rows_of
+from pipeline.records.rows import noun, plain
+from pipeline.records.spool import storable
+
+AT_ONCE = 500
+"""Subjects that one statement names, and rows that are written at once: SQLite takes a bounded number of parameters."""
+_PAGE = 2000
+
+
+def append(
+    connection: sa.Connection,
+    *,
+    now: datetime,
+    actor: str,
+    action: str,
+    subject: str,
+    reason: str,
+    data: Mapping[str, Value],
+) -> LedgerEntry:
+    """Write the next entry, and what is derived from it."""
+    queries.lock_ledger(connection)
+    head = last(connection)
+    entry = seal(
+        head,
+        time=now,
+        actor=storable(actor),
+        action=storable(action),
+        subject=storable(subject),
+        reason=storable(reason),
+        data={storable(name): _storable(item) for name, item in data.items()},
+    )
+    connection.execute(t.ledger.insert().values(**plain(entry)))
+    for table, values in rows_of(entry):
+        for statement in queries.keep(connection, table, values):
+            connection.execute(statement)
+    return entry
+
+
+def note(connection: sa.Connection, *, data: Mapping[str, Value], **more: Any) -> LedgerEntry:
+    """Write an entry from which nothing is derived."""
+    refuse_derived(data)
+    return append(connection, data=data, **more)
+
+
+def last(connection: sa.Connection) -> LedgerEntry | None:
+    """The head."""
+    row = connection.execute(queries.last_entry()).first()
+    return noun(LedgerEntry, row) if row is not None else None
+
+
+def ledger(connection: sa.Connection, after: int, limit: int) -> Sequence[LedgerEntry]:
+    """Entries in order."""
+    return [noun(LedgerEntry, row) for row in connection.execute(queries.entries_after(after, limit))]
+
+
+def entries(
+    connection: sa.Connection,
+    chosen: queries.Chosen,
+    subjects: Collection[str],
+    newest: int,
+) -> Sequence[LedgerEntry]:
+    """The newest that match, oldest first."""
+    asked = sorted(set(subjects))
+    parts: list[Sequence[str]] = [asked[at : at + AT_ONCE] for at in range(0, len(asked), AT_ONCE)] or [()]
+    rows = [row for part in parts for row in connection.execute(queries.newest_entries(chosen, part, newest))]
+    rows.sort(key=lambda row: row.seq)
+    return [noun(LedgerEntry, row) for row in rows[-newest:]]
+
+
+def rebuild(connection: sa.Connection, progress: Callable[[int], None] | None) -> Mapping[str, int]:
+    """Empty the derived tables and fill them from the ledger, checking its chain on the way."""
+    queries.lock_ledger(connection)
+    projection = Projection()
+    fault = first_break(_told(_all(connection), projection, progress))
+    if fault is not None:
+        raise RecordsError(
+            f"the ledger does not hold at entry {fault.seq}: {fault.what}; nothing was rebuilt",
+            hint="`ecluse ledger verify` says more; put a backup of the database in its place",
+        )
+    for table in reversed(DERIVED):
+        connection.execute(table.delete())
+    counts: dict[str, int] = {}
+    for table in DERIVED:
+        rows = projection.rows(table)
+        for at in range(0, len(rows), AT_ONCE):
+            connection.execute(table.insert(), rows[at : at + AT_ONCE])
+        counts[table.name] = len(rows)
+    return counts
+
+
+def _all(connection: sa.Connection) -> Iterator[LedgerEntry]:
+    after = 0
+    while page := ledger(connection, after, _PAGE):
+        yield from page
+        after = page[-1].seq
+
+
+def _told(
+    entries: Iterator[LedgerEntry], projection: Projection, progress: Callable[[int], None] | None
+) -> Iterator[LedgerEntry]:
+    for count, entry in enumerate(entries, start=1):
+        projection.add(entry)
+        if progress is not None and count % _PAGE == 0:
+            progress(count)
+        yield entry
+
+
+def _storable(value: Value) -> Value:
+    """The value as it will be read again, so that the hash covers what is stored."""
+    match value:
+        case str():
+            return storable(value)
+        case Mapping():
+            return {storable(name): _storable(item) for name, item in value.items()}
+        case Sequence():
+            return [_storable(item) for item in value]
+        case _:
+            return value
