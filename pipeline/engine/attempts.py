@@ -315,7 +315,7 @@ class StageWork:
             for path, service_digest in log.service_logs.values():
                 self._scope.storage.adopt(path, service_digest)
         except EcluseError as error:
-            return "", {}, replace(result, outcome=errored(error.message, hint=error.hint))
+            return "", {}, replace(result, outcome=errored(_said(error), hint=error.hint))
         return digest, {name: item for name, (_, item) in log.service_logs.items()}, result
 
     def _outcome(self, error: EcluseError, cancel: Cancellation) -> Outcome:
@@ -326,9 +326,7 @@ class StageWork:
             return errored("host restarted", hint=error.hint)
         if isinstance(error, RefusedError):
             return failed(error.message, hint=error.hint, effect=Effect.REFUSED)
-        first = next((words for kind, words in _FIRST_WORDS.items() if isinstance(error, kind)), "")
-        said = f"{first}: {error.message}" if first else error.message
-        return errored(said, hint=error.hint, transient=error.transient)
+        return errored(_said(error), hint=error.hint, transient=error.transient)
 
     def _defect(self, name: str, number: int, error: Exception) -> Outcome:
         path = self._scope.folder / f"{safe_name(name)}.{number}.traceback"
@@ -358,6 +356,12 @@ class StageWork:
         if stage.allow_failure and outcome.conclusion in (Conclusion.FAILED, Conclusion.TIMED_OUT):
             return replace(outcome, conclusion=Conclusion.WARNED, reason=f"{outcome.reason}, allowed")
         return outcome
+
+
+def _said(error: EcluseError) -> str:
+    """What an error says, in the words that its reason begins with."""
+    first = next((words for kind, words in _FIRST_WORDS.items() if isinstance(error, kind)), "")
+    return f"{first}: {error.message}" if first else error.message
 
 
 def _with_outputs(result: StageResult, context: AttemptContext) -> StageResult:

@@ -61,6 +61,11 @@ class ProcessExecutor:
         del lanes
         return ProcessSession(self._settings, run, self._root / run.run)
 
+    def lost(self, run: RunIdentity, layers: Sequence[str]) -> frozenset[str]:
+        """Those without a folder."""
+        workspace = DirectoryWorkspace(self._root / run.run)
+        return frozenset(layer for layer in layers if not workspace.has(layer))
+
     def enter(self, run: RunIdentity, stage: str, *, command: Sequence[str], secrets: bytes, console: Console) -> int:
         """Nothing is kept here."""
         raise UsageError(

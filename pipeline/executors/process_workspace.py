@@ -162,6 +162,10 @@ class DirectoryWorkspace:
                 self._known[name] = self._read_layer(name)
             return self._known[name]
 
+    def has(self, layer: str) -> bool:
+        """Whether a layer has been written, also by another process."""
+        return self._folder(layer).is_dir()
+
     def _read_layer(self, name: str) -> tuple[Tree, frozenset[str]]:
         """From the disk: a run may have been begun by another process."""
         folder = self._folder(name)

@@ -126,6 +126,12 @@ class ScriptedExecutor:
         with self._changed:
             return ScriptedSession(self, run, self._workspaces.setdefault(run.run, MemoryWorkspace()))
 
+    def lost(self, run: RunIdentity, layers: Sequence[str]) -> frozenset[str]:
+        """Those that nobody has written."""
+        with self._changed:
+            workspace = self._workspaces.get(run.run)
+        return frozenset(layer for layer in layers if workspace is None or not workspace.has(layer))
+
     def enter(self, run: RunIdentity, stage: str, *, command: Sequence[str], secrets: bytes, console: Console) -> int:
         """Nothing is kept here."""
         raise UsageError(

@@ -89,6 +89,11 @@ class MemoryWorkspace:
         with self._lock:
             self._layers.setdefault(layer, _Layer()).set(path, entry)
 
+    def has(self, layer: str) -> bool:
+        """Whether anything has been written into a layer."""
+        with self._lock:
+            return layer in self._layers
+
     def files(self, view: View) -> Mapping[str, bytes]:
         """The merged view's files and their content, in path order."""
         return {path: item.content for path, item in self.merged(view).items() if not (item.folder or item.link)}

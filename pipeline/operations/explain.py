@@ -49,6 +49,8 @@ class ReuseSeen:
     key: str = ""
     """The digest of all that the stage could see; "" for what is never reused or was not known before the run."""
     earlier: Earlier | None = None
+    asked: bool = True
+    """Whether the stage's `reuse` or `inputs` asks for it."""
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -110,7 +112,10 @@ def _explained(
         blockers=_blockers(stage.name, planned, runs) if stage.conclusion is Conclusion.BLOCKED else (),
         waits_for=_waits_for(stage, plan, runs),
         reuse=ReuseSeen(
-            run=stage.reused, key=(plan.reuse_key or "") if plan else "", earlier=plan.earlier if plan else None
+            run=stage.reused,
+            key=(plan.reuse_key or "") if plan else "",
+            earlier=plan.earlier if plan else None,
+            asked=definition is None or definition.reuse or bool(definition.inputs),
         ),
         attempts=_attempts(stage, definition.retry if definition else None),
         timeout=(definition.timeout if definition else None) or default_timeout,

@@ -12,6 +12,7 @@ from pipeline.model.run import Run, StageRun
 from pipeline.model.status import RunState, StageState
 from pipeline.operations.allowance import with_allowance
 from pipeline.operations.drive import Leg, drive
+from pipeline.operations.losses import without_lost
 from pipeline.operations.run_file import RunFile, interrupted, read_run_file
 from pipeline.operations.runner_process import Life, claimant, life_of, this_process
 from pipeline.operations.source import describe
@@ -50,8 +51,12 @@ def resume(app: Application, request: ResumeRequest, observers: Sequence[Observe
     stages = _stages(plan, run)
     _check_started(plan, stages, request.started, run)
     executor.probe()  # while the engine cannot be asked what became of them, the stages under way must not end
+    stages, again = without_lost(app, run, plan, stages)
     plan = with_source(plan, stages, run)
     app.records.reopen_run(run, this_process())
+    for stage in stages:
+        if stage.name in again:
+            app.records.save_stage(run.id, stage)
     plan = with_allowance(app, plan, run=run.id)
     kept = read_run_file(app.settings.home / "runs" / run.id)
     begun = {item.stage.name for item in plan.stages if item.stage.when.manual and _begun(stages, item.stage.name)}
@@ -60,7 +65,12 @@ def resume(app: Application, request: ResumeRequest, observers: Sequence[Observe
         plan=plan,
         parallel=request.parallel or (kept.parallel if kept else app.settings.parallel),
         started=request.started | begun,
-        tried={stage.name: _finished(stage) for stage in stages if stage.state is not StageState.DONE},
+        tried={
+            stage.name: _finished(stage)
+            for stage in stages
+            if stage.state is not StageState.DONE and stage.name not in again
+        },
+        remarks={name: f"runs again: {why}" for name, why in again.items()},
         keep_failed=request.keep_failed,
     )
     return drive(app, leg, observers, cancel=cancel)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
 from pipeline.errors import UsageError
@@ -11,6 +11,7 @@ from pipeline.model.run import Run, StageRun
 from pipeline.model.status import RunState, StageState
 from pipeline.operations.allowance import with_allowance
 from pipeline.operations.drive import Leg, drive
+from pipeline.operations.losses import Images, gone
 from pipeline.operations.resume import recorded_plan, with_source
 from pipeline.operations.run_file import read_run_file
 from pipeline.operations.runner_process import Life, life_of, this_process
@@ -46,14 +47,14 @@ def plan_retry(app: Application, request: RetryRequest) -> RetryPlan:
     _check_over(run)
     plan = recorded_plan(app, run)
     stages = {stage.name: stage for stage in run.stages}
-    images = _Images(app, run)
+    images = Images(app, run)
     try:
         retry = retry_of(
             plan,
             stages,
             request.stages,
             effects=lambda kind: app.kinds[kind].effects,
-            gone=lambda stage, needed_by: _gone(stage, needed_by, plan, images),
+            gone=lambda stage, needed_by: gone(stage, needed_by, plan, images=images),
         )
     except UsageError as error:
         raise type(error)(f"run {run.number or run.id}: {error.message}", hint=error.hint) from None
@@ -107,40 +108,3 @@ def _reset(run: Run, decided: Retry) -> tuple[StageRun, ...]:
         else stage
         for stage in run.stages
     )
-
-
-class _Images:
-    """Which built images the engine still has, asked once each."""
-
-    def __init__(self, app: Application, run: Run) -> None:
-        self._app = app
-        self._docker = run.executor == "docker"
-        self._known: dict[str, bool] = {}
-
-    def there(self, image: str) -> bool:
-        if image not in self._known:
-            self._known[image] = self._docker and self._app.images().inspect(image) is not None
-        return self._known[image]
-
-
-def _gone(stage: StageRun, needed_by: str, plan: Plan, images: _Images) -> str:
-    """What a stage left that `needed_by` cannot have any more. The layers of a run go with its end."""
-    needing = next(item.stage for item in plan.stages if item.stage.name == needed_by)
-    image = stage.products.image
-    if image is not None and stage.name in _words(needing.options) and not images.there(image.reference):
-        return "its image"
-    if stage.attempts and stage.attempts[-1].layer and needing.kind not in WITHOUT_WORKSPACE:
-        return "its layer of the workspace"
-    return ""
-
-
-WITHOUT_WORKSPACE: frozenset[str] = frozenset({"push", "deploy", "smoke"})
-"""Kinds of our own that never look into the workspace."""
-
-
-def _words(options: Mapping[str, object]) -> frozenset[str]:
-    """Every text among a stage's options, one level deep in lists."""
-    found: set[str] = set()
-    for value in options.values():
-        found.update(item for item in (value if isinstance(value, list | tuple) else (value,)) if isinstance(item, str))
-    return frozenset(found)

@@ -47,18 +47,35 @@ def retry_of(
 
     again = _base(plan, stages, chosen, done_outside)
     again.update(_dependents(again, needs, done_outside))
-    todo, remarks = deque(name for name in names if name in again), dict[str, str]()
+    remarks = producers(plan, stages, [name for name in names if name in again], effects=effects, gone=gone)
+    again.update(remarks)
+    kept = {name: _ended(stages[name]) for name in names if name not in again}
+    return Retry(again={name: again[name] for name in names if name in again}, kept=kept, remarks=remarks)
+
+
+def producers(
+    plan: Plan,
+    stages: Mapping[str, StageRun],
+    waiting: Sequence[str],
+    *,
+    effects: Callable[[str], bool],
+    gone: Callable[[StageRun, str], str],
+) -> dict[str, str]:
+    """The stages that have to run again, with the reasons, for what those that wait need of them and is gone."""
+    kinds = {item.stage.name: item.stage.kind for item in plan.stages}
+    needs = {item.stage.name: [need.stage for need in item.stage.needs if need.stage in kinds] for item in plan.stages}
+    again, todo, known = dict[str, str](), deque(waiting), set(waiting)
     while todo:
         name = todo.popleft()
         for ancestor in _ancestors(name, needs):
-            if ancestor in again or effects(kinds[ancestor]):
+            if ancestor in known or effects(kinds[ancestor]):
                 continue
             missing = gone(stages[ancestor], name)
             if missing:
-                again[ancestor] = remarks[ancestor] = f"{missing} is gone, and {name} needs it"
+                again[ancestor] = f"{missing} is gone, and {name} needs it"
+                known.add(ancestor)
                 todo.append(ancestor)
-    kept = {name: _ended(stages[name]) for name in names if name not in again}
-    return Retry(again={name: again[name] for name in names if name in again}, kept=kept, remarks=remarks)
+    return again
 
 
 def _base(

@@ -155,6 +155,10 @@ class Executor(Protocol):
         Returns at once; may warm up behind the scenes.
         """
 
+    def lost(self, run: RunIdentity, layers: Sequence[str]) -> frozenset[str]:
+        """Which of these layers, that stages of a run left, a later session of it would not find any more, because
+        somebody has removed them. Errors as of a session."""
+
     def enter(self, run: RunIdentity, stage: str, *, command: Sequence[str], secrets: bytes, console: Console) -> int:
         """Run a command (none: a shell) where a stage that was kept had run: file system, environment, workspace,
         user, network and services as it left them. Gives the exit code.

@@ -354,3 +354,14 @@ def test_what_is_kept_outlives_the_run_until_it_is_removed(ground: Ground) -> No
     assert all(item.kept is not None and item.run == run.run for item in found)
     ground.executor.remove(found)
     assert ground.executor.leftovers(ground.settings.installation) == ()
+
+
+def test_what_a_parked_run_left_is_known_until_it_is_removed(ground: Ground) -> None:
+    run = ground.identity()
+    session = ground.open(run)
+    ground.run(session, ground.shell("echo 1 > a", stage="a"))
+    session.park()
+    assert ground.executor.lost(run, ["stage.9"]) == {"stage.9"}
+    assert ground.executor.lost(run, ["a", "stage.9"]) == {"stage.9"}
+    ground.open(run).close()
+    assert ground.executor.lost(run, ["a", "stage.9"]) == {"a", "stage.9"}

@@ -90,6 +90,20 @@ def test_the_next_run_speaks_of_it_and_resume_goes_on(
     assert "no run of this repository was interrupted" in nothing.err
 
 
+def test_what_somebody_removed_from_the_engine_is_made_again(
+    ecluse: Command, engine: str, installation: str, slow: Path
+) -> None:
+    cut(ecluse, slow)
+    traces.remove(engine, traces.objects(engine, installation))  # as `docker system prune --all --volumes`, and more
+    resumed = ecluse("resume", "--plain", cwd=slow)
+    assert resumed.code == 0, resumed.out + resumed.err
+    assert "[slow] written" in resumed.out, "it sees what the stage before it wrote"
+    assert "runs again: its layer of the workspace is gone, and " in resumed.out
+    stages = json.loads(ecluse("show", "last", "--json", cwd=slow).out)["stages"]
+    assert [len(stage["attempts"]) for stage in stages] == [2, 2, 1, 1]
+    assert traces.objects(engine, installation) == {}
+
+
 def test_on_a_terminal_the_next_run_offers_to_go_on(
     ecluse: Command, engine: str, installation: str, slow: Path
 ) -> None:

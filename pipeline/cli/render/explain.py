@@ -112,7 +112,20 @@ def _reuse(found: Explanation) -> list[Branch]:
         return [(line(("reuse: ", "dim"), one_line(earlier.why)), rows)]
     if reuse.key:
         return [(line(("reuse: ", "dim"), f"no, its key is {short(reuse.key)}"), ())]
-    return [(line(("reuse: ", "dim"), "never, or its key was not known before the run"), ())]
+    return [(line(("reuse: ", "dim"), _no_reuse(found)), ())]
+
+
+def _no_reuse(found: Explanation) -> str:
+    """Why there was not even a key to look for."""
+    if found.run.executor != "docker":
+        return f"never with the executor '{found.run.executor}'"
+    if found.stage.kind == "checkout":
+        return "it is made again, unless nothing that runs sees it"
+    return (
+        "its key was not known before the run"
+        if found.reuse.asked
+        else "neither `reuse: true` nor `inputs` asks for it"
+    )
 
 
 def _attempts(found: Explanation) -> list[Branch]:

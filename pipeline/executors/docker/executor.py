@@ -61,6 +61,19 @@ class DockerExecutor:
         """A session that connects and lays out its workspace behind the scenes."""
         return DockerSession(self._settings, run, lanes=lanes if stages >= WORTH_SANDBOXES else 0)
 
+    def lost(self, run: RunIdentity, layers: Sequence[str]) -> frozenset[str]:
+        """Those whose folder, or whose name on the engine, is gone; copies lie on this machine."""
+        client = connect(self._settings)
+        if choose_workspace(client, self._settings) == "copy":
+            from pipeline.executors.docker.workspace_copy import layer_path
+
+            folder = self._settings.home / "workspaces" / run.run
+            return frozenset(layer for layer in layers if not layer_path(folder, layer).exists())
+        from pipeline.executors.docker.depot import Depot
+        from pipeline.executors.docker.slots import layers_of
+
+        return frozenset(layers) - layers_of(client, run, Depot(client, run).volume)
+
     def enter(self, run: RunIdentity, stage: str, *, command: Sequence[str], secrets: bytes, console: Console) -> int:
         """Run a command in a copy of the stage's kept container."""
         from pipeline.executors.docker import shell

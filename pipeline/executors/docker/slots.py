@@ -6,7 +6,7 @@ import hashlib
 import json
 import threading
 from collections.abc import Sequence
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from pipeline.dockerapi import translating
 from pipeline.executors.docker.depot import Depot
@@ -84,10 +84,9 @@ class Slots:
         if self._recovered:
             return
         self._recovered = True
-        wanted = [f"{LABEL_INSTALLATION}={self._run.installation}", f"{LABEL_RUN}={self._run.run}", LABEL_SLOT]
-        with translating("look for layers of this run"):
-            found = self._client.volumes(filters={"label": wanted})["Volumes"] or []
-        for volume in found:
+        for volume in _volumes(self._client, self._run):
+            if LABEL_SLOT not in volume["Labels"]:
+                continue
             self._numbers[volume["Labels"][LABEL_LAYER]] = int(volume["Labels"][LABEL_SLOT])
             # a container made ahead mounts layers that nobody has written yet
             self._numbers |= json.loads(volume["Labels"].get(LABEL_BELOW, "{}"))
@@ -95,3 +94,18 @@ class Slots:
             # folders that a dead runner had begun to fill are left alone
             self._next = (max(self._numbers.values()) // BATCH + 2) * BATCH
             self._laid_out = max(self._numbers.values()) // BATCH * BATCH + BATCH
+
+
+def layers_of(client: APIClient, run: RunIdentity, depot: str) -> frozenset[str]:
+    """The layers that a run has on the engine; none where the volume that their folders are in has gone."""
+    found = _volumes(client, run)
+    if all(volume["Name"] != depot for volume in found):
+        return frozenset()
+    return frozenset(volume["Labels"][LABEL_LAYER] for volume in found if LABEL_LAYER in volume["Labels"])
+
+
+def _volumes(client: APIClient, run: RunIdentity) -> list[dict[str, Any]]:
+    wanted = [f"{LABEL_INSTALLATION}={run.installation}", f"{LABEL_RUN}={run.run}"]
+    with translating("look for layers of this run"):
+        found: list[dict[str, Any]] = client.volumes(filters={"label": wanted})["Volumes"] or []
+    return found

@@ -41,6 +41,11 @@ if TYPE_CHECKING:
     from docker import APIClient
 
 
+def layer_path(folder: Path, layer: str) -> Path:
+    """Where the tar file of a layer lies."""
+    return folder / (hashlib.sha256(layer.encode()).hexdigest()[:24] + ".tar")
+
+
 class CopyWorkspace:
     """The whole view is copied into a stage's volume before it starts; what differs afterwards is its layer."""
 
@@ -197,7 +202,7 @@ class CopyWorkspace:
             return found
 
     def _path(self, layer: str) -> Path:
-        return self._folder / (hashlib.sha256(layer.encode()).hexdigest()[:24] + ".tar")
+        return layer_path(self._folder, layer)
 
 
 def _followed(path: str, files: Mapping[str, LayerFile]) -> LayerFile | None:

@@ -162,6 +162,10 @@ def left_by_a_killed_process(app: Machine, plan: Plan, *stages: StageRun) -> Run
     folder = app.settings.home / "runs" / run.id
     write_run_file(folder, RunFile(run=run, plan=plan, parallel=2))
     claim(folder, gone())
+    workspace = app.engine.session(RunIdentity(installation=app.settings.installation, run=run.id)).workspace
+    for item in stages:
+        if item.state is StageState.DONE:
+            workspace.write(f"{item.name}.1", {item.name: b""})
     return replace(run, number=app.records.create_run(run, plan))
 
 
@@ -203,6 +207,27 @@ def test_an_attempt_without_a_container_begins_under_its_own_number(app: Machine
     assert go_on(app, run).conclusion is Conclusion.SUCCEEDED
     assert app.engine.starts == ("b", "c")
     assert app.records.find_run(run.id).stage("b").attempts[0].started == NOW
+
+
+@pytest.mark.parametrize(
+    ("stages", "starts", "attempts"),
+    [
+        pytest.param(("a", "b"), ("a", "b", "c"), [[1, 2], [1, 2], [1]], id="all that the rest needs"),
+        pytest.param(("a", "b", "c"), (), [[1], [1], [1]], id="nothing is left to need it"),
+    ],
+)
+def test_what_somebody_removed_from_the_engine_is_made_again(
+    app: Machine, stages: tuple[str, ...], starts: tuple[str, ...], attempts: list[list[int]]
+) -> None:
+    run = left_by_a_killed_process(app, CHAIN, *(done(name) for name in stages))
+    app.engine.forget(RunIdentity(installation=app.settings.installation, run=run.id))
+    assert go_on(app, run).conclusion is Conclusion.SUCCEEDED
+    assert app.engine.starts == starts
+    recorded = app.records.find_run(run.id)
+    assert [[item.number for item in stage.attempts] for stage in recorded.stages] == attempts
+    if starts:
+        with app.storage.open(recorded.stages[0].attempts[-1].log) as log:
+            assert b"runs again: its layer of the workspace is gone, and c needs it" in log.read()
 
 
 def test_a_run_that_was_killed_before_the_records_knew_it(app: Machine, tmp_path: Path) -> None:
