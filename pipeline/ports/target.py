@@ -111,5 +111,9 @@ class Target(Protocol):
     def command(self, command: tuple[str, ...], *, timeout: float) -> tuple[int, str]:
         """Run a command in a serving instance: exit code and output (at most 64 KiB)."""
 
+    def logs(self, promotion: str, *, since: datetime | None, limit: int) -> Mapping[str, bytes]:
+        """What each instance of a promotion has written since then (None: since it started), by the instance's name;
+        of each the newest `limit` bytes. Empty where nothing of the promotion is there."""
+
     def remove(self) -> None:
         """Take everything of this environment away."""

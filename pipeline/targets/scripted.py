@@ -37,6 +37,8 @@ class Place:
     replicas: int = 1
     fence: int = 0
     """The highest one that anybody came with."""
+    logs: dict[str, dict[str, bytes]] = field(default_factory=dict)
+    """Promotion to what its instances have written, by instance."""
     lock: threading.Lock = field(default_factory=threading.Lock)
 
 
@@ -137,6 +139,13 @@ class ScriptedTarget:
         if self._main() is None:
             raise TargetError(f"environment '{self._environment}': no container serves")
         return self._place.commands(command)
+
+    def logs(self, promotion: str, *, since: datetime | None, limit: int) -> Mapping[str, bytes]:
+        """What the place holds, whenever it was written."""
+        self._maybe_fail("logs")
+        there = [item.name for item in self._place.instances if item.promotion == promotion]
+        written = self._place.logs.get(promotion, {})
+        return {name: written.get(name, b"")[-limit:] for name in there}
 
     def remove(self) -> None:
         """Nothing runs any more."""

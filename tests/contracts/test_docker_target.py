@@ -9,6 +9,7 @@ import subprocess
 import sys
 from collections.abc import Iterator
 from dataclasses import replace
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 import pytest
@@ -197,6 +198,21 @@ def test_other_installations_services_and_environments_are_invisible(
         for target in second.made:
             target.remove()
     assert docker.page() == "p1"
+
+
+def test_the_log_of_each_version_since_a_moment(docker: Engine) -> None:
+    target = docker.target(script=f"echo $VERSION begins; echo $VERSION complains >&2; {GOOD}")
+    for promotion in ("p1", "p2"):
+        target.roll_out(order(promotion, docker.image), progress=print, cancel=Cancellation())
+    (new,) = target.observe().serving
+    wrote = target.logs("p2", since=None, limit=1 << 16)
+    assert {name: sorted(text.splitlines()) for name, text in wrote.items()} == {
+        new.name: [b"p2 begins", b"p2 complains"]
+    }
+    assert [text[:9] for text in target.logs("p1", since=None, limit=1 << 16).values()] == [b"p1 begins"]
+    assert [len(text) for text in target.logs("p2", since=None, limit=5).values()] == [5]
+    assert target.logs("p2", since=datetime.now(UTC) + timedelta(minutes=1), limit=99) == {new.name: b""}
+    assert target.logs("p9", since=None, limit=99) == {}
 
 
 def test_secrets_are_files_and_show_nowhere(docker: Engine) -> None:

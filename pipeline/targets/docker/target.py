@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import replace
+from datetime import datetime
 from time import monotonic
 
 from pipeline.dockerapi import address, connect, translating
@@ -146,6 +147,11 @@ class DockerTarget:
                 f"environment '{self._environment}': no container serves", hint="deploy to it before checking it"
             )
         return run_in(self._fleet, serving, command, timeout=timeout)
+
+    def logs(self, promotion: str, *, since: datetime | None, limit: int) -> Mapping[str, bytes]:
+        """From the engine's log of each container, both streams as they came."""
+        mine = (item for item in self._fleet.all() if item.promotion == promotion and not item.rehearsal)
+        return {item.name: self._fleet.log(item.id, since=since, limit=limit) for item in mine}
 
     def remove(self) -> None:
         """Remove all containers and networks of the environment; named volumes hold data and stay."""
