@@ -1,4 +1,4 @@
-"""Completion of the names of runs and stages: a few quick questions to the records, and silence where that fails."""
+"""Completion of runs, stages, releases and environments: a few quick questions, and silence where they fail."""
 
 from __future__ import annotations
 
@@ -11,6 +11,7 @@ if TYPE_CHECKING:  # for its time, not for a circle
     from click.shell_completion import CompletionItem
 
     from pipeline.model.run import Run
+    from pipeline.ports.records import Records
 
 _OFFERED = 20
 
@@ -52,18 +53,50 @@ def complete_stage(ctx: click.Context, _parameter: click.Parameter, incomplete: 
     return _quietly(ctx, offered)
 
 
+def complete_release(ctx: click.Context, _parameter: click.Parameter, incomplete: str) -> list[CompletionItem]:
+    """Names of the latest releases of the repository."""
+
+    from click.shell_completion import CompletionItem
+
+    def offered(records: Records, repository: str) -> list[CompletionItem]:
+        found = records.releases(repository=repository, limit=_OFFERED)
+        return [CompletionItem(item.name, help=item.commit[:12]) for item in found if item.name.startswith(incomplete)]
+
+    return _asked(ctx, offered)
+
+
+def complete_environment(ctx: click.Context, _parameter: click.Parameter, incomplete: str) -> list[CompletionItem]:
+    """Environments to which something of the repository was promoted."""
+
+    from click.shell_completion import CompletionItem
+
+    def offered(records: Records, repository: str) -> list[CompletionItem]:
+        names = {item.environment for item in records.promotions(repository=repository, limit=1000)}
+        return [CompletionItem(name) for name in sorted(names) if name.startswith(incomplete)]
+
+    return _asked(ctx, offered)
+
+
 def _quietly(ctx: click.Context, offered: Callable[[Sequence[Run]], list[CompletionItem]]) -> list[CompletionItem]:
-    """What is offered over the latest runs; nothing where the records or the repository cannot be read."""
+    """What is offered over the latest runs."""
+    from pipeline.ports.records import RunFilter
+
+    return _asked(
+        ctx, lambda records, repository: offered(records.runs(RunFilter(repository=repository, limit=_OFFERED)))
+    )
+
+
+def _asked(ctx: click.Context, offered: Callable[[Records, str], list[CompletionItem]]) -> list[CompletionItem]:
+    """What is offered of the repository here; nothing where the records or the repository cannot be read."""
     from pathlib import Path
 
     from pipeline.bootstrap import Application
     from pipeline.errors import EcluseError
     from pipeline.operations.place import repository_of
-    from pipeline.ports.records import RunFilter
 
     place = ctx.params.get("repository")
     try:
         here = repository_of(place if isinstance(place, Path) else Path())
-        return offered(Application().records.runs(RunFilter(repository=here, limit=_OFFERED)))
+        return offered(Application().records, here)
     except (EcluseError, OSError):
         return []

@@ -8,6 +8,7 @@ from pathlib import Path
 
 import click
 
+from pipeline.cli.environment_views import diff, drift
 from pipeline.cli.options import application, repository_option
 from pipeline.errors import UsageError
 
@@ -40,3 +41,7 @@ def remove(environment: str, repository: Path, yes: bool, reason: str) -> None:
         )
     remove_environment(app, promotion, actor=getpass.getuser(), reason=reason)
     sys.stdout.write(f"'{environment}' runs nothing any more; `ecluse history {environment}` keeps what was\n")
+
+
+env.add_command(diff)
+env.add_command(drift)

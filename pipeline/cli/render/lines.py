@@ -93,7 +93,7 @@ def columns(rows: Sequence[Sequence[str | Piece]], *, gap: int = 2, right: froze
 ASCII = str.maketrans(
     {
         "●": "*", "◐": "~", "◓": "~", "◑": "~", "◒": "~", "○": "o", "✕": "x", "▲": "!",
-        "│": "|", "├": "|", "└": "`", "─": "-", "·": "-", "…": "...", "→": "->", "É": "E", "—": "-",
+        "│": "|", "├": "|", "└": "`", "─": "-", "·": "-", "…": "...", "→": "->", "▇": "#", "É": "E", "—": "-",
     }
 )  # fmt: skip
 """What a terminal without Unicode shows instead."""
