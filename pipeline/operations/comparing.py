@@ -92,7 +92,7 @@ def compare_releases(
 def live_in(app: Application, repository: str, environment: str) -> Live:
     """What the ledger says is in place. NotFoundError, with the environments that have something, where nothing is."""
     promotions = app.records.promotions(repository=repository, limit=1000)
-    live = live_releases(promotions, removals(app.records))
+    live = live_releases(promotions, removals(app.records, promotions))
     promotion = live.get(environment)
     if promotion is None:
         known = ", ".join(sorted(live))

@@ -29,7 +29,7 @@ class Drift:
 def drifts(app: Application, *, repository: str, environment: str = "") -> tuple[Drift, ...]:
     """Of one environment, or of all that have something. NotFoundError where nothing was deployed there."""
     promotions = app.records.promotions(repository=repository, limit=1000)
-    live = live_releases(promotions, removals(app.records))
+    live = live_releases(promotions, removals(app.records, promotions))
     if environment and environment not in live:
         raise NotFoundError(
             f"nothing is deployed to an environment '{environment}' of this repository",

@@ -101,7 +101,7 @@ def release_page(app: Application, place: Path, reference: str) -> ReleasePage:
 
     release = app.records.find_release(reference)
     promotions = app.records.promotions(repository=release.repository, limit=1000)
-    live = live_releases(promotions, removals(app.records))
+    live = live_releases(promotions, removals(app.records, promotions))
     own = [item for item in promotions if item.release == release.id]
     return ReleasePage(
         release=release,
@@ -114,7 +114,7 @@ def release_page(app: Application, place: Path, reference: str) -> ReleasePage:
 
 def _arrival(app: Application, promotion: Promotion) -> Arrival:
     records = app.records
-    verdicts = records.entries(actions=(VERDICT,), subject=promotion.id, newest=1)
+    verdicts = records.entries(actions=(VERDICT,), subjects=(promotion.id,), newest=1)
     return Arrival(
         promotion=promotion,
         verdict=verdicts[-1] if verdicts else None,

@@ -112,6 +112,40 @@ def test_a_good_commit_goes_live_and_a_bad_one_does_not(ecluse: Command, shop: S
 
     history = ecluse("history", "dev", cwd=shop.repository.path)
     assert [word for word in ("deployed", "rolled back") if word not in history.out] == []
+    _where_it_comes_from(ecluse, shop)
+
+
+def _where_it_comes_from(ecluse: Command, shop: Shop) -> None:
+    """From what runs back to people and commits, and how well it was delivered."""
+
+    def told(*words: str) -> str:
+        done = ecluse(*words, cwd=shop.repository.path)
+        assert (done.code, done.err) == (0, ""), done.out + done.err
+        return done.out
+
+    names = [item["release"]["name"] for item in json.loads(told("releases", "--json"))]
+    newest, bad, oldest = names
+    why = told("why", "dev")
+    for words in (
+        f"dev runs {newest}, as the ledger says",
+        f"in place of {oldest}",
+        "run 3 on main",
+        "by Marin Lock (2)",
+    ):
+        assert words in why
+    assert newest in told("env", "drift")
+    lineage = json.loads(told("why", "dev", "--json"))
+    assert (lineage["drifted"], lineage["lineage"]["release"]["name"]) == (False, newest)
+    notes = json.loads(told("notes", oldest, newest, "--json"))
+    assert len(notes["added"]) == 2
+    assert "takes away 1 commit" in told("notes", newest, bad)
+    assert "live nowhere" in told("release", "show", bad)
+    figures = json.loads(told("dora", "dev", "--json"))
+    assert (figures["deployments"], figures["failures"], figures["restored"]) == (2, 1, 1)
+    assert figures["failure_rate"] == pytest.approx(1 / 3)
+    assert [step["name"] for step in figures["stream"]] == ["commit → run", "run → dev"]
+    unknown = ecluse("why", "prod", cwd=shop.repository.path)
+    assert (unknown.code, "deployed: dev" in unknown.err) == (2, True)
 
 
 def test_a_dirty_tree_is_refused(ecluse: Command, shop: Shop) -> None:
