@@ -13,7 +13,7 @@ from pipeline.cli.render.events import now
 
 @click.group()
 def release() -> None:
-    """Look at one release."""
+    """Look at one release in full."""
 
 
 @release.command(name="show")
