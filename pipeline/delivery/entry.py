@@ -22,6 +22,7 @@ def entry_answers(case: Case) -> Iterator[GateAnswer]:
         yield waiting("asked", f"nothing enters {environment.name} by itself: somebody has to ask for it")
     elif not facts.automatic:
         yield from _right(Right.PROMOTE, facts)
+    yield from _ledger(environment, facts)
     if release.dirty:
         yield _dirty(release, environment)
     if environment.after:
@@ -33,6 +34,7 @@ def entry_answers(case: Case) -> Iterator[GateAnswer]:
 def way_back_answers(case: Case) -> Iterator[GateAnswer]:
     """What a release meets on the way back: a hold or a freeze is no reason to leave something broken in place."""
     release, environment, facts = case.release, case.environment, case.facts
+    yield from _ledger(environment, facts)
     if facts.kind is PromotionKind.ROLLBACK and not facts.automatic:
         yield from _right(Right.ROLLBACK, facts)
     if any(item.environment == environment.name for item in facts.intervals):
@@ -52,6 +54,8 @@ def may_override(case: Case) -> GateAnswer | None:
         return failed("override", f"{_who(person)} may not open gates by force: {_holders(Right.OVERRIDE, facts)}")
     if not facts.override.reason.strip():
         return failed("override", "opening gates by force needs a reason")
+    if any(True for _ in _ledger(environment, facts)):
+        return failed("override", "a history that is written elsewhere is no history: the gates stay shut here")
     if release.dirty and not environment.allow_dirty:
         return failed("override", "uncommitted changes are let in by nobody: nobody could say what was deployed")
     return None
@@ -73,6 +77,14 @@ def _who(person: str) -> str:
 def _holders(right: Right, facts: GateFacts) -> str:
     groups = facts.policy.rights.get(right, ())
     return f"that is for {listed(groups)}" if groups else "the policy gives that right to nobody"
+
+
+def _ledger(environment: EnvironmentDefinition, facts: GateFacts) -> Iterator[GateAnswer]:
+    """A throw-away machine must not take an environment's history with it."""
+    wanted = environment.ledger
+    if wanted and wanted != facts.ledger:
+        here = facts.ledger or "a database of its own"
+        yield failed("ledger", f"{environment.name} keeps its history in {wanted}, and this machine writes to {here}")
 
 
 def _dirty(release: Release, environment: EnvironmentDefinition) -> GateAnswer:

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any, Final
 
 from pipeline.diagnostic import Position
-from pipeline.language import rules
+from pipeline.language import gates, rules
 from pipeline.language.pending import Pending
+from pipeline.language.tree import Path
 from pipeline.model.definition import (
     ArtifactRule,
     EdgeRule,
@@ -111,8 +112,10 @@ def need(value: str | Values) -> Need:
     )
 
 
-def environment_definition(name: str, values: Values, *, position: Position, pending: Pending) -> EnvironmentDefinition:
-    """One environment; its target's options stay as written."""
+def environment_definition(
+    name: str, values: Values, *, position: Position, pending: Pending, place: Callable[[Path], Position]
+) -> EnvironmentDefinition:
+    """One environment; its target's options stay as written. `place` knows where the parts of its gates stand."""
     kind, target = next(iter(values.get("target", {}).items()), ("docker", {}))
     return EnvironmentDefinition(
         name=name,
@@ -120,6 +123,8 @@ def environment_definition(name: str, values: Values, *, position: Position, pen
         after=tuple(values.get("after", ())),
         target_kind=kind,
         target=pending.deep(target or {}, "target"),
+        strategy=gates.strategy(values.get("strategy")),
+        gates=gates.gates(values.get("gates", []), place),
         configuration=values.get("configuration", {}),
         secrets=tuple(values.get("secrets", ())),
         verification=tuple(pending.deep(values.get("verification", []), "verification")),
@@ -127,6 +132,9 @@ def environment_definition(name: str, values: Values, *, position: Position, pen
         on_failure=values.get("on_failure", "rollback"),
         url=values.get("url", ""),
         allow_dirty=values.get("allow_dirty", False),
+        automatic=values.get("automatic", True),
+        queue=values.get("queue", "queue") == "queue",
+        ledger=values.get("ledger", ""),
         labels=values.get("labels", {}),
         typed=pending.found,
     )

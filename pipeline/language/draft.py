@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
+from functools import partial
 from typing import Any
 
 from pipeline.diagnostic import Position
@@ -13,7 +14,7 @@ from pipeline.language.graph import CHECKOUT, with_source
 from pipeline.language.pending import Pending
 from pipeline.language.problems import Problems
 from pipeline.language.schema import DEFAULT_KIND, Grammar, Schema
-from pipeline.language.tree import Entry, MapNode, Path, Scalar, entry_at
+from pipeline.language.tree import Entry, MapNode, Path, Scalar, entry_at, span_at
 from pipeline.language.values import Reading, check_name, plain_value
 from pipeline.model.definition import Definition, EnvironmentDefinition, MatrixRule, Need, SplitRule, StageDefinition
 from pipeline.model.quantity import seconds
@@ -139,7 +140,11 @@ class Draft:
             return self.behind.environments
         return tuple(
             build.environment_definition(
-                name, values, position=self.position(("environments", name)), pending=self._pending()
+                name,
+                values,
+                position=self.position(("environments", name)),
+                pending=self._pending(),
+                place=partial(self._place, ("environments", name, "gates")),
             )
             for name, values in self._section("environments").items()
             if isinstance(values, dict)
@@ -220,6 +225,10 @@ class Draft:
         """Where the key at a path stands."""
         entry = entry_at(self.root, path)
         return self.problems.source.position(entry.key.span if entry else self.root.span)
+
+    def _place(self, path: Path, below: Path) -> Position:
+        """Where the value stands that is `below` another one."""
+        return self.problems.source.position(span_at(self.root, (*path, *below)))
 
     def _definition(self, stage: StageDraft, needs: tuple[Need, ...]) -> StageDefinition:
         common = frozenset(stage.schema["properties"]) - stage.own if stage.schema else frozenset()

@@ -12,6 +12,7 @@ from pipeline.language.draft import Draft, StageDraft
 from pipeline.language.expressions import Checker, Reads, check_expressions, check_reads
 from pipeline.language.facts import Names
 from pipeline.language.formats import check_formats
+from pipeline.language.gates import check_gates
 from pipeline.language.graph import CHECKOUT, Graph, graph_of, ordered
 from pipeline.language.matrices import Cells, check_cell_names, check_cell_needs, check_matrices
 from pipeline.language.problems import suggestion
@@ -45,6 +46,8 @@ def examine(draft: Draft, expressions: Expressions) -> Definition | None:
     )
     unknown |= check_cell_names(draft.reading.formats, cells, draft.problems)
     draft.drop(unknown)
+    if draft.behind is None:
+        draft.drop(check_gates(draft.values.get("environments", {}), draft.root, draft.problems))
     definition = _order(draft, bad | unknown, checker.reads)
     check_secrets(draft.problems)
     check_images([found for found in draft.reading.formats if found.label == "image"], draft.problems)

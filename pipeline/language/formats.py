@@ -86,6 +86,15 @@ def _timezone(text: str) -> None:
         raise ValueError(text, "that is another one on every machine; write a name such as Europe/Paris or UTC")
 
 
+def _window(text: str) -> None:
+    from pipeline.model.window import span
+
+    try:
+        span(text)
+    except ValueError as error:
+        raise ValueError(text, str(error)) from error
+
+
 FORMATS: Final[Mapping[str, tuple[Callable[[str], None], str, str]]] = {
     "duration": (_duration, "is not a duration", "write it like 500ms, 30s, 20m, 1h30m or 30d"),
     "size": (_size, "is not a size", "write it like 512MiB or 1GiB"),
@@ -94,6 +103,7 @@ FORMATS: Final[Mapping[str, tuple[Callable[[str], None], str, str]]] = {
     "cron": (_cron, "is not a schedule", _CRON),
     "timezone": (_timezone, "is not a time zone", "write a name such as Europe/Paris or UTC"),
     "volume": (_volume, "is not a named volume", "write name:/path or name:/path:ro"),
+    "window": (_window, "is not a window", "write it like Mon-Thu 09:00-17:00 or 12-20..01-05"),
 }
 """Format to its check, what is wrong when it raises ValueError, and what is right (unless a second argument of the
 error says it better)."""
@@ -111,6 +121,14 @@ PATTERNS: Final[Mapping[str, tuple[str, str]]] = {
     "axis": ("is not the name of an axis", "letters, digits and _, no digit first"),
     "inner-path": ("is not a path in the workspace", "write it relative, without '..'"),
     "device": ("is not a device", "write /dev/NAME, /dev/NAME:/dev/OTHER or /dev/NAME:r"),
+    "strategy": (
+        "is not a strategy",
+        "write recreate, rolling, blue_green, rolling: {batch: 1, pause: 5s} or canary: {steps: [10%, 50%, 100%]}",
+    ),
+    "percent": ("is not a share", "write it like 10%"),
+    "gate-name": ("is not the name of a gate", "lower-case letters, digits and _ -, a letter first"),
+    "group-name": ("is not the name of a group", "lower-case letters, digits and _ -, a letter first"),
+    "http-address": ("is not an address", "write one that begins with https:// or http://"),
     "address": ("is not an address", "write one such as mattermost://… or mailto://…"),
     "retry-reason": (
         "is not a reason to retry",

@@ -7,7 +7,7 @@ from typing import Final
 
 UNSUPPORTED: Final[Mapping[str, frozenset[str]]] = {
     "file": frozenset({"gates", "inputs"}),
-    "environment": frozenset({"strategy", "gates", "ledger", "concurrency", "notify"}),
+    "environment": frozenset({"concurrency", "notify"}),
     "target": frozenset({"compose", "swarm", "kubernetes"}),
 }
 """Frame of the file to its keys; the frame names are those of the schemas' `x-frame`."""

@@ -318,6 +318,8 @@ class EnvironmentDefinition:
     """Whether a run, or a verified deployment to all that it comes `after`, brings releases in without being asked."""
     queue: bool = True
     """Whether a promotion waits for the one under way; else a newer one supersedes those that have not begun."""
+    ledger: str = ""
+    """The database that keeps its history, without credentials; "" = that of the machine that promotes."""
     labels: Mapping[str, str] = field(default_factory=dict)
     typed: tuple[TypedExpression, ...] = ()
     """Values that are still expressions; their fields hold a stand-in until they are evaluated."""

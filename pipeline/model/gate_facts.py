@@ -116,5 +116,7 @@ class GateFacts:
     checks: Mapping[str, CheckAnswer] = field(default_factory=dict)
     """Gate name → its answer, for gates with a command or an HTTP rule."""
     services: tuple[LiveService, ...] = ()
+    ledger: str = ""
+    """The database that this promotion would be written to, without credentials."""
     override: Override | None = None
     """Somebody wants the gates opened by force."""

@@ -175,7 +175,9 @@ def _built(hint: Any, value: Any, path: str, names: Mapping[str, type]) -> Any:
         return value
     if origin in (Union, UnionType):
         chosen = [item for item in get_args(hint) if item is not NoneType]
-        return value if value is None or len(chosen) > 1 else _built(chosen[0], value, path, names)
+        if value is None or (len(chosen) > 1 and not all(is_dataclass(item) for item in chosen)):
+            return value
+        return _built(_closest(chosen, value), value, path, names)
     if isinstance(hint, type) and is_dataclass(hint):
         if not isinstance(value, Mapping):
             raise ValueError(f"{path}: {value!r} is no mapping")
@@ -187,10 +189,8 @@ def _built(hint: Any, value: Any, path: str, names: Mapping[str, type]) -> Any:
             return hint(**known)
         except TypeError as error:
             raise ValueError(f"{path}: {error}") from error
-    if origin is tuple:
-        return tuple(_built(get_args(hint)[0], item, f"{path}[{index}]", names) for index, item in enumerate(value))
-    if origin is not None and issubclass(origin, Mapping):
-        return {key: _built(get_args(hint)[1], item, f"{path}.{key}", names) for key, item in value.items()}
+    if origin is not None:
+        return _collection(origin, get_args(hint), value, path, names)
     if isinstance(hint, type) and issubclass(hint, Enum):
         return hint(value)
     if hint is datetime:
@@ -200,6 +200,19 @@ def _built(hint: Any, value: Any, path: str, names: Mapping[str, type]) -> Any:
     if not isinstance(value, hint):
         raise ValueError(f"{path}: {value!r} is no {hint.__name__}")  # noqa: TRY004 - a broken record, no wrong call
     return value
+
+
+def _collection(origin: Any, inner: tuple[Any, ...], value: Any, path: str, names: Mapping[str, type]) -> Any:
+    if issubclass(origin, Mapping):
+        return {key: _built(inner[1], item, f"{path}.{key}", names) for key, item in value.items()}
+    return origin(_built(inner[0], item, f"{path}[{index}]", names) for index, item in enumerate(value))
+
+
+def _closest(kinds: Sequence[Any], value: Any) -> Any:
+    """Of several dataclasses the one whose fields the value has: most of them, and fewest others."""
+    if len(kinds) == 1 or not isinstance(value, Mapping):
+        return kinds[0]
+    return min(kinds, key=lambda kind: len(set(_field_names(kind)) ^ set(value)))
 
 
 _HINTS: dict[type, Mapping[str, Any]] = {}

@@ -97,15 +97,15 @@ pipeline.yml:4:40 error: unknown key 'replica' in 'target.docker' of environment
             HEAD
             + """\
 stages: {a: {image: 'a:1'}}
-environments: {dev: {target: {docker: {}}, gates: []}}
+environments: {dev: {target: {docker: {}}, notify: []}}
 """,
             """\
-pipeline.yml:4:44 error: 'gates' is not supported yet in this version
-    4 | environments: {dev: {target: {docker: {}}, gates: []}}
-      |                                            ^^^^^
+pipeline.yml:4:44 error: 'notify' is not supported yet in this version
+    4 | environments: {dev: {target: {docker: {}}, notify: []}}
+      |                                            ^^^^^^
 1 error. Nothing was run.
 """,
-            id="gates-come-later",
+            id="notify-comes-later",
         ),
         pytest.param(
             HEAD

@@ -18,6 +18,8 @@ WORDS = [
     "version", "name", "stages", "environments", "defaults", "variables", "kind", "needs", "image", "commands",
     "env", "when", "if", "run", "secrets", "services", "target", "docker", "checks", "http", "environment",
     "of", "to", "tags", "artifacts", "paths", "reports", "junit", "timeout", "retry", "max", "resources",
+    "gates", "soaked", "for", "approvals", "window", "timezone", "allow", "check", "strategy",
+    "canary", "steps", "from",
     "test", "build", "push", "deploy", "smoke", "scan", "checkout", "<<",
 ]
 # fmt: on
