@@ -32,6 +32,7 @@ if TYPE_CHECKING:
     from pipeline.ports.records import Records
     from pipeline.ports.reuse import Identify, ReuseStore
     from pipeline.ports.secrets import Secrets
+    from pipeline.ports.signing import Signing
     from pipeline.ports.stage import StageKind
     from pipeline.ports.storage import Storage
     from pipeline.ports.target import Target
@@ -141,6 +142,13 @@ class Application:
         from pipeline.secrets.provided import provided_secrets
 
         return provided_secrets(self.settings.home, self.environment)
+
+    @cached_property
+    def signing(self) -> Signing:
+        """DSSE; its libraries are imported when something is signed or checked."""
+        from pipeline.signing.dsse import DsseSigning
+
+        return DsseSigning()
 
     @cached_property
     def groups(self) -> Groups:

@@ -154,6 +154,14 @@ class RefusedError(EcluseError):
     exit_code = ExitCode.REFUSED
 
 
+class SigningError(UsageError):
+    """A key cannot be used or made: it is missing, readable by others, or of another kind."""
+
+
+class SignatureError(RefusedError):
+    """A signature proves nothing: it is broken, of something else, or of nobody who is known."""
+
+
 class ParkedError(EcluseError):
     """A stage has to wait for a person or a gate: it holds nothing while it does, and goes on later."""
 

@@ -93,6 +93,8 @@ class Settings:
     """Whether stages may ask for the network of the engine's host."""
     database: str = ""
     """SQLAlchemy URL; "" = SQLite under `home`."""
+    ledger_key: str = ""
+    """A private Ed25519 key (a file of mode 0600) that signs the ledger's heads; "" = they are not signed."""
     store: str = ""
     """Where several machines share results and caches: a folder, or `s3://bucket/prefix?endpoint=https://…`."""
     protected_branches: tuple[str, ...] = ("main", "master")

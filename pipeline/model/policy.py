@@ -67,6 +67,10 @@ class Policy:
                 return person.name
         return ""
 
+    def owner_of(self, key: str) -> str:
+        """Whose public key that is, or ""."""
+        return next((person.name for person in self.people.values() if key in person.keys), "")
+
     def may(self, person: str, right: Right) -> bool:
         """Whether somebody has a right."""
         groups = self.rights.get(right)

@@ -18,6 +18,7 @@ if TYPE_CHECKING:
     from pipeline.ports.records import Records
     from pipeline.ports.reuse import Identify, ReuseStore
     from pipeline.ports.secrets import Secrets
+    from pipeline.ports.signing import Signing
     from pipeline.ports.stage import StageKind
     from pipeline.ports.storage import Storage
     from pipeline.ports.target import Target
@@ -63,6 +64,10 @@ class Application(Protocol):
     @property
     def secrets(self) -> Secrets:
         """Secret values."""
+
+    @property
+    def signing(self) -> Signing:
+        """Signatures."""
 
     @property
     def groups(self) -> Groups:
