@@ -23,6 +23,7 @@ from environment import registry as registry_server
 from environment import repository
 from environment import runners as job_runners
 from environment import session as environment_session
+from environment import swarm as swarm_nodes
 from environment.command import Command
 from environment.nagios import Nagios, Nsca
 from environment.places import find
@@ -31,6 +32,7 @@ from environment.prometheus import Prometheus, Pushgateway
 from environment.repository import Repository
 from environment.runners import Runners
 from environment.session import Facts
+from environment.swarm import Swarm
 
 MARK = os.environ.setdefault(traces.MARK, secrets.token_hex(6))
 
@@ -183,6 +185,15 @@ def short_folder() -> Iterator[Path]:
     folder = Path(tempfile.mkdtemp(prefix="ecluse-", dir="/tmp"))
     yield folder
     shutil.rmtree(folder, ignore_errors=True)
+
+
+@pytest.fixture(scope="session")
+def swarm(short_folder: Path) -> Iterator[Swarm]:
+    """Three real nodes: `.manager`, `.nodes`, `.provide(image, …)`. Shared: name services as your own."""
+    with ExitStack() as stack:
+        with _or_say_what_is_missing():
+            found = stack.enter_context(swarm_nodes.swarm(short_folder))
+        yield found
 
 
 @pytest.fixture(scope="session")

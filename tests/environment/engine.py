@@ -176,7 +176,7 @@ def stop(places: Places) -> bool:
     if child:
         processes.stop(child, grace=10)
     if daemon or child:
-        _unmount_below(places)
+        unmount_below(_folders(places))
         _remove(places.sockets / "exec")
         bridge.restore(places.state / "firewall.json")
     for file in ("dockerd.json", "containerd.json"):
@@ -225,14 +225,17 @@ def _clear_the_way(places: Places) -> None:
     _remove(places.socket)
     last_boot = places.state / "boot"
     if not last_boot.exists() or last_boot.read_text() != processes.boot():
-        _unmount_below(places)
+        unmount_below(_folders(places))
         _remove(places.sockets / "exec")
         last_boot.write_text(processes.boot())
 
 
-def _unmount_below(places: Places) -> None:
-    """Lets go of what an engine that has ended had mounted below our own folders."""
-    folders = (f"{places.sockets}/exec/", f"{places.root}/engine/")
+def _folders(places: Places) -> tuple[str, ...]:
+    return (f"{places.sockets}/exec/", f"{places.root}/engine/")
+
+
+def unmount_below(folders: tuple[str, ...]) -> None:
+    """Lets go of what an engine that has ended had mounted below its folders; each ends with a slash."""
     points = [line.split()[4] for line in Path("/proc/self/mountinfo").read_text().splitlines()]
     plain = [re.sub(r"\\([0-7]{3})", lambda code: chr(int(code[1], 8)), point) for point in points]
     ours = [point for point in reversed(plain) if f"{point}/".startswith(folders)]

@@ -23,14 +23,14 @@ USER, PASSWORD = "lock-keeper", "open-sluice"
 LOGIN = f"{USER}:$2b$05$gF9igcDy9sjATsoGeTJhHeGm49olLM4YNI9wVVFOyompHD.xvWmmC\n"
 
 
-def configure(folder: Path, port: int, *, login: bool) -> list[str]:
+def configure(folder: Path, port: int, *, login: bool, address: str = "127.0.0.1") -> list[str]:
     """Writes a registry's configuration, with all its files in `folder`; the command that runs it."""
     path = program("docker-registry", "docker-registry")
     folder.mkdir(parents=True, exist_ok=True)
     settings: dict[str, object] = {
         "version": 0.1,
         "log": {"level": "warn"},
-        "http": {"addr": f"127.0.0.1:{port}"},
+        "http": {"addr": f"{address}:{port}"},
         "storage": {"filesystem": {"rootdirectory": str(folder / "data")}, "delete": {"enabled": True}},
     }
     if login:
@@ -50,11 +50,11 @@ def with_login(folder: Path) -> Iterator[str]:
         yield f"127.0.0.1:{port}"
 
 
-def answers(port: int) -> bool:
-    """Whether a registry answers on this loopback port, with or without a login."""
+def answers(port: int, *, address: str = "127.0.0.1") -> bool:
+    """Whether a registry answers on this port, with or without a login."""
     opener = urllib.request.build_opener(urllib.request.ProxyHandler({}))
     try:
-        with opener.open(f"http://127.0.0.1:{port}/v2/", timeout=2):
+        with opener.open(f"http://{address}:{port}/v2/", timeout=2):
             return True
     except urllib.error.HTTPError as error:
         return error.code == 401
