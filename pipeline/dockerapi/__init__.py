@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from pipeline.dockerapi.connection import address, connect
+from pipeline.dockerapi.context import named_context
 from pipeline.dockerapi.faults import translating
 
-__all__ = ["address", "connect", "translating"]
+__all__ = ["address", "connect", "named_context", "translating"]

@@ -7,6 +7,7 @@ from typing import Final
 
 TARGETS: Final[Mapping[str, str]] = {
     "docker": "pipeline.targets.docker.target:DockerTarget",
+    "swarm": "pipeline.targets.swarm.target:SwarmTarget",
 }
 """Name to `module:class`; each takes the EnvironmentDefinition, the machine's Settings and `service=` (the pipeline's
 name, which keeps two pipelines with an environment of the same name apart)."""

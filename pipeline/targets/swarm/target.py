@@ -1,0 +1,202 @@
+"""The swarm target: a release as a service on many nodes, changed by the swarm's own update or beside a canary."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import replace
+
+from pipeline.dockerapi import connect, named_context
+from pipeline.errors import TargetError
+from pipeline.model.definition import EnvironmentDefinition
+from pipeline.model.strategy import Strategy, StrategyKind
+from pipeline.ports.cancellation import Cancellation
+from pipeline.ports.target import Observed, Progress, Rollout, RolloutResult
+from pipeline.settings import Settings
+from pipeline.targets.swarm.changes import Changes
+from pipeline.targets.swarm.cluster import Cluster
+from pipeline.targets.swarm.command import run_command
+from pipeline.targets.swarm.keepsakes import Keepsakes
+from pipeline.targets.swarm.options import Routing, swarm_options
+from pipeline.targets.swarm.ownership import LABEL_FENCE, Ownership, fence_of, promotion_of, spec_digest, with_labels
+from pipeline.targets.swarm.scene import Scene
+from pipeline.targets.swarm.watch import Watch
+
+BACK_WITHIN = 120.0
+"""Seconds that going back may take."""
+
+
+class SwarmTarget:
+    """Implements `pipeline.ports.target.Target` on a swarm. Keeps no state: all is read from the swarm."""
+
+    def __init__(self, environment: EnvironmentDefinition, settings: Settings, *, service: str = "") -> None:
+        self._options = options = swarm_options(environment)
+        place = named_context(options.context) if options.context else options.host
+        self._settings = replace(settings, docker_host=place) if place else settings
+        self._environment = environment.name
+        self._ownership = Ownership(
+            environment=environment.name, pipeline=service, installation=settings.installation
+        )  # fmt: skip
+        self._cluster = Cluster(connect(self._settings), environment=environment.name)
+        self._keepsakes = Keepsakes(self._cluster, service=options.service, labels=self._ownership.marks)
+        self._changes = Changes(self._cluster, self._keepsakes, ownership=self._ownership, options=options)
+
+    def observe(self) -> Observed:
+        """What runs now, by node and digest, as the swarm's tasks say."""
+        return self._changes.scene().observed(self._options)
+
+    @property
+    def strategies(self) -> frozenset[StrategyKind]:
+        """A canary takes two instances, and ports that two services can share."""
+        options = self._options
+        shared = options.routing is Routing.HOST or not options.publish
+        canary = {StrategyKind.CANARY} if shared and options.replicas > 1 else set()
+        return frozenset({StrategyKind.RECREATE, StrategyKind.ROLLING, StrategyKind.BLUE_GREEN, *canary})
+
+    def roll_out(self, order: Rollout, *, progress: Progress, cancel: Cancellation) -> RolloutResult:
+        """Bring the new version in by the order's strategy (rolling without one); how it was before is kept."""
+        cancel.check()
+        self._refuse_strategy(order.strategy)
+        scene = self._changes.scene()
+        main = scene.main or self._cluster.service(self._options.service)
+        self._ownership.refuse_others(main)
+        self._ownership.refuse_late(order, *scene.services)
+        if scene.main and scene.already_is(spec_digest(order, self._options)):
+            labels = {LABEL_FENCE: str(order.fence)}
+            if fence_of(scene.main) != order.fence:
+                self._cluster.update(scene.main, with_labels(scene.main.spec, labels))
+            return self._result(True, f"{scene.main.name} already serves this release with this configuration")
+        self._changes.remember(order, scene)
+        self._changes.clear_way(order, scene, progress)
+        watch = self._changes.watch(timeout=order.timeout, progress=progress, cancel=cancel)
+        try:
+            reason = self._bring_in(order, self._changes.scene(), watch, progress)
+        except TargetError:
+            raise
+        except BaseException as error:
+            progress(f"going back: {error}")
+            self._restore(order.promotion, progress)
+            raise
+        if reason:
+            return self._refused(order.promotion, reason, watch, progress)
+        gap = watch.gap if scene.main else None
+        if gap:
+            progress(f"nobody served for about {gap:.1f} s")
+        return self._result(True, f"{self._options.service} serves promotion {order.promotion}", gap)
+
+    def shift(self, promotion: str, share: int, *, progress: Progress, cancel: Cancellation) -> RolloutResult:
+        """Another number of instances for the canary; at 100 its version becomes the service's own, in place."""
+        scene = self._changes.scene()
+        mine = [item for item in (scene.main, scene.canary) if item and promotion_of(item) == promotion]
+        if not mine or (scene.canary is None and share < 100):
+            raise TargetError(
+                f"environment '{self._environment}': promotion {promotion} has no canary under way",
+                hint="`ecluse env show` tells what runs there",
+            )
+        watch = self._changes.watch(timeout=BACK_WITHIN, progress=progress, cancel=cancel)
+        if share >= 100:
+            reason = self._changes.fold(promotion, scene, watch)
+        else:
+            reason = self._changes.move_canary(scene, watch, share)
+        if reason:
+            return self._refused(promotion, reason, watch, progress)
+        return self._result(True, f"promotion {promotion} gets {share}% of the instances", watch.gap)
+
+    def confirm(self, promotion: str, *, progress: Progress) -> Observed:
+        """Forget how it was before, and the secrets of what was replaced; a canary becomes the service first."""
+        scene = self._changes.scene()
+        if not any(scene.running(item) for item in scene.services):
+            raise TargetError(
+                f"environment '{self._environment}': nothing serves, so promotion {promotion} cannot be confirmed",
+                hint="`ecluse history " + self._environment + "` tells what was live; deploy again",
+            )
+        under_way = scene.canary or scene.main
+        if under_way and promotion_of(under_way) != promotion and self._keepsakes.before(promotion_of(under_way)):
+            raise TargetError(
+                f"environment '{self._environment}': promotion {promotion_of(under_way)} is under way there, "
+                f"so promotion {promotion} cannot be confirmed",
+                hint="`ecluse env show` tells what runs there",
+            )
+        if scene.canary:
+            result = self.shift(promotion, 100, progress=progress, cancel=Cancellation())
+            if not result.succeeded:
+                raise TargetError(f"environment '{self._environment}': {result.reason}", hint="deploy again")
+            scene = self._changes.scene()
+        if scene.main:
+            self._keepsakes.settle(promotion_of(scene.main))
+        return self.observe()
+
+    def roll_back(self, promotion: str, *, progress: Progress) -> RolloutResult:
+        """Put the service back as it was before this promotion, from any half-way state."""
+        watch = self._back(progress)
+        restored, reason = self._changes.restore(promotion, self._changes.scene(), watch, progress)
+        return self._result(restored, reason, watch.gap)
+
+    def command(self, command: tuple[str, ...], *, timeout: float) -> tuple[int, str]:
+        """Run a command in a serving instance on a node whose engine we can speak to."""
+        scene = self._changes.scene()
+        running = [task for task in (*scene.running(scene.main), *scene.running(scene.canary)) if task.container]
+        if not running:
+            raise TargetError(
+                f"environment '{self._environment}': no container serves", hint="deploy to it before checking it"
+            )
+        own, reach = self._cluster.own_node(), self._options.nodes
+        for task in running:
+            if task.node and task.node.id == own:
+                return run_command(self._cluster.client, task.container, command, timeout=timeout)
+        for task in running:
+            if task.node and task.node.name in reach:
+                client = connect(replace(self._settings, docker_host=reach[task.node.name]))
+                return run_command(client, task.container, command, timeout=timeout)
+        names = ", ".join(sorted({task.node.name for task in running if task.node}))
+        raise TargetError(
+            f"environment '{self._environment}': no instance runs on the node that we speak to, but on {names}",
+            hint="give the addresses of their engines in the target: `nodes: {NAME: tcp://…}`, or check by http",
+        )
+
+    def remove(self) -> None:
+        """Remove all services of the environment and what is kept for it; networks and volumes stay."""
+        for service in self._changes.scene().services:
+            self._cluster.remove(service)
+        self._keepsakes.forget()
+
+    def _bring_in(self, order: Rollout, scene: Scene, watch: Watch, progress: Progress) -> str:
+        strategy, changes = order.strategy, self._changes
+        if scene.main and strategy and strategy.kind is StrategyKind.BLUE_GREEN:
+            if reason := changes.rehearse(order, scene, watch, progress):
+                return reason
+        elif scene.main and strategy and strategy.kind is StrategyKind.CANARY:
+            share = strategy.steps[0] if strategy.steps else 100
+            if promotion_of(scene.main) == order.promotion:
+                return changes.fold(order.promotion, scene, watch)
+            if share < 100:
+                return changes.start_canary(order, scene, watch, share)
+        return changes.in_place(order, scene, watch)
+
+    def _refused(self, promotion: str, reason: str, watch: Watch, progress: Progress) -> RolloutResult:
+        """Go back from a version that is not fit to serve; the result carries the end of its log."""
+        progress(f"going back: {reason.partition(chr(10))[0]}")
+        restored, words = self._restore(promotion, progress)
+        head, _, tail = reason.partition("\n")
+        said = head if restored and "instances run" not in words else f"{head}; {words}"
+        return self._result(False, f"{said}\n{tail}" if tail else said, watch.gap)
+
+    def _restore(self, promotion: str, progress: Progress) -> tuple[bool, str]:
+        return self._changes.restore(promotion, self._changes.scene(), self._back(progress), progress)
+
+    def _back(self, progress: Progress) -> Watch:
+        return self._changes.watch(timeout=BACK_WITHIN, progress=progress, cancel=Cancellation())
+
+    def _refuse_strategy(self, strategy: Strategy | None) -> None:
+        if strategy is None or strategy.kind in self.strategies:
+            return
+        known: Mapping[StrategyKind, str] = {
+            StrategyKind.CANARY: "it takes at least two replicas, and `routing: host` where ports are published"
+        }
+        raise TargetError(
+            f"environment '{self._environment}': a swarm target as it is written there cannot do "
+            f"'{strategy.kind}': {known.get(strategy.kind, 'it is not known to it')}",
+            hint="choose another strategy, or change the target",
+        )
+
+    def _result(self, succeeded: bool, reason: str, gap: float | None = None) -> RolloutResult:
+        return RolloutResult(succeeded=succeeded, reason=reason, observed=self.observe(), gap=gap)

@@ -1,0 +1,131 @@
+"""Waiting for the swarm to bring about what it was asked for, with an eye on who serves meanwhile."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from time import monotonic
+
+from pipeline.ports.cancellation import Cancellation
+from pipeline.ports.target import Progress
+from pipeline.targets.swarm.cluster import Cluster, Service
+from pipeline.targets.swarm.convergence import Goal, Standing, standing
+from pipeline.targets.swarm.tasks import Task
+
+PAUSE = 0.2
+"""Seconds between two looks."""
+ROOM_WITHIN = 5.0
+"""Seconds for which there is no node for an instance before that counts as final."""
+
+
+class Watch:
+    """Watches the services of one rollout. `gap` is the longest time in which no instance of any of them served."""
+
+    def __init__(
+        self,
+        cluster: Cluster,
+        *,
+        settle: float,
+        timeout: float,
+        progress: Progress,
+        cancel: Cancellation,
+        now: Callable[[], float] = monotonic,
+    ) -> None:
+        self._cluster = cluster
+        self._settle = settle
+        self._timeout = timeout
+        self._progress = progress
+        self._cancel = cancel
+        self._now = now
+        self._ends = now() + timeout
+        self._since: dict[str, float] = {}
+        self._down: set[str] = set()
+        self._said = ""
+        self._served: float | None = None
+        self._nobody = False
+        self.gap = 0.0
+
+    def until(
+        self,
+        goals: Sequence[Goal],
+        services: Sequence[Service],
+        *,
+        trial: str = "",
+        known: frozenset[str] = frozenset(),
+    ) -> str:
+        """Wait until every goal is reached and has been for the time to settle; "" then, else why not."""
+        while True:
+            seen = self._look(goals, services, trial=trial, known=known)
+            if seen.failed:
+                return self._failure(seen.failed[-1])
+            if seen.reached and self._settled(seen.right):
+                return ""
+            if self._now() > self._ends:
+                return f"not there within {self._timeout:g}s: {seen.words()}"
+            self._cancel.wait(PAUSE)
+
+    def as_far_as_it_goes(self, goals: Sequence[Goal], services: Sequence[Service]) -> str:
+        """As `until`, but instances for which there is no node are not waited for; what is missing is said."""
+        stuck: float | None = None
+        while True:
+            seen = self._look(goals, services)
+            if seen.reached:
+                return ""
+            stuck = (stuck or self._now()) if seen.as_far_as_it_goes else None
+            if stuck is not None and self._now() - stuck > ROOM_WITHIN:
+                return seen.words()
+            if self._now() > self._ends:
+                return f"not there within {self._timeout:g}s: {seen.words()}"
+            self._cancel.wait(PAUSE)
+
+    def until_ended(self, service: Service) -> str:
+        """Wait until no process of the service is left; "" then, else why not."""
+        while True:
+            self._cancel.check()
+            left = [task for task in self._cluster.tasks(service) if task.lives]
+            self._note(left)
+            if not left:
+                return ""
+            if self._now() > self._ends:
+                return f"{len(left)} instances of the old version did not end within {self._timeout:g}s"
+            self._cancel.wait(PAUSE)
+
+    def _look(
+        self,
+        goals: Sequence[Goal],
+        services: Sequence[Service],
+        *,
+        trial: str = "",
+        known: frozenset[str] = frozenset(),
+    ) -> Standing:
+        self._cancel.check()
+        tasks, nodes = self._cluster.tasks(*services), self._cluster.nodes()
+        self._note(tasks)
+        for node in nodes.values():
+            if not node.up and node.id not in self._down and self._since:
+                self._progress(f"node {node.name} is down")
+            if not node.up:
+                self._down.add(node.id)
+        seen = standing(tasks, goals, trial=trial, known=known, nodes=nodes)
+        for task in seen.right:
+            self._since.setdefault(task.id, self._now())
+        if seen.words() != self._said:
+            self._said = seen.words()
+            self._progress(self._said)
+        return seen
+
+    def _note(self, tasks: Sequence[Task]) -> None:
+        """Keep the longest time without anybody serving, from the first moment that somebody did."""
+        now = self._now()
+        if any(task.runs for task in tasks):
+            if self._nobody and self._served is not None:
+                self.gap = max(self.gap, now - self._served)
+            self._served, self._nobody = now, False
+        else:
+            self._nobody = True
+
+    def _settled(self, tasks: Sequence[Task]) -> bool:
+        return all(self._now() - self._since.get(task.id, self._now()) >= self._settle for task in tasks)
+
+    def _failure(self, task: Task) -> str:
+        tail = self._cluster.tail(task)
+        return task.trouble() + (f"\nthe end of its log:\n{tail}" if tail else "")
