@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import http.client
+import secrets
 import subprocess
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Protocol
 
 from environment.servers import free_port
+from environment.swarm import Swarm
 
 from pipeline.diagnostic import Position
 from pipeline.model.definition import EnvironmentDefinition
@@ -17,6 +19,7 @@ from pipeline.model.value import Value
 from pipeline.ports.target import Rollout
 from pipeline.settings import Settings
 from pipeline.targets.docker.target import DockerTarget
+from pipeline.targets.swarm.target import SwarmTarget
 
 ENDS = "echo cannot start; exit 3"
 DEAF = "exec sleep 600"
@@ -79,3 +82,37 @@ class Engine:
         url = self.settings.docker_host
         done = subprocess.run(["docker", "-H", url, *words], capture_output=True, text=True, check=True)
         return done.stdout.strip()
+
+
+class Cluster:
+    """Swarm environments of one test: a service of its own on the shared swarm, gone at the end."""
+
+    def __init__(self, swarm: Swarm, home: Path, image: str) -> None:
+        self.swarm = swarm
+        self.settings = Settings(home=home)
+        self.image = image
+        self.name = f"shop-{secrets.token_hex(4)}"
+        self.made: list[SwarmTarget] = []
+
+    def target(self, *, script: str = GOOD, pipeline: str = "", **options: Value) -> SwarmTarget:
+        given: dict[str, Value] = {
+            "service": self.name, "host": self.swarm.manager.url, "replicas": 2, "settle": "200ms", "drain": "1s",
+            "command": ["sh", "-c", script], **options,
+        }  # fmt: skip
+        made = SwarmTarget(environment(given), self.settings, service=pipeline or self.name)
+        self.made.append(made)
+        return made
+
+    def docker(self, *words: str) -> str:
+        return self.swarm.manager.docker(*words)
+
+    def left(self) -> list[str]:
+        """Services, secrets and configs whose names are this test's."""
+        kinds = ("service", "secret", "config")
+        return [name for kind in kinds for name in self.docker(kind, "ls", "-q", "-f", f"name={self.name}").split()]
+
+    def close(self) -> None:
+        for target in self.made:
+            target.remove()
+        left = self.left()
+        assert left == [], f"the swarm target left behind: {left}"

@@ -7,7 +7,8 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 import pytest
-from target_ground import ENDS, Engine, Images, environment, order
+from environment.swarm import Swarm
+from target_ground import ENDS, Cluster, Engine, Images, environment, order
 
 from pipeline.errors import CancelledError, LeaseLostError, TargetError
 from pipeline.model.strategy import Strategy, StrategyKind
@@ -26,6 +27,7 @@ STRATEGIES = {
 CAN = {
     "docker": frozenset({StrategyKind.RECREATE, StrategyKind.BLUE_GREEN}),
     "scripted": frozenset(StrategyKind),
+    "swarm": frozenset(StrategyKind),
 }
 """Each target under contract, and the strategies that it can do."""
 
@@ -37,6 +39,10 @@ class Ground:
     target: Callable[[], Target]
     order: Callable[..., Rollout]
     bad: Callable[..., tuple[Target, Rollout]]
+    keeps: bool = True
+    """Whether the instances of the old one run on until the new one is confirmed, or are made again to go back."""
+    nearest: Callable[[int], int] = lambda share: share
+    """The share that it can give; a swarm shares by whole instances."""
     said: list[str] = field(default_factory=list)
 
     def roll_out(
@@ -83,9 +89,31 @@ def docker(engine: str, tmp_home: Path, images: Images) -> Iterator[Engine]:
         target.remove()
 
 
+@pytest.fixture(scope="session")
+def swarm_image(swarm: Swarm, engine: str, images: Images) -> str:
+    """busybox in the swarm's registry, by digest."""
+    return swarm.provide(images.busybox, source=engine, repository="busybox")
+
+
+@pytest.fixture
+def cluster(swarm: Swarm, swarm_image: str, tmp_home: Path) -> Iterator[Cluster]:
+    subject = Cluster(swarm, tmp_home, swarm_image)
+    yield subject
+    subject.close()
+
+
 def ground_of(kind: str, request: pytest.FixtureRequest) -> Ground:
     if kind == "scripted":
         return scripted()
+    if kind == "swarm":
+        cluster: Cluster = request.getfixturevalue("cluster")
+        return Ground(
+            target=cluster.target,
+            order=lambda promotion, **more: order(promotion, cluster.image, **more),
+            bad=lambda promotion, **more: (cluster.target(script=ENDS), order(promotion, cluster.image, **more)),
+            keeps=False,
+            nearest=lambda _: 50,
+        )
     subject: Engine = request.getfixturevalue("docker")
     return Ground(
         target=subject.target,
@@ -139,7 +167,7 @@ def test_the_old_one_is_kept_until_the_new_one_is_confirmed(ground: Ground) -> N
     result = ground.roll_out("p2")
     assert result.succeeded
     assert result.gap is not None
-    assert (ground.serving(), ground.all()) == (["p2"], ["p1", "p2"])
+    assert (ground.serving(), ground.all()) == (["p2"], ["p1", "p2"] if ground.keeps else ["p2"])
     assert ground.confirm("p2") == ["p2"]
 
 
@@ -166,7 +194,9 @@ def test_a_version_that_cannot_start_changes_nothing(ground: Ground) -> None:
     result = ground.fail("p2")
     assert not result.succeeded
     assert "exit 3" in result.reason
-    assert result.observed == before
+    if ground.keeps:
+        assert result.observed == before
+    assert (ground.shares(), ground.all()) == ({"p1": 100}, ["p1"])
 
 
 def test_rolling_out_twice_does_it_once(ground: Ground) -> None:
@@ -210,7 +240,7 @@ def test_each_strategy_ends_with_the_new_one_and_can_go_back(by_strategy: tuple[
     for share in strategy.steps:
         ground.shift("p2", share)
     assert ground.shares() == {"p2": 100}
-    assert ground.all() == ["p1", "p2"]
+    assert ground.all() == (["p1", "p2"] if ground.keeps else ["p2"])
     assert ground.roll_back("p2").succeeded
     assert (ground.shares(), ground.all()) == ({"p1": 100}, ["p1"])
     ground.roll_out("p3", strategy=strategy)
@@ -232,9 +262,10 @@ def test_a_bad_version_by_each_strategy_leaves_the_old_one_serving(by_strategy: 
 def test_a_canary_gets_its_share_and_goes_back_from_any_step(canary: Ground) -> None:
     canary.roll_out("p1")
     canary.roll_out("p2", strategy=STRATEGIES[StrategyKind.CANARY])
-    assert canary.shares() == {"p1": 80, "p2": 20}
+    first = canary.nearest(20)
+    assert canary.shares() == {"p1": 100 - first, "p2": first}
     again = canary.roll_out("p2", strategy=STRATEGIES[StrategyKind.CANARY])
-    assert (again.succeeded, canary.shares()) == (True, {"p1": 80, "p2": 20})
+    assert (again.succeeded, canary.shares()) == (True, {"p1": 100 - first, "p2": first})
     for share in (50, 50):
         assert canary.shift("p2", share).succeeded
         assert canary.shares() == {"p1": 50, "p2": 50}

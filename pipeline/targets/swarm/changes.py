@@ -54,11 +54,15 @@ class Changes:
         """What is there now."""
         return look(self._cluster, self._ownership, self._options)
 
-    def watch(self, *, timeout: float, progress: Progress, cancel: Cancellation) -> Watch:
+    def watch(self, scene: Scene, *, timeout: float, progress: Progress, cancel: Cancellation) -> Watch:
         """Begin to measure a move."""
-        return Watch(
-            self._cluster, settle=self._options.settle, timeout=timeout, progress=progress, cancel=cancel
-        )  # fmt: skip
+        serving = any(scene.running(item) for item in scene.services)
+        settle = self._options.settle
+        return Watch(self._cluster, settle=settle, timeout=timeout, serving=serving, progress=progress, cancel=cancel)
+
+    def networks(self) -> tuple[str, ...]:
+        """Ids of the networks that the file names; TargetError where the swarm does not have one."""
+        return tuple(self._cluster.network(name) for name in self._options.networks)
 
     def remember(self, order: Rollout, scene: Scene) -> None:
         """Keep how the service was before this order, which is how it goes back.
@@ -112,6 +116,8 @@ class Changes:
         if main is None:
             raise TargetError("a canary needs a version beside it", hint="deploy a first version")
         count = instances_for(share, self._options.replicas)
+        if scene.canary and promotion_of(scene.canary) == order.promotion:
+            count = max(count, scene.canary.replicas)
         spec = service_spec(self._wanted(order, Part.CANARY, replicas=count))
         return self._move_share(scene, main, spec, count, watch)
 
@@ -203,7 +209,7 @@ class Changes:
             replicas=self._options.replicas if replicas is None else replicas,
             labels=self._ownership.labels(order, self._options, part),
             secrets=kept,
-            networks=tuple(self._cluster.network(name) for name in self._options.networks),
+            networks=self.networks(),
             pace=pace or pace_of(order.strategy, self._options),
         )
 

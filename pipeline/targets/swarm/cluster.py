@@ -6,6 +6,7 @@ import json
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
+from datetime import datetime
 from typing import TYPE_CHECKING, Any
 
 from pipeline.dockerapi import translating
@@ -16,8 +17,8 @@ from pipeline.targets.swarm.tasks import Node, Task, nodes, tasks
 if TYPE_CHECKING:
     from docker import APIClient
 
-TAIL_WITHIN = 5.0
-"""Seconds that the log of a lost node may take."""
+LOG_WITHIN = 5.0
+"""Seconds in which a log has to go on: that of a lost node never does."""
 OUT_OF_SEQUENCE = "update out of sequence"
 TRIES = 20
 NO_MANAGER = "point `host` or `context` of the swarm target to a manager (`docker node ls` works there)"
@@ -77,8 +78,12 @@ class Cluster:
         before = seen
         for _ in range(TRIES):
             with self._speaking(f"update service {seen.name}"):
-                if self._swapped(before, spec):
-                    return _service(self.client.inspect_service(seen.id))
+                done = self._swapped(before, spec)
+                now = _service(self.client.inspect_service(seen.id)) if done else None
+            if now and now.labels == (spec.get("Labels") or {}):
+                return now
+            if done:
+                break
             now = self.service(seen.id)
             if now is None or now.spec != seen.spec:
                 break
@@ -92,9 +97,8 @@ class Cluster:
         """Remove it with its instances; gone is fine."""
         import docker.errors
 
-        with self._speaking(f"remove service {service.name}"):
-            with suppress(docker.errors.NotFound):
-                self.client.remove_service(service.id)
+        with self._speaking(f"remove service {service.name}"), suppress(docker.errors.NotFound):
+            self.client.remove_service(service.id)
 
     def services(self, labels: Mapping[str, str]) -> tuple[Service, ...]:
         """All services with those labels."""
@@ -129,19 +133,25 @@ class Cluster:
 
     def tail(self, task: Task, lines: int = 15) -> str:
         """The last lines of its log; "" where they cannot be had (its node is gone)."""
+        return self._log(task, {"tail": lines}, limit=64 << 10).decode(errors="replace").rstrip()
+
+    def log(self, task: Task, *, since: datetime | None, limit: int) -> bytes:
+        """The newest `limit` bytes of what it has written since then; nothing where its node is gone."""
+        return self._log(task, {} if since is None else {"since": f"{since.timestamp():.6f}"}, limit=limit)
+
+    def _log(self, task: Task, query: Mapping[str, object], *, limit: int) -> bytes:
+        import docker.errors
         import requests
 
-        query = {"stdout": 1, "stderr": 1, "tail": lines}
-        with translating("read the log of a task"):
-            try:
-                url = self.client._url("/tasks/{0}/logs", task.id)
-                answer = self.client.get(url, params=query, timeout=TAIL_WITHIN)
-                if not answer.ok:
-                    return ""
-                blocks = b"".join(self.client._multiplexed_buffer_helper(answer))
-            except requests.RequestException:
-                return ""
-        return blocks.decode(errors="replace").rstrip()
+        kept = b""
+        with translating("read the log of a task"), suppress(requests.RequestException, docker.errors.NotFound):
+            url = self.client._url("/tasks/{0}/logs", task.id)
+            wanted = {"stdout": 1, "stderr": 1, **query}
+            with self.client.get(url, params=wanted, timeout=LOG_WITHIN, stream=True) as answer:
+                self.client._raise_for_status(answer)
+                for block in self.client._multiplexed_response_stream_helper(answer):
+                    kept = (kept + block)[-limit:]
+        return kept
 
     def own_node(self) -> str:
         """The id of the node that we speak to; TargetError where it is no manager of a swarm."""

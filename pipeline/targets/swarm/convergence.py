@@ -41,12 +41,14 @@ class Standing:
         """All as it should be, apart from instances that have no node to run on."""
         return bool(self.right) and not self.wrong and len(self.right) + len(self.unplaced) >= self.wanted
 
-    def words(self) -> str:
+    def count(self) -> str:
         """Where it stands, in one line."""
-        parts = [f"{len(self.right)} of {self.wanted} instances run"]
-        if self.wrong:
-            parts.append(f"{len(self.wrong)} of the other version still run")
-        return "; ".join((*parts, *self.obstacles))
+        text = f"{len(self.right)} of {self.wanted} instances run"
+        return f"{text}; {len(self.wrong)} of the other version still run" if self.wrong else text
+
+    def words(self) -> str:
+        """The same with what is in the way, which may be gone a moment later."""
+        return "; ".join((self.count(), *self.obstacles))
 
 
 def standing(

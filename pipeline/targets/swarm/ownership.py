@@ -1,4 +1,4 @@
-"""Whose a service is, which promotion made it what it is, and which orders came too late for it."""
+"""Whose a service is, which promotion made it what it is, and who held the newest lease when it did."""
 
 from __future__ import annotations
 
@@ -17,6 +17,7 @@ from pipeline.model.identity import (
 )
 from pipeline.model.value import digest_of
 from pipeline.ports.target import Rollout
+from pipeline.targets.refusing import refuse_stale
 from pipeline.targets.swarm.cluster import Service
 from pipeline.targets.swarm.options import SwarmOptions
 from pipeline.targets.swarm.spec import Part, Spec
@@ -62,15 +63,11 @@ class Ownership:
             hint="give the target another `service`, or remove that one if nobody needs it",
         )
 
-    def refuse_late(self, order: Rollout, *services: Service | None) -> None:
-        """TargetError where somebody with a later lease has given orders here already."""
-        seen = max((fence_of(item) for item in services if item), default=0)
-        if order.fence < seen:
-            raise TargetError(
-                f"environment '{self.environment}': promotion {order.promotion} holds lease {order.fence}, "
-                f"and lease {seen} has given orders since; nothing was done",
-                hint="somebody else has taken over: see `ecluse history " + self.environment + "`",
-            )
+    def admit(self, fence: int, *services: Service) -> int:
+        """LeaseLostError where somebody with a newer lease has given orders here; the newest lease there is now."""
+        seen = max((fence_of(item) for item in services), default=0)
+        refuse_stale(fence, seen, environment=self.environment)
+        return max(fence, seen)
 
 
 def promotion_of(service: Service) -> str:

@@ -44,16 +44,20 @@ class Scene:
         """Tasks that came to an end before: their failures are history."""
         return frozenset(task.id for task in self.tasks if task.ended)
 
+    def name(self, task: Task) -> str:
+        """`shop.2.` and the start of its id, as docker's own client calls it."""
+        service = next((item.name for item in self.services if item.id == task.service), task.service)
+        return f"{service}.{task.slot}.{task.id[:12]}"
+
     def observed(self, options: SwarmOptions) -> Observed:
         """Everything that runs or is about to, except rehearsals."""
         silent = self.rehearsal.id if self.rehearsal else ""
-        names = {service.id: service.name for service in self.services}
         shown = [task for task in self.tasks if task.service != silent and (task.runs or _is_coming(task))]
         serving = [task for task in shown if task.runs]
         return Observed(
             instances=tuple(
                 Instance(
-                    name=f"{names[task.service]}.{task.slot}.{task.id[:12]}",
+                    name=self.name(task),
                     image=task.image,
                     release=task.release,
                     promotion=task.promotion,

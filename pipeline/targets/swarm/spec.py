@@ -39,13 +39,14 @@ def pace_of(strategy: Strategy | None, options: SwarmOptions) -> Pace:
     """The pace of an update in place. A canary's last step goes one by one, as a rolling update does by itself."""
     match strategy:
         case Strategy(kind=StrategyKind.ROLLING):
-            return Pace(batch=strategy.batch, pause=strategy.pause, start_first=options.start_first)
+            pause = max(strategy.pause, options.settle)
+            return Pace(batch=strategy.batch, pause=pause, start_first=options.start_first)
         case Strategy(kind=StrategyKind.BLUE_GREEN):
             return Pace(batch=0, start_first=options.start_first)
         case Strategy(kind=StrategyKind.RECREATE):
             return Pace(batch=0, start_first=False)
         case _:
-            return Pace(start_first=options.start_first)
+            return Pace(pause=options.settle, start_first=options.start_first)
 
 
 def pace_back(options: SwarmOptions, replicas: int) -> Pace:

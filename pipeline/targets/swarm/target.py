@@ -3,15 +3,18 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from contextlib import suppress
 from dataclasses import replace
+from datetime import datetime
 
 from pipeline.dockerapi import connect, named_context
-from pipeline.errors import TargetError
+from pipeline.errors import EcluseError, LeaseLostError, TargetError
 from pipeline.model.definition import EnvironmentDefinition
-from pipeline.model.strategy import Strategy, StrategyKind
+from pipeline.model.strategy import StrategyKind
 from pipeline.ports.cancellation import Cancellation
 from pipeline.ports.target import Observed, Progress, Rollout, RolloutResult
 from pipeline.settings import Settings
+from pipeline.targets.refusing import refuse_unknown
 from pipeline.targets.swarm.changes import Changes
 from pipeline.targets.swarm.cluster import Cluster
 from pipeline.targets.swarm.command import run_command
@@ -55,55 +58,58 @@ class SwarmTarget:
     def roll_out(self, order: Rollout, *, progress: Progress, cancel: Cancellation) -> RolloutResult:
         """Bring the new version in by the order's strategy (rolling without one); how it was before is kept."""
         cancel.check()
-        self._refuse_strategy(order.strategy)
-        scene = self._changes.scene()
-        main = scene.main or self._cluster.service(self._options.service)
-        self._ownership.refuse_others(main)
-        self._ownership.refuse_late(order, *scene.services)
-        if scene.main and scene.already_is(spec_digest(order, self._options)):
-            labels = {LABEL_FENCE: str(order.fence)}
-            if fence_of(scene.main) != order.fence:
-                self._cluster.update(scene.main, with_labels(scene.main.spec, labels))
+        refuse_unknown(order.strategy, self.strategies, environment=self._environment)
+        scene, fence = self._admitted(order.fence)
+        order = replace(order, fence=fence)
+        if scene.main is None:
+            self._ownership.refuse_others(self._cluster.service(self._options.service))
+        elif scene.already_is(spec_digest(order, self._options)):
             return self._result(True, f"{scene.main.name} already serves this release with this configuration")
+        self._changes.networks()  # a missing one is said before anything moves
         self._changes.remember(order, scene)
         self._changes.clear_way(order, scene, progress)
-        watch = self._changes.watch(timeout=order.timeout, progress=progress, cancel=cancel)
+        pause = order.strategy.pause if order.strategy else 0.0
+        watch = self._changes.watch(scene, timeout=order.timeout + pause, progress=progress, cancel=cancel)
         try:
-            reason = self._bring_in(order, self._changes.scene(), watch, progress)
-        except TargetError:
+            reason = self._bring_in(order, self._admitted(fence)[0], watch, progress)
+        except (TargetError, LeaseLostError):  # somebody else has changed the service: it is theirs now
             raise
         except BaseException as error:
             progress(f"going back: {error}")
-            self._restore(order.promotion, progress)
+            with suppress(EcluseError):  # the first error is the one to tell; what runs is asked afterwards
+                self._restore(order.promotion, fence, progress)
             raise
         if reason:
-            return self._refused(order.promotion, reason, watch, progress)
+            return self._refused(order.promotion, reason, watch, progress, fence=fence)
         gap = watch.gap if scene.main else None
         if gap:
             progress(f"nobody served for about {gap:.1f} s")
         return self._result(True, f"{self._options.service} serves promotion {order.promotion}", gap)
 
-    def shift(self, promotion: str, share: int, *, progress: Progress, cancel: Cancellation) -> RolloutResult:
+    def shift(
+        self, promotion: str, share: int, *, progress: Progress, cancel: Cancellation, fence: int = 0
+    ) -> RolloutResult:
         """Another number of instances for the canary; at 100 its version becomes the service's own, in place."""
-        scene = self._changes.scene()
+        cancel.check()
+        scene, fence = self._admitted(fence)
         mine = [item for item in (scene.main, scene.canary) if item and promotion_of(item) == promotion]
         if not mine or (scene.canary is None and share < 100):
             raise TargetError(
-                f"environment '{self._environment}': promotion {promotion} has no canary under way",
+                f"environment '{self._environment}': no canary of promotion {promotion} is under way",
                 hint="`ecluse env show` tells what runs there",
             )
-        watch = self._changes.watch(timeout=BACK_WITHIN, progress=progress, cancel=cancel)
+        watch = self._changes.watch(scene, timeout=BACK_WITHIN, progress=progress, cancel=cancel)
         if share >= 100:
             reason = self._changes.fold(promotion, scene, watch)
         else:
             reason = self._changes.move_canary(scene, watch, share)
         if reason:
-            return self._refused(promotion, reason, watch, progress)
+            return self._refused(promotion, reason, watch, progress, fence=fence)
         return self._result(True, f"promotion {promotion} gets {share}% of the instances", watch.gap)
 
-    def confirm(self, promotion: str, *, progress: Progress) -> Observed:
+    def confirm(self, promotion: str, *, progress: Progress, fence: int = 0) -> Observed:
         """Forget how it was before, and the secrets of what was replaced; a canary becomes the service first."""
-        scene = self._changes.scene()
+        scene, _ = self._admitted(fence)
         if not any(scene.running(item) for item in scene.services):
             raise TargetError(
                 f"environment '{self._environment}': nothing serves, so promotion {promotion} cannot be confirmed",
@@ -117,7 +123,7 @@ class SwarmTarget:
                 hint="`ecluse env show` tells what runs there",
             )
         if scene.canary:
-            result = self.shift(promotion, 100, progress=progress, cancel=Cancellation())
+            result = self.shift(promotion, 100, progress=progress, cancel=Cancellation(), fence=fence)
             if not result.succeeded:
                 raise TargetError(f"environment '{self._environment}': {result.reason}", hint="deploy again")
             scene = self._changes.scene()
@@ -125,10 +131,11 @@ class SwarmTarget:
             self._keepsakes.settle(promotion_of(scene.main))
         return self.observe()
 
-    def roll_back(self, promotion: str, *, progress: Progress) -> RolloutResult:
+    def roll_back(self, promotion: str, *, progress: Progress, fence: int = 0) -> RolloutResult:
         """Put the service back as it was before this promotion, from any half-way state."""
-        watch = self._back(progress)
-        restored, reason = self._changes.restore(promotion, self._changes.scene(), watch, progress)
+        scene, _ = self._admitted(fence)
+        watch = self._back(scene, progress)
+        restored, reason = self._changes.restore(promotion, scene, watch, progress)
         return self._result(restored, reason, watch.gap)
 
     def command(self, command: tuple[str, ...], *, timeout: float) -> tuple[int, str]:
@@ -153,6 +160,17 @@ class SwarmTarget:
             hint="give the addresses of their engines in the target: `nodes: {NAME: tcp://…}`, or check by http",
         )
 
+    def logs(self, promotion: str, *, since: datetime | None, limit: int) -> Mapping[str, bytes]:
+        """From the engines' logs through the manager; an instance on a node that is lost has none."""
+        scene = self._changes.scene()
+        silent = scene.rehearsal.id if scene.rehearsal else ""
+        mine = [task for task in scene.tasks if task.promotion == promotion and task.service != silent]
+        return {
+            scene.name(task): self._cluster.log(task, since=since, limit=limit)
+            for task in mine
+            if task.container and task.node and task.node.up
+        }
+
     def remove(self) -> None:
         """Remove all services of the environment and what is kept for it; networks and volumes stay."""
         for service in self._changes.scene().services:
@@ -172,31 +190,30 @@ class SwarmTarget:
                 return changes.start_canary(order, scene, watch, share)
         return changes.in_place(order, scene, watch)
 
-    def _refused(self, promotion: str, reason: str, watch: Watch, progress: Progress) -> RolloutResult:
+    def _refused(self, promotion: str, reason: str, watch: Watch, progress: Progress, *, fence: int) -> RolloutResult:
         """Go back from a version that is not fit to serve; the result carries the end of its log."""
         progress(f"going back: {reason.partition(chr(10))[0]}")
-        restored, words = self._restore(promotion, progress)
+        restored, words = self._restore(promotion, fence, progress)
         head, _, tail = reason.partition("\n")
         said = head if restored and "instances run" not in words else f"{head}; {words}"
         return self._result(False, f"{said}\n{tail}" if tail else said, watch.gap)
 
-    def _restore(self, promotion: str, progress: Progress) -> tuple[bool, str]:
-        return self._changes.restore(promotion, self._changes.scene(), self._back(progress), progress)
+    def _restore(self, promotion: str, fence: int, progress: Progress) -> tuple[bool, str]:
+        scene, _ = self._admitted(fence)
+        return self._changes.restore(promotion, scene, self._back(scene, progress), progress)
 
-    def _back(self, progress: Progress) -> Watch:
-        return self._changes.watch(timeout=BACK_WITHIN, progress=progress, cancel=Cancellation())
+    def _back(self, scene: Scene, progress: Progress) -> Watch:
+        return self._changes.watch(scene, timeout=BACK_WITHIN, progress=progress, cancel=Cancellation())
 
-    def _refuse_strategy(self, strategy: Strategy | None) -> None:
-        if strategy is None or strategy.kind in self.strategies:
-            return
-        known: Mapping[StrategyKind, str] = {
-            StrategyKind.CANARY: "it takes at least two replicas, and `routing: host` where ports are published"
-        }
-        raise TargetError(
-            f"environment '{self._environment}': a swarm target as it is written there cannot do "
-            f"'{strategy.kind}': {known.get(strategy.kind, 'it is not known to it')}",
-            hint="choose another strategy, or change the target",
-        )
+    def _admitted(self, fence: int) -> tuple[Scene, int]:
+        """What is there, once the newest lease is on the service: from then on no write of an older one gets through,
+        because each names the version of the service that it has seen."""
+        scene = self._changes.scene()
+        newest = self._ownership.admit(fence, *scene.services)
+        late = [item for item in (scene.main, scene.canary) if item and fence_of(item) < newest]
+        for service in late:
+            self._cluster.update(service, with_labels(service.spec, {LABEL_FENCE: str(newest)}))
+        return (self._changes.scene() if late else scene), newest
 
     def _result(self, succeeded: bool, reason: str, gap: float | None = None) -> RolloutResult:
         return RolloutResult(succeeded=succeeded, reason=reason, observed=self.observe(), gap=gap)

@@ -120,7 +120,7 @@ def _task(answer: Mapping[str, Any], known: Mapping[str, Node]) -> Task:
         promotion=labels.get(LABEL_PROMOTION, ""),
         has_health=True if container.get("Healthcheck") else None,
         since=_time(status["Timestamp"]) if status["State"] == RUNNING else None,
-        ports=tuple(item["PublishedPort"] for item in ports if item["Protocol"] == "tcp"),
+        ports=tuple(dict.fromkeys(item["PublishedPort"] for item in ports if item["Protocol"] == "tcp")),
     )
 
 

@@ -18,7 +18,10 @@ ROOM_WITHIN = 5.0
 
 
 class Watch:
-    """Watches the services of one rollout. `gap` is the longest time in which no instance of any of them served."""
+    """Watches the services of one rollout. `gap` is the longest time in which no instance of any of them served.
+
+    `timeout` is how long one instance may take: it begins anew with each that runs. `serving`: somebody serves now.
+    """
 
     def __init__(
         self,
@@ -26,6 +29,7 @@ class Watch:
         *,
         settle: float,
         timeout: float,
+        serving: bool,
         progress: Progress,
         cancel: Cancellation,
         now: Callable[[], float] = monotonic,
@@ -40,7 +44,7 @@ class Watch:
         self._since: dict[str, float] = {}
         self._down: set[str] = set()
         self._said = ""
-        self._served: float | None = None
+        self._served: float | None = now() if serving else None
         self._nobody = False
         self.gap = 0.0
 
@@ -107,9 +111,11 @@ class Watch:
                 self._down.add(node.id)
         seen = standing(tasks, goals, trial=trial, known=known, nodes=nodes)
         for task in seen.right:
-            self._since.setdefault(task.id, self._now())
-        if seen.words() != self._said:
-            self._said = seen.words()
+            if task.id not in self._since:
+                self._since[task.id] = self._now()
+                self._ends = self._now() + self._timeout
+        if seen.count() != self._said:
+            self._said = seen.count()
             self._progress(self._said)
         return seen
 
