@@ -40,6 +40,20 @@ _CRON_NAMES: Final = {
 }
 _VOLUME: Final = re.compile(r"[A-Za-z0-9][A-Za-z0-9_.-]*:/[^:]*(?::(?:ro|rw))?")
 
+_NODE_PORT: Final = re.compile(r"([0-9]{1,5}):([0-9]{1,5})(?:/(?:tcp|udp))?")
+_CONSTRAINT: Final = re.compile(r"[A-Za-z0-9_.-]+ *[!=]= *\S.*")
+
+
+def _node_port(text: str) -> None:
+    match = _NODE_PORT.fullmatch(text)
+    if not match or not all(0 < int(port) < 65536 for port in match.groups()):
+        raise ValueError(text)
+
+
+def _constraint(text: str) -> None:
+    if not _CONSTRAINT.fullmatch(text):
+        raise ValueError(text)
+
 
 def _port(text: str) -> None:
     match = _PORT.fullmatch(text)
@@ -100,6 +114,8 @@ FORMATS: Final[Mapping[str, tuple[Callable[[str], None], str, str]]] = {
     "size": (_size, "is not a size", "write it like 512MiB or 1GiB"),
     "image": (_image, "is not an image reference", "write it like python:3.12-slim or registry.example.org/shop:1.0"),
     "port": (_port, "is not a published port", "write [address:]host port:container port, such as 8080:80"),
+    "node-port": (_node_port, "is not a published port of a swarm", "write port:container port, such as 8080:80"),
+    "constraint": (_constraint, "is not a constraint", "write it like node.role == worker or node.labels.zone != a"),
     "cron": (_cron, "is not a schedule", _CRON),
     "timezone": (_timezone, "is not a time zone", "write a name such as Europe/Paris or UTC"),
     "volume": (_volume, "is not a named volume", "write name:/path or name:/path:ro"),
@@ -121,6 +137,7 @@ PATTERNS: Final[Mapping[str, tuple[str, str]]] = {
     "axis": ("is not the name of an axis", "letters, digits and _, no digit first"),
     "inner-path": ("is not a path in the workspace", "write it relative, without '..'"),
     "device": ("is not a device", "write /dev/NAME, /dev/NAME:/dev/OTHER or /dev/NAME:r"),
+    "service-name": ("is not the name of a service", "at most 51 letters, digits and -"),
     "strategy": (
         "is not a strategy",
         "write recreate, rolling, blue_green, rolling: {batch: 1, pause: 5s} or canary: {steps: [10%, 50%, 100%]}",

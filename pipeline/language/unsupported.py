@@ -8,6 +8,6 @@ from typing import Final
 UNSUPPORTED: Final[Mapping[str, frozenset[str]]] = {
     "file": frozenset({"gates", "inputs"}),
     "environment": frozenset({"concurrency", "notify"}),
-    "target": frozenset({"compose", "swarm", "kubernetes"}),
+    "target": frozenset({"compose", "kubernetes"}),
 }
 """Frame of the file to its keys; the frame names are those of the schemas' `x-frame`."""

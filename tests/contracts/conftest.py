@@ -15,6 +15,8 @@ import pytest
 from contracts.ground import Ground
 from environment.postgres import Postgres, postgres
 from environment.progress import UnavailableError
+from environment.swarm import Swarm
+from target_ground import Cluster
 
 from pipeline.executors import EXECUTORS
 from pipeline.ports.records import Records
@@ -124,3 +126,17 @@ def client(engine: str) -> Iterator[docker.APIClient]:
     made = docker.APIClient(base_url=engine, version="auto")
     yield made
     made.close()
+
+
+@pytest.fixture(scope="session")
+def swarm_image(swarm: Swarm, engine: str, images: Any) -> str:
+    """busybox in the swarm's registry, by digest."""
+    return swarm.provide(images.busybox, source=engine, repository="busybox")
+
+
+@pytest.fixture
+def cluster(swarm: Swarm, swarm_image: str, tmp_home: Path) -> Iterator[Cluster]:
+    """Environments on three real nodes, removed at the end."""
+    subject = Cluster(swarm, tmp_home, swarm_image)
+    yield subject
+    subject.close()

@@ -7,7 +7,6 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 import pytest
-from environment.swarm import Swarm
 from target_ground import ENDS, Cluster, Engine, Images, environment, order
 
 from pipeline.errors import CancelledError, LeaseLostError, TargetError
@@ -87,19 +86,6 @@ def docker(engine: str, tmp_home: Path, images: Images) -> Iterator[Engine]:
     yield subject
     for target in subject.made:
         target.remove()
-
-
-@pytest.fixture(scope="session")
-def swarm_image(swarm: Swarm, engine: str, images: Images) -> str:
-    """busybox in the swarm's registry, by digest."""
-    return swarm.provide(images.busybox, source=engine, repository="busybox")
-
-
-@pytest.fixture
-def cluster(swarm: Swarm, swarm_image: str, tmp_home: Path) -> Iterator[Cluster]:
-    subject = Cluster(swarm, tmp_home, swarm_image)
-    yield subject
-    subject.close()
 
 
 def ground_of(kind: str, request: pytest.FixtureRequest) -> Ground:

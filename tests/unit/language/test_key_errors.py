@@ -111,12 +111,12 @@ pipeline.yml:4:44 error: 'notify' is not supported yet in this version
             HEAD
             + """\
 stages: {a: {image: 'a:1'}}
-environments: {dev: {target: {swarm: {}}}}
+environments: {dev: {target: {kubernetes: {}}}}
 """,
             """\
-pipeline.yml:4:31 error: 'swarm' is not supported yet in this version
-    4 | environments: {dev: {target: {swarm: {}}}}
-      |                               ^^^^^
+pipeline.yml:4:31 error: 'kubernetes' is not supported yet in this version
+    4 | environments: {dev: {target: {kubernetes: {}}}}
+      |                               ^^^^^^^^^^
 1 error. Nothing was run.
 """,
             id="target-comes-later",
