@@ -18,11 +18,25 @@ GENESIS = "0" * 64
 EXACT: Final = 2**53 - 1
 """The greatest integer that every JSON library reads as it was written (RFC 7493, 2.2)."""
 
-_PLAIN = json.JSONEncoder(
-    sort_keys=True, ensure_ascii=False, allow_nan=False, check_circular=False, separators=(",", ":")
-)
 _ORDER_DIFFERS = re.compile("[\ue000-\U0010ffff]")
 """Letters by which UTF-16, whose order RFC 8785 takes for keys, and code points sort differently."""
+
+
+def _other_kinds(thing: object) -> Value:
+    """Mappings that are no dict, for the encoder."""
+    if not isinstance(thing, Mapping):
+        raise TypeError(f"{type(thing).__name__} has no JSON form")
+    return dict(thing)
+
+
+_PLAIN = json.JSONEncoder(
+    sort_keys=True,
+    ensure_ascii=False,
+    allow_nan=False,
+    check_circular=False,
+    separators=(",", ":"),
+    default=_other_kinds,
+)
 
 
 def spelled(value: Mapping[str, Value]) -> bytes:
@@ -34,9 +48,18 @@ def spelled(value: Mapping[str, Value]) -> bytes:
     return text.encode() if text.isascii() or not _ORDER_DIFFERS.search(text) else canonical(value)
 
 
+def spelled_entry(entry: LedgerEntry) -> bytes:
+    """The canonical JSON of an entry with its hash, as it stands in an export."""
+    return spelled({**_hashed_fields(entry), "hash": entry.hash})
+
+
 def entry_hash(entry: LedgerEntry) -> str:
     """SHA-256 in hex over the canonical JSON of the entry without its own `hash`."""
-    fields: dict[str, Value] = {
+    return hashlib.sha256(spelled(_hashed_fields(entry))).hexdigest()
+
+
+def _hashed_fields(entry: LedgerEntry) -> dict[str, Value]:
+    return {
         "seq": entry.seq,
         "time": entry.time.isoformat(),
         "actor": entry.actor,
@@ -46,7 +69,6 @@ def entry_hash(entry: LedgerEntry) -> str:
         "data": entry.data,
         "previous": entry.previous,
     }
-    return hashlib.sha256(spelled(fields)).hexdigest()
 
 
 def seal(
@@ -89,6 +111,11 @@ class Anchor:
     seq: int | None = None
 
     @classmethod
+    def of(cls, entry: LedgerEntry) -> Anchor:
+        """What to note of this entry."""
+        return cls(hash=entry.hash, seq=entry.seq)
+
+    @classmethod
     def parse(cls, text: str) -> Anchor | None:
         """From `SEQ:HASH` or the hash alone; None for anything else."""
         found = re.fullmatch(r"(?:([1-9][0-9]{0,18}):)?([0-9a-f]{64})", text.strip().lower())
@@ -106,6 +133,26 @@ class Break:
     what: str
 
 
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Link:
+    """An entry as far as the chain needs it. `hashed` is the hash of what it says, "" where that cannot be spelled;
+    `hash` is the one that it claims."""
+
+    seq: int
+    previous: str
+    hash: str
+    hashed: str
+
+
+def link_of(entry: LedgerEntry) -> Link:
+    """The link that an entry is."""
+    try:
+        hashed = entry_hash(entry)
+    except (ValueError, TypeError, RecursionError):
+        hashed = ""
+    return Link(seq=entry.seq, previous=entry.previous, hash=entry.hash, hashed=hashed)
+
+
 class Chain:
     """Follows the entries of a ledger one by one, behind a trusted one (None: from the start), and says where they
     do not hold. Nothing that follows a break is worth anything."""
@@ -113,37 +160,44 @@ class Chain:
     def __init__(self, previous: LedgerEntry | None = None, *, anchors: Iterable[Anchor] = ()) -> None:
         self.seq, self.hash = (previous.seq, previous.hash) if previous else (0, GENESIS)
         """The last entry that holds."""
-        self._placed = {anchor.seq: anchor.hash for anchor in anchors if anchor.seq is not None}
-        self._unplaced = {anchor.hash for anchor in anchors if anchor.seq is None}
+        self.first = ""
+        """The hash of entry 1, by which ledgers are told apart; "" before it came."""
+        known = tuple(anchors)
+        self._placed = {anchor.seq: anchor.hash for anchor in known if anchor.seq is not None}
+        self._unplaced = {anchor.hash for anchor in known if anchor.seq is None}
 
-    def follow(self, entry: LedgerEntry) -> Break | None:
+    def follow(self, link: Link) -> Break | None:
         """The next entry: None while the chain holds."""
         seq = self.seq + 1
-        if entry.seq != seq:
-            return Break(seq=seq, what=f"it is missing, or not in its place: entry {entry.seq} stands there")
-        try:
-            hashed = entry_hash(entry)
-        except (ValueError, TypeError, RecursionError):
-            hashed = ""
-        if entry.hash != hashed:
+        if link.seq != seq:
+            return Break(seq=seq, what=f"it is missing, or not in its place: entry {link.seq} stands there")
+        if link.hash != link.hashed:
             return Break(seq=seq, what="it was altered: its hash is not that of its content")
-        if entry.previous != self.hash:
+        if link.previous != self.hash:
             return Break(seq=seq, what="it does not follow the entry before it, which was altered or taken away")
-        if self._placed.get(seq, hashed) != hashed:
-            return Break(seq=seq, what="it was written anew: the anchor has another hash for it")
-        self.seq, self.hash = seq, hashed
-        self._unplaced.discard(hashed)
+        if self._placed and self._placed.get(seq, link.hash) != link.hash:
+            return Break(seq=seq, what="it was written anew: an anchor has another hash for it")
+        if seq == 1:
+            self.first = link.hash
+        self.seq, self.hash = seq, link.hash
+        if self._unplaced:
+            self._unplaced.discard(link.hash)
         return None
 
     def end(self) -> Break | None:
         """No further entry: None where every anchor was met."""
         beyond = max((seq for seq in self._placed if seq > self.seq), default=None)
         if beyond is not None:
-            return Break(seq=self.seq + 1, what=f"it is missing: the anchor knows entries up to {beyond}")
+            return Break(seq=self.seq + 1, what=f"it is missing: an anchor knows entries up to {beyond}")
         if self._unplaced:
             lost = min(self._unplaced)
-            return Break(seq=self.seq + 1, what=f"no entry up to here has the hash {lost} that the anchor names")
+            return Break(seq=self.seq + 1, what=f"no entry up to here has the hash {lost} that an anchor names")
         return None
+
+
+def head_line(entry: LedgerEntry) -> str:
+    """What a person who promotes is told, and what their job's log keeps: an anchor for `ecluse ledger verify`."""
+    return f"ledger {Anchor.of(entry)}"
 
 
 def first_break(
@@ -152,7 +206,7 @@ def first_break(
     """Where the entries do not hold behind the trusted entry `previous` (None: they start at seq 1), or None."""
     chain = Chain(previous, anchors=anchors)
     for entry in entries:
-        found = chain.follow(entry)
+        found = chain.follow(link_of(entry))
         if found is not None:
             return found
     return chain.end()
@@ -165,7 +219,7 @@ def verify(entries: Iterable[LedgerEntry], *, previous: LedgerEntry | None = Non
     """
     chain = Chain(previous)
     for entry in entries:
-        found = chain.follow(entry)
+        found = chain.follow(link_of(entry))
         if found is not None:
             return found.seq
     return chain.seq + 1 if head and head != chain.hash else None

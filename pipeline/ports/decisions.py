@@ -10,6 +10,7 @@ from pipeline.model.value import Value
 
 if TYPE_CHECKING:  # for its time, not for a circle
     from pipeline.model.decision import Approval, Block, Lease
+    from pipeline.model.ledger import Link
     from pipeline.model.release import LedgerEntry, Promotion
 
 
@@ -55,6 +56,9 @@ class Decisions(Protocol):
     ) -> Sequence[LedgerEntry]:
         """The newest entries of these actions and subjects (all where none are given), by this actor, from `since` on
         and before `until`; oldest first."""
+
+    def links(self, *, after: int = 0, limit: int = 5000) -> Sequence[Link]:
+        """The chain of the ledger in order, from the entry behind seq `after`: what `verify` needs, quickly."""
 
     def head(self) -> LedgerEntry | None:
         """The last entry of the ledger."""

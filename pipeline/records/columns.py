@@ -9,6 +9,7 @@ from typing import Any
 
 import sqlalchemy as sa
 
+from pipeline.model.ledger import spelled
 from pipeline.model.value import to_value
 from pipeline.records.spool import storable
 
@@ -67,6 +68,23 @@ class Instant(sa.TypeDecorator[datetime]):
         """The time again, in UTC."""
         del dialect
         return None if value is None else datetime.fromisoformat(value)
+
+
+class Spelled(sa.TypeDecorator[Any]):
+    """What an entry of the ledger says, in the spelling that its hash covers."""
+
+    impl = sa.Text
+    cache_ok = True
+
+    def process_bind_param(self, value: Any, dialect: sa.Dialect) -> str | None:
+        """What is stored: canonical JSON, all of which the ledger has made fit for both databases."""
+        del dialect
+        return None if value is None else spelled(value).decode()
+
+    def process_result_value(self, value: str | None, dialect: sa.Dialect) -> Any:
+        """The value again."""
+        del dialect
+        return None if value is None else json.loads(value)
 
 
 class Document(sa.TypeDecorator[Any]):

@@ -12,6 +12,9 @@ import sqlalchemy as sa
 from pipeline.records import tables as t
 from pipeline.records.queries import insert
 
+STORED = ("action", "actor", "data", "previous", "reason", "subject", "time", "hash")
+"""What `links_after` asks for behind seq."""
+
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Chosen:
@@ -37,6 +40,13 @@ def last_entry() -> sa.Select[Any]:
 def entries_after(seq: int, limit: int) -> sa.Select[Any]:
     """Ledger entries in order."""
     return sa.select(t.ledger).where(t.ledger.c.seq > seq).order_by(t.ledger.c.seq).limit(limit)
+
+
+def links_after(seq: int, limit: int) -> sa.Select[Any]:
+    """Ledger entries in order, seq and what is STORED of each, as it is stored."""
+    columns: list[Any] = [t.ledger.c.seq, *(sa.type_coerce(t.ledger.c[name], sa.Text) for name in STORED)]
+    wanted: sa.Select[Any] = sa.select(*columns)
+    return wanted.where(t.ledger.c.seq > seq).order_by(t.ledger.c.seq).limit(limit)
 
 
 def newest_entries(chosen: Chosen, subjects: Sequence[str], newest: int) -> sa.Select[Any]:

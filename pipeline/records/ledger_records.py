@@ -2,20 +2,23 @@
 
 from __future__ import annotations
 
+import hashlib
+import json
 from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from datetime import datetime
+from json.encoder import encode_basestring as _quoted
 from typing import Any
 
 import sqlalchemy as sa
 
 from pipeline.errors import RecordsError
-from pipeline.model.ledger import first_break, seal
+from pipeline.model.ledger import Link, entry_hash, first_break, seal
 from pipeline.model.release import LedgerEntry
 from pipeline.model.value import Value
 from pipeline.records import ledger_queries as queries
 from pipeline.records import tables as t
 from pipeline.records.projection import DERIVED, Projection, refuse_derived, rows_of
-from pipeline.records.rows import noun, plain
+from pipeline.records.rows import plain
 from pipeline.records.spool import storable
 
 AT_ONCE = 500
@@ -61,12 +64,21 @@ def note(connection: sa.Connection, *, data: Mapping[str, Value], **more: Any) -
 def last(connection: sa.Connection) -> LedgerEntry | None:
     """The head."""
     row = connection.execute(queries.last_entry()).first()
-    return noun(LedgerEntry, row) if row is not None else None
+    return _entry(row) if row is not None else None
 
 
 def ledger(connection: sa.Connection, after: int, limit: int) -> Sequence[LedgerEntry]:
     """Entries in order."""
-    return [noun(LedgerEntry, row) for row in connection.execute(queries.entries_after(after, limit))]
+    return [_entry(row) for row in connection.execute(queries.entries_after(after, limit))]
+
+
+def links(connection: sa.Connection, after: int, limit: int) -> Sequence[Link]:
+    """The chain in order.
+
+    What is stored is hashed as it is, which is three times as quick as reading and spelling it. Where that is not the
+    entry's hash, the way by its content decides: earlier programs stored another spelling.
+    """
+    return [_link(row) for row in connection.execute(queries.links_after(after, limit))]
 
 
 def entries(
@@ -80,7 +92,7 @@ def entries(
     parts: list[Sequence[str]] = [asked[at : at + AT_ONCE] for at in range(0, len(asked), AT_ONCE)] or [()]
     rows = [row for part in parts for row in connection.execute(queries.newest_entries(chosen, part, newest))]
     rows.sort(key=lambda row: row.seq)
-    return [noun(LedgerEntry, row) for row in rows[-newest:]]
+    return [_entry(row) for row in rows[-newest:]]
 
 
 def rebuild(connection: sa.Connection, progress: Callable[[int], None] | None) -> Mapping[str, int]:
@@ -102,6 +114,42 @@ def rebuild(connection: sa.Connection, progress: Callable[[int], None] | None) -
             connection.execute(table.insert(), rows[at : at + AT_ONCE])
         counts[table.name] = len(rows)
     return counts
+
+
+def _entry(row: sa.Row[Any]) -> LedgerEntry:
+    return LedgerEntry(
+        seq=row.seq,
+        time=row.time,
+        actor=row.actor,
+        action=row.action,
+        subject=row.subject,
+        reason=row.reason,
+        data=row.data,
+        previous=row.previous,
+        hash=row.hash,
+    )
+
+
+def _link(row: sa.Row[Any]) -> Link:
+    seq, action, actor, data, previous, reason, subject, time, claimed = tuple(row)
+    try:
+        zulu = time.replace(".000000", "").removesuffix("Z")
+        text = (
+            f'{{"action":{_quoted(action)},"actor":{_quoted(actor)},"data":{data},"previous":{_quoted(previous)},'
+            f'"reason":{_quoted(reason)},"seq":{seq},"subject":{_quoted(subject)},"time":"{zulu}+00:00"}}'
+        )
+        hashed = hashlib.sha256(text.encode()).hexdigest()
+        if hashed != claimed:
+            hashed = _hash_of_content(seq, dict(zip(queries.STORED, tuple(row)[1:], strict=True)))
+    except (ValueError, TypeError, AttributeError, RecursionError):
+        hashed = ""  # somebody stored there what is no text
+    return Link(seq=seq, previous=previous, hash=claimed, hashed=hashed)
+
+
+def _hash_of_content(seq: int, stored: Mapping[str, str]) -> str:
+    """By what an entry says, not by how that is stored."""
+    told = {**stored, "seq": seq, "time": datetime.fromisoformat(stored["time"]), "data": json.loads(stored["data"])}
+    return entry_hash(LedgerEntry(**told))
 
 
 def _all(connection: sa.Connection) -> Iterator[LedgerEntry]:

@@ -12,6 +12,7 @@ if TYPE_CHECKING:  # for its 174 ms, not for a circle
     import sqlalchemy as sa
 
     from pipeline.model.decision import Approval, Block, Lease
+    from pipeline.model.ledger import Link
     from pipeline.model.release import LedgerEntry, Promotion
     from pipeline.records.database import Database
 
@@ -93,6 +94,14 @@ class SqlDecisions:
 
         with database.reading() as connection:
             return ledger_records.ledger(connection, after, limit)
+
+    def links(self, *, after: int = 0, limit: int = 5000) -> Sequence[Link]:
+        """The chain in order, behind seq `after`."""
+        database = self._database()
+        from pipeline.records import ledger_records
+
+        with database.reading() as connection:
+            return ledger_records.links(connection, after, limit)
 
     def entries(
         self,

@@ -13,7 +13,7 @@ from pipeline.model.release import PromotionKind
 from pipeline.model.report import TestStatus
 from pipeline.model.status import Conclusion, PromotionState, RunState, StageState
 from pipeline.model.trust import Trust
-from pipeline.records.columns import Choice, Document, Instant, Words
+from pipeline.records.columns import Choice, Document, Instant, Spelled, Words
 
 metadata = sa.MetaData()
 
@@ -325,7 +325,7 @@ ledger = sa.Table(
     _needed("action", Words()),
     _needed("subject", Words()),
     _needed("reason", Words()),
-    _needed("data", Document()),
+    _needed("data", Spelled()),
     _needed("previous", sa.String(64)),
     _needed("hash", sa.String(64)),
     sa.Index("ix_ledger_action", "action", "seq"),

@@ -13,7 +13,7 @@ import sqlalchemy as sa
 
 from pipeline.errors import LeaseLostError, NotFoundError, RecordsError
 from pipeline.model.decision import Answer, Approval, Block, BlockKind, Lease
-from pipeline.model.ledger import verify
+from pipeline.model.ledger import Chain, link_of, verify
 from pipeline.model.release import Measurement, Promotion, PromotionKind, Release
 from pipeline.model.status import PromotionState
 from pipeline.records import SqlRecords
@@ -205,6 +205,45 @@ class TestTheLedger:
         noted = records.note(actor="anna", action="verdict", subject="prod", reason="", data={"promotion": ulid(1)})
         assert records.head() == noted
         assert verify(records.ledger()) is None
+
+    def test_its_links_are_those_of_its_entries(self, place: Place, records: SqlRecords) -> None:
+        for number in range(4):
+            place.seconds = number * 0.25  # with and without a fraction
+            data: dict[str, Any] = {"é": "☕\u2028", "nul\0": '"\\\n', "z": [number / 7], "a": {}}
+            records.note(actor="anna\0", action="ü", subject="s", reason='"', data=data)
+        links = records.links()
+        assert links == [link_of(entry) for entry in records.ledger()]
+        assert {link.hash == link.hashed for link in links} == {True}
+        assert records.links(after=2, limit=2) == links[2:4]
+
+    def test_entries_that_an_earlier_program_spelled_otherwise_hold(self, place: Place, records: SqlRecords) -> None:
+        place.execute(self.disarmed(place), "UPDATE ledger SET data = replace(data, ',', ' , ')")
+        assert [(link.hash == link.hashed) for link in records.links()] == [True, True]
+        assert records.ledger()[1].data != {}
+
+    @pytest.mark.parametrize(
+        "change",
+        [
+            *(
+                pytest.param(f"{name} = substr({name}, 2) || 'x'", id=name)
+                for name in ("time", "actor", "action", "subject", "reason", "data", "previous", "hash")
+            ),
+            pytest.param("data = replace(data, '2026', '2027')", id="a value within data"),
+            pytest.param("time = replace(time, '2026', '2027')", id="another year"),
+            pytest.param("seq = 20", id="its place"),
+        ],
+    )
+    def test_any_column_that_is_altered_is_found(self, place: Place, records: SqlRecords, change: str) -> None:
+        records.note(actor="anna", action="told", subject="prod", reason="tea", data={"a": "2026"})
+        place.execute(self.disarmed(place), f"UPDATE ledger SET {change} WHERE seq = 3")  # noqa: S608
+        chain = Chain()
+        found = [found.seq for link in records.links() if (found := chain.follow(link))]
+        assert found == [3]
+
+    def disarmed(self, place: Place) -> str:
+        """The triggers would refuse it."""
+        postgresql = place.url.startswith("postgresql")
+        return "ALTER TABLE ledger DISABLE TRIGGER USER" if postgresql else "DROP TRIGGER ledger_refuses_update"
 
     def test_an_empty_one_has_no_head(self, place: Place) -> None:
         assert place.open().head() is None
