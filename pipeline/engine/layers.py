@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+import posixpath
 import threading
 from collections.abc import Mapping, Sequence
 
 from pipeline.engine import outputs
 from pipeline.engine.script import compose, shell_command
-from pipeline.model.container import ContainerSpec, Network, View
+from pipeline.model.container import WORKSPACE, ContainerSpec, Network, View
 from pipeline.model.definition import StageDefinition
 from pipeline.settings import Settings
 
@@ -115,7 +116,7 @@ def commands_spec(
         command=command,
         environment=environment,
         view=view,
-        workdir=stage.workdir,
+        workdir=posixpath.normpath(posixpath.join(WORKSPACE, stage.workdir)) if stage.workdir else None,
         user=stage.user,
         network=_network(stage),
         resources=stage.resources,

@@ -237,6 +237,8 @@ def test_a_chain_joins_one_sandbox_and_survives_its_death(
     docker_ground.run(session, docker_ground.shell("true", stage="s1"))
     sandbox = of_run(client, run, role=ROLE_SANDBOX)
     assert len(sandbox) == 1
+    stop = client.inspect_container(sandbox[0]["Id"])["Config"]["StopSignal"]
+    assert stop == "SIGKILL", "an engine that stops would wait ten seconds for one that heeds no signal"
     if fate == "kill":
         client.kill(sandbox[0]["Id"])
     else:
