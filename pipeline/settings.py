@@ -99,6 +99,8 @@ class Settings:
     """Where several machines share results and caches: a folder, or `s3://bucket/prefix?endpoint=https://…`."""
     protected_branches: tuple[str, ...] = ("main", "master")
     """Branches (globs, `*` crosses `/`) whose runs are protected on a CI host that does not say it itself."""
+    policy: str = ""
+    """The operations' policy file: a path, or `git+URL#FILE@REF` for a file of a repository; "" = there is none."""
     protected_tags: tuple[str, ...] = ()
     """As `protected_branches`, for tags."""
 

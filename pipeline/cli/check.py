@@ -16,7 +16,7 @@ from pipeline.errors import ExitCode
 from pipeline.model.value import to_value
 
 if TYPE_CHECKING:  # for its time, not for a circle
-    from pipeline.operations.check import Checked
+    from pipeline.operations.check import Checked, CheckedPolicy
 
 FORMATS = ("text", "json", "sarif", "github", "gitlab")
 
@@ -38,8 +38,16 @@ FORMATS = ("text", "json", "sarif", "github", "gitlab")
     is_flag=True,
     help="Look up anew what branches and tags of 'include' mean, and pin that in the lock file (pipeline.lock).",
 )
-def check(repository: Path, file: str, form: str, lock: bool) -> int:
+@click.option(
+    "--policy",
+    default="",
+    metavar="FILE",
+    help="Check the operations' policy file instead: a path, or git+URL#FILE@REF.",
+)
+def check(repository: Path, file: str, form: str, lock: bool, policy: str) -> int:
     """Check the pipeline file of the working tree, with what it includes, and show every problem."""
+    if policy:
+        return _policy(policy, form)
     from pipeline.operations.check import check as examine
     from pipeline.operations.place import root_of
 
@@ -53,6 +61,36 @@ def check(repository: Path, file: str, form: str, lock: bool) -> int:
 
         sys.stdout.write(WRITERS[form](checked.diagnostics))
     return ExitCode.USAGE if checked.errors else ExitCode.SUCCEEDED
+
+
+def _policy(place: str, form: str) -> int:
+    from pipeline.operations.check import check_policy
+
+    checked = check_policy(application(), place)
+    if form == "json":
+        diagnostics = to_value(checked.diagnostics)
+        revision = checked.policy.revision if checked.policy else ""
+        show_json({"file": checked.file, "errors": checked.errors, "diagnostics": diagnostics, "revision": revision})
+    elif form == "text":
+        show(_policy_lines(checked))
+    else:
+        from pipeline.cli.render.problems import WRITERS
+
+        sys.stdout.write(WRITERS[form](checked.diagnostics))
+    return ExitCode.USAGE if checked.errors else ExitCode.SUCCEEDED
+
+
+def _policy_lines(checked: CheckedPolicy) -> list[Line]:
+    lines = diagnostic_lines(checked.diagnostics, checked.sources)
+    policy = checked.policy
+    if policy is None:
+        return [*lines, line((verdict(checked.diagnostics), "bold"))]
+    people = "1 person" if len(policy.people) == 1 else f"{len(policy.people)} people"
+    counted = [people, count(len(policy.groups), "group")]
+    if policy.environments is not None:
+        counted.append(count(len(policy.environments), "environment"))
+    words = f" {checked.file} is right: {', '.join(counted)}"
+    return [*lines, line(shape("succeeded"), words, (f", revision {short(policy.revision)}", "dim"))]
 
 
 def _lines(checked: Checked) -> list[Line]:

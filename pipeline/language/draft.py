@@ -10,6 +10,7 @@ from typing import Any
 from pipeline.diagnostic import Position
 from pipeline.language import build, rules
 from pipeline.language.behind import Behind
+from pipeline.language.gates import drop_from_environment
 from pipeline.language.graph import CHECKOUT, with_source
 from pipeline.language.pending import Pending
 from pipeline.language.problems import Problems
@@ -114,7 +115,7 @@ class Draft:
             elif len(path) >= 3 and path[0] == "environments":
                 environment = self._section("environments").get(path[1])
                 if isinstance(environment, dict):
-                    environment.pop(path[2], None)
+                    drop_from_environment(environment, path[2:])
             elif len(path) >= 2 and path[0] in ("environments", "defaults", "variables"):
                 self._section(str(path[0])).pop(path[1], None)
             elif path and path[0] != "stages":

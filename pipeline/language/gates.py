@@ -126,6 +126,15 @@ _RULES: Final[Mapping[str, Callable[[Any], Iterator[GateRule]]]] = {
 }
 
 
+def drop_from_environment(values: dict[str, Any], path: Path) -> None:
+    """Take out the key that a path below an environment is in; of its gates only the one, so that others are judged."""
+    gates = values.get("gates")
+    if len(path) > 1 and path[0] == "gates" and isinstance(gates, list) and isinstance(path[1], int):
+        gates[path[1]] = {}
+    else:
+        values.pop(str(path[0]), None)
+
+
 def check_gates(environments: Mapping[str, Any], root: Node, problems: Problems) -> set[Path]:
     """Report gates and strategies that cannot be meant; returns the paths of those. Values must fit their schema."""
     bad: set[Path] = set()

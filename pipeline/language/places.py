@@ -4,11 +4,11 @@ from __future__ import annotations
 
 from pipeline.language.tree import Path
 
-_FRAMES = {"stages": "stage", "environments": "environment"}
+_FRAMES = {"stages": "stage", "environments": "environment", "people": "person", "groups": "group"}
 
 
 def owner(path: Path) -> tuple[str, Path]:
-    """The stage or environment that a path is in, in words, and the path below it."""
+    """The stage, environment, person or group that a path is in, in words, and the path below it."""
     if len(path) >= 2 and path[0] in _FRAMES:
         return f"{_FRAMES[str(path[0])]} '{path[1]}'", path[2:]
     if path and path[0] == "defaults":

@@ -88,20 +88,26 @@ class Grammar:
         return tuple(key for key in self.common if key in ALWAYS or key in wanted)
 
     def _inline(self, schema: Any) -> Any:
-        if isinstance(schema, list):
-            return [self._inline(item) for item in schema]
-        if not isinstance(schema, Mapping):
-            return schema
-        reference = schema.get("$ref")
-        if isinstance(reference, str) and reference.startswith("#/$defs/"):
-            name = reference.removeprefix("#/$defs/")
-            if name not in self._inlined:
-                self._inlined[name] = self._inline(self._definitions[name])
-            target = self._inlined[name]
-            if len(schema) == 1:
-                return target
-            return {**target, **{key: self._inline(value) for key, value in schema.items() if key != "$ref"}}
-        return {key: self._inline(value) for key, value in schema.items()}
+        return inlined(schema, self._definitions, self._inlined)
+
+
+def inlined(schema: Any, definitions: Schema, known: Schema | None = None) -> Any:
+    """A schema with its `$ref`s replaced by what they name; `known` keeps what was looked up before."""
+    known = {} if known is None else known
+    if isinstance(schema, list):
+        return [inlined(item, definitions, known) for item in schema]
+    if not isinstance(schema, Mapping):
+        return schema
+    reference = schema.get("$ref")
+    if isinstance(reference, str) and reference.startswith("#/$defs/"):
+        name = reference.removeprefix("#/$defs/")
+        if name not in known:
+            known[name] = inlined(definitions[name], definitions, known)
+        target = known[name]
+        if len(schema) == 1:
+            return target
+        return {**target, **{key: inlined(value, definitions, known) for key, value in schema.items() if key != "$ref"}}
+    return {key: inlined(value, definitions, known) for key, value in schema.items()}
 
 
 def compose(kinds: Mapping[str, StageKind]) -> Schema:

@@ -84,6 +84,13 @@ class DependencyRule:
     release: str = "*"
 
 
+def scripts_of(rule: CommandRule) -> tuple[str, ...]:
+    """The files beside the policy that a command names: its words that begin with `./`, without that."""
+    shell = rule.command[:2] == ("sh", "-c") and len(rule.command) == 3
+    words = rule.command[2].split() if shell else rule.command
+    return tuple(dict.fromkeys(word.removeprefix("./") for word in words if word.startswith("./")))
+
+
 GateRule = EvidenceRule | SoakRule | ApprovalRule | WindowRule | CommandRule | HttpRule | DependencyRule
 
 

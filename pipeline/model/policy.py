@@ -54,6 +54,8 @@ class Policy:
     """Right → groups; a right that is not listed is everybody's."""
     protected: Mapping[str, Protected] = field(default_factory=dict)
     environments: tuple[EnvironmentDefinition, ...] | None = None
+    scripts: Mapping[str, bytes] = field(default_factory=dict, repr=False)
+    """What stands in the files that its gates run, by their paths from the policy file."""
 
     def members(self, group: str) -> tuple[str, ...]:
         """The people of a group; nobody for a group that is not there."""

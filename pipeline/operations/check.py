@@ -10,10 +10,12 @@ from pipeline.diagnostic import Diagnostic, Severity
 from pipeline.errors import DefinitionError, SourceError, UsageError
 from pipeline.language.load import define, read_pipeline
 from pipeline.model.definition import Definition
+from pipeline.model.policy import Policy
 from pipeline.model.trust import Trust
 from pipeline.operations.event import guess_event
 from pipeline.operations.includes import RepositoryIncludes
 from pipeline.operations.lockfile import Pin, lock_of, write_lock
+from pipeline.operations.policy import read_policy
 from pipeline.operations.source import describe
 from pipeline.ports.application import Application
 
@@ -51,6 +53,33 @@ def check(app: Application, root: Path, *, file: str, lock: bool = False) -> Che
     if lock:
         _write(root / lock_of(file), pins)
     return Checked(file=file, definition=definition, diagnostics=diagnostics, sources=written.texts, pins=pins)
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class CheckedPolicy:
+    """What a policy file holds, and everything there is to say about it; `revision` is "" where it has errors."""
+
+    file: str
+    diagnostics: tuple[Diagnostic, ...]
+    sources: Mapping[str, bytes]
+    policy: Policy | None = None
+
+    @property
+    def errors(self) -> int:
+        """How many problems stop it."""
+        return sum(item.severity is Severity.ERROR for item in self.diagnostics)
+
+
+def check_policy(app: Application, place: str) -> CheckedPolicy:
+    """Read a policy file. UsageError and SourceUnreachableError where it cannot be had."""
+    try:
+        found = read_policy(app.settings, place)
+    except DefinitionError as error:
+        file = next(iter(error.sources), place)
+        return CheckedPolicy(file=file, diagnostics=error.diagnostics, sources=error.sources)
+    return CheckedPolicy(
+        file=found.name, diagnostics=found.diagnostics, sources={found.name: found.text}, policy=found.policy
+    )
 
 
 def _text(path: Path, name: str) -> bytes:
