@@ -211,17 +211,9 @@ class Application:
 
     def delivery(self, run: Run, pipeline_digest: str) -> Delivery:
         """Promotions on behalf of a run."""
-        from pipeline.delivery.delivering import RunDelivery
+        from pipeline.operations.run_delivery import run_delivery
 
-        return RunDelivery(
-            run=run,
-            pipeline_digest=pipeline_digest,
-            records=lambda: self.records,
-            target=lambda environment: self.target(environment, service=run.pipeline),
-            secrets=self.secrets,
-            settings=self.settings,
-            clock=self.clock,
-        )
+        return run_delivery(self, run, pipeline_digest)
 
 
 class Kinds(Mapping[str, "StageKind"]):

@@ -84,6 +84,7 @@ class Deploy:
             timeout=_time_for_rollout(context),
             progress=context.log.note,
             cancel=context.cancel,
+            verify=(lambda: verify_environment(context, environment, checks, Schedule())) if checks else None,
         )
         outcome = _outcome(promotion, environment, name)
         if promotion.state is PromotionState.VERIFYING and checks:

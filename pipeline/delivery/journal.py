@@ -4,11 +4,22 @@ from __future__ import annotations
 
 import os
 from collections.abc import Callable, Mapping
+from dataclasses import dataclass, replace
 
-from pipeline.delivery.promotion import ACTIONS, MEASURED, advance, measured, picture
+from pipeline.delivery.lease import EnvironmentLease
+from pipeline.delivery.promotion import (
+    ACTIONS,
+    DECIDED,
+    MEASURED,
+    REPLANNED,
+    SHIFTING,
+    advance,
+    measured,
+    picture,
+)
 from pipeline.errors import UsageError
-from pipeline.model.release import Measurement, Promotion, PromotionKind, Release
-from pipeline.model.run import Run
+from pipeline.model.decision import Block, BlockKind
+from pipeline.model.release import Measurement, Promotion, PromotionPlan
 from pipeline.model.status import PROMOTION_MOVES, PromotionState
 from pipeline.model.ulid import ulid
 from pipeline.model.value import Value
@@ -17,30 +28,79 @@ from pipeline.ports.records import Records
 from pipeline.ports.target import Observed
 
 
-class PromotionJournal:
-    """The promotions of one run's repository, written on behalf of that run. Errors that may leave: RecordsError."""
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Requester:
+    """On whose behalf promotions are made: a person, or a run that a person started."""
 
-    def __init__(self, *, run: Run, records: Callable[[], Records], clock: Clock) -> None:
-        self._run = run
+    actor: str
+    repository: str
+    service: str
+    """The pipeline's name, by which targets know their own."""
+    run: str = ""
+
+    @property
+    def words(self) -> str:
+        """`run 01j…`, or who it is."""
+        return f"run {self.run}" if self.run else self.actor or "somebody"
+
+
+class PromotionJournal:
+    """The promotions of one repository, written on behalf of a requester. Errors that may leave: RecordsError,
+    RefusedError when a promotion is not any more what it was when we read it, LeaseLostError under a lease."""
+
+    def __init__(
+        self,
+        *,
+        requester: Requester,
+        records: Callable[[], Records],
+        clock: Clock,
+        lease: EnvironmentLease | None = None,
+    ) -> None:
+        self._requester = requester
         self._records = records
         self._clock = clock
+        self._lease = lease
 
-    def begin(self, release: Release, environment: str, *, replaces: str) -> Promotion:
-        """A new promotion, `planned`; `replaces` is the release that serves now."""
+    def under(self, lease: EnvironmentLease) -> PromotionJournal:
+        """The same journal, which writes nothing once the lease is lost."""
+        return PromotionJournal(requester=self._requester, records=self._records, clock=self._clock, lease=lease)
+
+    def begin(self, plan: PromotionPlan, *, reason: str = "", override: str = "") -> Promotion:
+        """A new promotion, `planned`."""
         now = self._clock.now()
         promotion = Promotion(
             id=ulid(now, os.urandom(10)),
-            release=release.id,
-            environment=environment,
-            kind=PromotionKind.PROMOTE,
+            release=plan.release,
+            environment=plan.environment,
+            kind=plan.kind,
             state=PromotionState.PLANNED,
-            requested_by=self._run.actor,
-            reason=f"run {self._run.id}",
+            requested_by=self._requester.actor,
+            reason=reason or self._requester.words,
             created=now,
-            replaces=replaces,
-            run=self._run.id,
+            replaces=plan.replaces,
+            run=self._requester.run,
+            plan=plan.digest,
+            policy=plan.policy,
+            configuration=plan.configuration,
+            override=override,
         )
-        return self._save(promotion, ACTIONS[promotion.state], {})
+        return self._save(promotion, ACTIONS[promotion.state], {"plan": _spelled(plan)}, seen=None)
+
+    def replan(self, promotion: Promotion, plan: PromotionPlan) -> Promotion:
+        """What it would change is another thing now: approvals of the earlier plan do not count for it."""
+        changed = replace(
+            promotion,
+            plan=plan.digest,
+            policy=plan.policy,
+            replaces=plan.replaces,
+            configuration=plan.configuration,
+        )
+        data: dict[str, Value] = {"plan": _spelled(plan), "before": promotion.plan}
+        return self._save(changed, REPLANNED, data, seen=promotion.state)
+
+    def override(self, promotion: Promotion, reason: str) -> Promotion:
+        """Somebody with the right to do so opens its gates by force."""
+        return self._save(replace(promotion, override=reason), "promotion.overridden", {}, seen=promotion.state)
 
     def measure(self, promotion: Promotion, measurements: tuple[Measurement, ...]) -> Promotion:
         """Keep further measurements; the state stays."""
@@ -48,7 +108,11 @@ class PromotionJournal:
             return promotion
         passed = sum(1 for item in measurements if item.passed)
         data: dict[str, Value] = {"passed": passed, "failed": len(measurements) - passed}
-        return self._save(measured(promotion, measurements), MEASURED, data)
+        return self._save(measured(promotion, measurements), MEASURED, data, seen=promotion.state)
+
+    def decide(self, promotion: Promotion, action: str, data: Mapping[str, Value]) -> None:
+        """What will be done next on the target, so that whoever comes after us goes on with it."""
+        self._save(promotion, action, data, seen=promotion.state)
 
     def move(
         self,
@@ -67,12 +131,65 @@ class PromotionJournal:
                 hint=f"`ecluse history {promotion.environment}` shows what happened to it",
             )
         moved = advance(promotion, state, now=self._clock.now(), detail=detail, gap=gap)
-        return self._save(moved, ACTIONS[state], {**(data or {}), **({"runs": picture(seen)} if seen else {})})
+        told = {**(data or {}), **({"runs": picture(seen)} if seen else {})}
+        return self._save(moved, ACTIONS[state], told, seen=promotion.state)
 
-    def history(self, environment: str) -> list[Promotion]:
+    def bar(self, promotion: Promotion, reason: str) -> None:
+        """Keep the release of a promotion out of its environment until somebody lifts that."""
+        now = self._clock.now()
+        block = Block(
+            id=ulid(now, os.urandom(10)),
+            kind=BlockKind.BAR,
+            repository=self._requester.repository,
+            environment=promotion.environment,
+            owner=self._requester.actor or "unknown",
+            reason=f"promotion {promotion.id} was rolled back: {reason}",
+            created=now,
+            release=promotion.release,
+        )
+        self._records().save_block(block, actor=block.owner, action="bar.set")
+
+    def history(self, environment: str, *, limit: int = 200) -> list[Promotion]:
         """The latest promotions of an environment, newest first."""
-        return list(self._records().promotions(repository=self._run.repository, environment=environment, limit=50))
+        return list(
+            self._records().promotions(repository=self._requester.repository, environment=environment, limit=limit)
+        )
 
-    def _save(self, promotion: Promotion, action: str, data: Mapping[str, Value]) -> Promotion:
-        self._records().save_promotion(promotion, actor=self._run.actor or "unknown", action=action, data=data)
+    def decided(self, promotion: Promotion) -> str:
+        """The last of `DECIDED` that was written of a promotion, or ""."""
+        found = self._records().entries(actions=DECIDED, subjects=(promotion.id,), newest=1)
+        return found[-1].action if found else ""
+
+    def share(self, promotion: Promotion) -> int:
+        """The share of the traffic that a canary was last ordered to have; 0 where none was."""
+        found = self._records().entries(actions=(SHIFTING,), subjects=(promotion.id,), newest=1)
+        share = found[-1].data.get("share") if found else None
+        return share if isinstance(share, int) else 0
+
+    def _save(
+        self, promotion: Promotion, action: str, data: Mapping[str, Value], *, seen: PromotionState | None
+    ) -> Promotion:
+        lease = None
+        if self._lease is not None:
+            self._lease.check()
+            lease = self._lease.current
+        self._records().save_promotion(
+            promotion,
+            actor=self._requester.actor or "unknown",
+            action=action,
+            data=data,
+            seen=seen,
+            lease=lease,
+        )
         return promotion
+
+
+def _spelled(plan: PromotionPlan) -> Value:
+    return {
+        "release": plan.release,
+        "replaces": plan.replaces,
+        "kind": plan.kind.value,
+        "configuration": plan.configuration,
+        "policy": plan.policy,
+        "strategy": plan.strategy,
+    }

@@ -5,6 +5,7 @@ from __future__ import annotations
 import fcntl
 import os
 import re
+from collections.abc import Callable
 from pathlib import Path
 
 from pipeline.errors import RecordsError
@@ -24,8 +25,13 @@ class EnvironmentLock:
         self._environment = environment
         self._handle: int | None = None
 
-    def take(self, holder: str, *, progress: Progress, cancel: Cancellation) -> None:
-        """Wait until nobody else promotes into the environment. CancelledError when cancelled meanwhile."""
+    def take(
+        self, holder: str, *, progress: Progress, cancel: Cancellation, look: Callable[[], None] = lambda: None
+    ) -> None:
+        """Wait until nobody else promotes into the environment. CancelledError when cancelled meanwhile.
+
+        `look` is called between tries, and may raise.
+        """
         handle = self._open()
         said = False
         try:
@@ -34,6 +40,7 @@ class EnvironmentLock:
                     other = os.pread(handle, 200, 0).decode(errors="replace").strip() or "another run"
                     progress(f"environment '{self._environment}' is being deployed to by {other}; waiting")
                     said = True
+                look()
                 cancel.wait(PAUSE)
                 cancel.check()
             os.ftruncate(handle, 0)

@@ -30,10 +30,28 @@ ACTIONS: Final[Mapping[PromotionState, str]] = {
 MEASURED: Final = "promotion.measured"
 """Checks were made and kept; the state stays."""
 
+REPLANNED: Final = "promotion.replanned"
+"""While it waited, what it would change became another thing."""
+
+SHIFTING: Final = "promotion.shifting"
+"""A canary is about to get another share of the traffic."""
+
+KEEPING: Final = "promotion.keeping"
+"""The new version stays: what it replaced is about to be removed."""
+
+GOING_BACK: Final = "promotion.going_back"
+"""What it replaced is about to get the traffic back."""
+
+DECIDED: Final = frozenset({KEEPING, GOING_BACK})
+"""What was decided on a promotion, and has to be carried through by whoever comes after one that was killed."""
+
 UNFINISHED: Final = frozenset(
     {PromotionState.PLANNED, PromotionState.LOCKED, PromotionState.ROLLING_OUT, PromotionState.VERIFYING}
 )
-"""States in which only a living run may leave a promotion; `waiting` waits for people."""
+"""States in which only somebody alive may leave a promotion; `waiting` waits for people."""
+
+BEGUN: Final = frozenset({PromotionState.LOCKED, PromotionState.ROLLING_OUT, PromotionState.VERIFYING})
+"""States in which the environment's lease is held by whoever brings it in."""
 
 
 def advance(
@@ -71,6 +89,22 @@ def expected_release(promotions: Sequence[Promotion]) -> str:
             case _:
                 continue
     return ""
+
+
+def ended_as(promotion: Promotion, observed: Observed) -> tuple[PromotionState, str]:
+    """The end that the target's own word makes of a promotion that was taken back or given up, and what serves.
+
+    `rolled_back`: only what it replaced serves. `failed`: nothing does, or there was nothing else to go back to.
+    `partial`: something else, or several.
+    """
+    live = {item.release for item in observed.serving}
+    if not live:
+        return PromotionState.FAILED, "nothing serves"
+    if live == {promotion.replaces} and promotion.replaces != promotion.release:
+        return PromotionState.ROLLED_BACK, "the old version serves"
+    if live == {promotion.release} == {promotion.replaces}:
+        return PromotionState.FAILED, "the same release was live before, so there is nothing to go back to"
+    return PromotionState.PARTIAL, "; ".join(f"{item.name} runs {_short(item.release)}" for item in observed.serving)
 
 
 def drift(expected: str, observed: Observed) -> tuple[str, ...]:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from typing import TYPE_CHECKING, Protocol
 
 if TYPE_CHECKING:
@@ -12,10 +12,19 @@ if TYPE_CHECKING:
     from pipeline.model.release import Measurement, Promotion
     from pipeline.ports.cancellation import Cancellation
     from pipeline.ports.target import Progress, Target
+    from pipeline.ports.verification import Verification
+
+
+Verify = Callable[[], "Verification"]
+"""Ask what serves now. CancelledError may leave."""
 
 
 class Delivery(Protocol):
-    """Promotions of one run. Errors that may leave: TargetError and kin, RefusedError, RecordsError."""
+    """Promotions of one run.
+
+    Errors that may leave: TargetError and kin, RecordsError, LeaseLostError; RefusedError when a gate has said no;
+    ParkedError when gates are not open yet.
+    """
 
     def deploy(
         self,
@@ -27,12 +36,13 @@ class Delivery(Protocol):
         timeout: float,
         progress: Progress,
         cancel: Cancellation,
+        verify: Verify | None = None,
     ) -> Promotion:
-        """Seal the release of these pinned images and roll it out.
+        """Seal the release of these pinned images and roll it out, once the environment's gates are open.
 
         With `verified_later` (smoke stages follow) a good rollout ends in `verifying`, and the old version is kept;
         else it ends in `deployed`. A failed one ends in `rolled_back` (the old version serves again), `partial` or
-        `failed`. Every step is recorded in the ledger.
+        `failed`. Every step is recorded in the ledger. `verify` is asked between the steps of a canary.
         """
 
     def verified(

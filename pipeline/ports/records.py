@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Protocol
 
 from pipeline.model.plan import Plan
 from pipeline.model.run import Run, Runner, StageRun
-from pipeline.model.status import Conclusion, RunState
+from pipeline.model.status import Conclusion, PromotionState, RunState
 from pipeline.model.trust import Trust
 from pipeline.model.value import Value
 from pipeline.ports.decisions import Decisions
@@ -96,10 +96,12 @@ class Records(History, Decisions, Protocol):
         action: str,
         data: Mapping[str, Value],
         lease: Lease | None = None,
+        seen: PromotionState | None = None,
     ) -> LedgerEntry:
         """Store a promotion's state and append the ledger entry that says so, in one transaction.
 
         LeaseLostError, and nothing written, where the given lease has got another holder or token, or was given up.
+        RefusedError, and nothing written, where the promotion is not in the state that we have `seen` (None: any).
         """
 
     def promotions(

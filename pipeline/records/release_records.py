@@ -8,11 +8,13 @@ from typing import Any
 
 import sqlalchemy as sa
 
-from pipeline.errors import NotFoundError, RecordsError
+from pipeline.errors import NotFoundError, RecordsError, RefusedError
 from pipeline.model.decision import Lease
 from pipeline.model.release import LedgerEntry, Measurement, Promotion, Release
+from pipeline.model.status import PromotionState
 from pipeline.model.value import Value, to_value
 from pipeline.records import lease_records, queries
+from pipeline.records import tables as t
 from pipeline.records.ledger_queries import lock_ledger
 from pipeline.records.ledger_records import append
 from pipeline.records.projection import refuse_derived
@@ -64,6 +66,7 @@ def save_promotion(
     data: Mapping[str, Value],
     now: datetime,
     lease: Lease | None,
+    seen: PromotionState | None = None,
 ) -> LedgerEntry:
     """Append the entry that says so, and store the promotion.
 
@@ -72,9 +75,12 @@ def save_promotion(
     release = connection.execute(queries.release_by_id(promotion.release)).first()
     if release is None:
         raise RecordsError(f"promotion {promotion.id} is of a release that is not recorded: {promotion.release}")
-    if lease is not None:
+    if lease is not None or seen is not None:
         lock_ledger(connection)
+    if lease is not None:
         lease_records.check(connection, lease)
+    if seen is not None:
+        _check_seen(connection, promotion, seen)
     refuse_derived(data)
     told: dict[str, Value] = {**data, "promotion": to_value(promotion), "release": to_value(_release(release))}
     return append(
@@ -86,6 +92,16 @@ def save_promotion(
         reason=promotion.reason,
         data=told,
     )
+
+
+def _check_seen(connection: sa.Connection, promotion: Promotion, seen: PromotionState) -> None:
+    """Nobody else has moved it since we looked; the ledger is locked, so nobody will before we do."""
+    state = connection.execute(sa.select(t.promotions.c.state).where(t.promotions.c.id == promotion.id)).scalar()
+    if state != seen:
+        raise RefusedError(
+            f"promotion {promotion.id} is {state} by now (it was {seen}): somebody else was quicker",
+            hint=f"`ecluse history {promotion.environment}` shows what happened to it",
+        )
 
 
 def list_promotions(

@@ -22,6 +22,7 @@ if TYPE_CHECKING:  # for its 174 ms, not for a circle
 
     from pipeline.model.decision import Lease
     from pipeline.model.release import LedgerEntry, Promotion, Release
+    from pipeline.model.status import PromotionState
     from pipeline.records.database import Database
     from pipeline.records.spool import Spool
 
@@ -170,6 +171,7 @@ class SqlRecords(SqlHistory, SqlDecisions):
         action: str,
         data: Mapping[str, Value],
         lease: Lease | None = None,
+        seen: PromotionState | None = None,
     ) -> LedgerEntry:
         """Store a promotion and append its ledger entry; both are on the disk when this returns."""
         database = self._database()
@@ -177,7 +179,7 @@ class SqlRecords(SqlHistory, SqlDecisions):
 
         with database.durable() as connection:
             return release_records.save_promotion(
-                connection, promotion, actor=actor, action=action, data=data, now=self._time(), lease=lease
+                connection, promotion, actor=actor, action=action, data=data, now=self._time(), lease=lease, seen=seen
             )
 
     def promotions(

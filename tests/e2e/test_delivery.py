@@ -152,7 +152,7 @@ def test_a_dirty_tree_is_refused(ecluse: Command, shop: Shop) -> None:
     shop.repository.write(files(status="ok", number=2))
     result = ecluse("run", cwd=shop.repository.path)
     assert result.code == 4, result.out + result.err
-    assert "takes no release of a working tree with uncommitted changes" in result.out
+    assert "takes no release with uncommitted changes" in result.out
 
 
 def test_what_a_killed_run_left_unverified_is_taken_back_by_the_next_one(ecluse: Command, shop: Shop) -> None:

@@ -10,11 +10,16 @@ from pathlib import Path
 
 import pytest
 
+from pipeline.delivery.admission import Question
 from pipeline.delivery.delivering import RunDelivery
+from pipeline.delivery.journal import Requester
 from pipeline.delivery.lock import EnvironmentLock
+from pipeline.delivery.promoter import Promoter
+from pipeline.delivery.secrets import secrets_of
 from pipeline.diagnostic import Position
-from pipeline.errors import CancelledError, RefusedError, SecretError, TargetError, UsageError
+from pipeline.errors import CancelledError, ParkedError, RefusedError, SecretError, TargetError, UsageError
 from pipeline.model.definition import EnvironmentDefinition
+from pipeline.model.gate import GateAnswer, GateState, Verdict
 from pipeline.model.release import Measurement, Promotion
 from pipeline.model.run import Run
 from pipeline.model.status import PromotionState, RunState
@@ -63,15 +68,33 @@ class Ground:
     place: Place = field(default_factory=Place)
     secrets: Known = field(default_factory=Known)
     said: list[str] = field(default_factory=list)
+    answers: tuple[GateAnswer, ...] = ()
+    """What the gates say."""
 
-    def delivery(self, run: str = "r1", *, dirty: bool = False) -> RunDelivery:
-        return RunDelivery(
-            run=a_run(run, dirty=dirty),
-            pipeline_digest="sha256:pipeline",
+    def judge(self, question: Question) -> Verdict:
+        return Verdict(answers=self.answers, time=self.clock.time, override=question.override)
+
+    def target(self, environment: EnvironmentDefinition) -> ScriptedTarget:
+        return ScriptedTarget(environment, place=self.place)
+
+    def delivery(self, name: str = "r1", *, dirty: bool = False) -> RunDelivery:
+        run, settings = a_run(name, dirty=dirty), Settings(home=self.home)
+        promoter = Promoter(
+            requester=Requester(actor=run.actor, repository=run.repository, service=run.pipeline, run=run.id),
             records=lambda: self.records,
-            target=lambda environment: ScriptedTarget(environment, place=self.place),
-            secrets=self.secrets,
-            settings=Settings(home=self.home),
+            target=self.target,
+            judge=self.judge,
+            clock=self.clock,
+            home=self.home,
+            installation=settings.installation,
+        )
+        return RunDelivery(
+            run=run,
+            pipeline_digest="sha256:pipeline",
+            promoter=promoter,
+            records=lambda: self.records,
+            target=self.target,
+            secrets=lambda environment: secrets_of(environment, run, secrets=self.secrets, settings=settings),
             clock=self.clock,
         )
 
@@ -144,7 +167,7 @@ def with_old(ground: Ground) -> Ground:
 def test_a_deployment_without_checks_is_deployed_at_once(ground: Ground) -> None:
     promotion = ground.deploy(ground.delivery())
     assert (promotion.state, promotion.gap, promotion.replaces) == (S.DEPLOYED, None, "")
-    assert ground.actions() == ["requested", "locked", "rolling_out", "verifying", "deployed"]
+    assert ground.actions() == ["requested", "locked", "rolling_out", "verifying", "keeping", "deployed"]
     assert ground.live() == [NEW["push"]]
     release = ground.records.find_release(promotion.release)
     assert (release.images, release.commit, release.name) == (NEW, "c" * 40, "1-abc")
@@ -231,12 +254,39 @@ def test_a_run_that_ends_unverified_goes_back(with_old: Ground) -> None:
     assert len(with_old.states()) == 2
 
 
-def test_a_dirty_release_goes_only_where_it_may(ground: Ground) -> None:
-    delivery = ground.delivery(dirty=True)
-    with pytest.raises(RefusedError, match="uncommitted changes"):
-        ground.deploy(delivery)
-    assert (ground.states(), ground.place.orders) == ([S.REFUSED], [])
-    assert ground.deploy(delivery, environment=replace(DEV, allow_dirty=True)).state is S.DEPLOYED
+@pytest.mark.parametrize(
+    ("state", "error", "ended"),
+    [
+        pytest.param(GateState.FAILED, RefusedError, S.REFUSED, id="refused"),
+        pytest.param(GateState.WAITING, ParkedError, S.WAITING, id="waiting"),
+    ],
+)
+def test_what_the_gates_do_not_let_in_changes_nothing(
+    with_old: Ground, state: GateState, error: type[Exception], ended: PromotionState
+) -> None:
+    with_old.answers = (GateAnswer(gate="window", kind="window", state=state, reason="it is Sunday"),)
+    before = len(with_old.place.orders)
+    with pytest.raises(error, match="window: it is Sunday"):
+        with_old.deploy(with_old.delivery())
+    assert (with_old.states()[0], len(with_old.place.orders)) == (ended, before)
+    verdict = with_old.records.entries(actions=("verdict",))[-1]
+    assert verdict.data["answers"] == [
+        {"gate": "window", "kind": "window", "state": state.value, "reason": "it is Sunday", "opens": None}
+    ]
+
+
+def test_what_waits_goes_on_when_the_gates_open(with_old: Ground) -> None:
+    shut = GateAnswer(gate="window", kind="window", state=GateState.WAITING, reason="it is Sunday")
+    with_old.answers = (shut,)
+    for _ in range(3):
+        with pytest.raises(ParkedError):
+            with_old.deploy(with_old.delivery())
+    waiting = with_old.records.promotions(environment="dev")[0]
+    assert len(with_old.records.entries(actions=("verdict",))) == 1, "the same answer again is no news"
+    with_old.answers = (replace(shut, state=GateState.PASSED, reason="it is Monday"),)
+    ended = with_old.deploy(with_old.delivery())
+    assert (ended.id, ended.state) == (waiting.id, S.DEPLOYED)
+    assert with_old.live() == [NEW["push"]]
 
 
 @pytest.mark.parametrize(
@@ -275,8 +325,8 @@ def test_a_run_without_a_promotion_there_verifies_nothing(with_old: Ground) -> N
 
 def abandon(delivery: RunDelivery) -> None:
     """What the kernel does to a killed runner: its locks are free, nothing else happens."""
-    for active in delivery._active.values():
-        active.lock.release()
+    for passage in delivery._active.values():
+        passage.lease.release()
 
 
 def test_what_a_killed_run_left_unverified_is_taken_back_by_the_next(with_old: Ground) -> None:

@@ -12,6 +12,9 @@ import pytest
 from workbench import SystemClock, Workbench, definition, stage
 
 from pipeline.delivery.delivering import RunDelivery
+from pipeline.delivery.journal import Requester
+from pipeline.delivery.promoter import Promoter
+from pipeline.delivery.secrets import secrets_of
 from pipeline.diagnostic import Position
 from pipeline.engine.context import AttemptContext
 from pipeline.engine.course import Course
@@ -19,6 +22,7 @@ from pipeline.engine.masking import Masker
 from pipeline.engine.stage_log import AttemptLog
 from pipeline.errors import MonitoringError, UsageError
 from pipeline.model.definition import EnvironmentDefinition, StageDefinition
+from pipeline.model.gate import Verdict
 from pipeline.model.outcome import Effect
 from pipeline.model.plan import PlannedStage
 from pipeline.model.run import Products, PushedImage, Run
@@ -72,14 +76,28 @@ class Shop:
             branch="main", tag="", event="push", actor="anna", dirty=False, plan_digest="sha256:0",
             state=RunState.RUNNING, created=COMMIT.time,
         )  # fmt: skip
+        settings, clock = Settings(home=self.home), SystemClock()
+
+        def target(environment: EnvironmentDefinition) -> ScriptedTarget:
+            return ScriptedTarget(environment, place=self.place)
+
+        promoter = Promoter(
+            requester=Requester(actor="anna", repository="shop", service="shop", run=run),
+            records=lambda: self.records,
+            target=target,
+            judge=lambda _: Verdict(answers=(), time=clock.now()),
+            clock=clock,
+            home=self.home,
+            installation=settings.installation,
+        )
         return RunDelivery(
             run=facts,
             pipeline_digest="sha256:0",
+            promoter=promoter,
             records=lambda: self.records,
-            target=lambda environment: ScriptedTarget(environment, place=self.place),
-            secrets=Nothing(),
-            settings=Settings(home=self.home),
-            clock=SystemClock(),
+            target=target,
+            secrets=lambda environment: secrets_of(environment, facts, secrets=Nothing(), settings=settings),
+            clock=clock,
         )
 
     def run(
@@ -229,7 +247,7 @@ def test_a_deploy_that_was_killed_half_way_goes_on_with_its_promotion(shop: Shop
     killed = shop.delivery("r1")
     shop.run(DEPLOY_DEV, killed, SMOKE_DEV)
     for active in killed._active.values():
-        active.lock.release()  # as the kernel does for a process that is killed
+        active.lease.release()  # as the kernel does for a process that is killed
     resumed = shop.delivery("r1")
     result = shop.run(DEPLOY_DEV, resumed, SMOKE_DEV, since=began)
     assert result.outcome.conclusion is Conclusion.SUCCEEDED

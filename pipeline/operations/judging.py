@@ -1,0 +1,112 @@
+"""Gathering what gates look at, and asking the one predicate."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from pathlib import Path
+
+from pipeline.delivery.admission import Judge, Question
+from pipeline.delivery.gates import evaluate
+from pipeline.errors import NotFoundError
+from pipeline.model.definition import EnvironmentDefinition
+from pipeline.model.gate import ApprovalRule, DependencyRule, EvidenceRule, Verdict
+from pipeline.model.gate_facts import Author, CheckAnswer, GateFacts, LiveService, RunEvidence
+from pipeline.model.policy import Policy
+from pipeline.operations.authors import authors_between
+from pipeline.operations.gate_checks import ask_checks
+from pipeline.operations.inspect import live_releases, removals
+from pipeline.operations.live_intervals import live_intervals
+from pipeline.operations.run_evidence import run_evidence
+from pipeline.ports.application import Application
+
+_ALL = 10_000
+"""Promotions of a repository that are looked at."""
+
+
+def judge_of(app: Application, *, policy: Policy, folder: Path | None) -> Judge:
+    """The gates as this policy has them; `folder` is a clone of the repository, where there is one."""
+
+    def judge(question: Question) -> Verdict:
+        return evaluate(
+            question.release,
+            question.environment,
+            facts_of(app, question, policy=policy, folder=folder),
+            app.clock.now(),
+        )
+
+    return judge
+
+
+def facts_of(app: Application, question: Question, *, policy: Policy, folder: Path | None) -> GateFacts:
+    """Only what the environment's gates ask for is gathered."""
+    records, environment, release = app.records, question.environment, question.release
+    rules = tuple(gate.rule for gate in environment.gates)
+    promotions = records.promotions(repository=release.repository, limit=_ALL)
+    given = records.approvals(promotion=question.promotion.id) if question.promotion else ()
+    now = app.clock.now()
+    return GateFacts(
+        policy=policy,
+        kind=question.plan.kind,
+        plan=question.plan.digest,
+        requester=person_behind(policy, question.requester),
+        automatic=question.automatic,
+        approvals=tuple(given),
+        authors=_authors(app, question, policy, folder),
+        evidence=_evidence(app, question),
+        intervals=live_intervals(release.id, promotions, removed=removals(records, promotions)),
+        blocks=tuple(records.blocks(repository=release.repository, environment=environment.name, open_at=now)),
+        checks=_checks(app, environment, policy),
+        services=tuple(_services(app, environment)) if any(isinstance(rule, DependencyRule) for rule in rules) else (),
+        override=question.override,
+    )
+
+
+def person_behind(policy: Policy, name: str) -> str:
+    """Whom of the policy a name of this machine, or a git address, belongs to; the name itself where nobody."""
+    return name if name in policy.people else policy.person_of(name) or name
+
+
+def _authors(app: Application, question: Question, policy: Policy, folder: Path | None) -> tuple[Author, ...] | None:
+    rules = (gate.rule for gate in question.environment.gates)
+    if not any(isinstance(rule, ApprovalRule) and "authors" in rule.excluded for rule in rules):
+        return ()
+    try:
+        old = app.records.find_release(question.plan.replaces).commit if question.plan.replaces else ""
+    except NotFoundError:
+        return None
+    return authors_between(folder, old, question.release.commit, policy)
+
+
+def _evidence(app: Application, question: Question) -> RunEvidence | None:
+    environment = question.environment
+    if not environment.after and not any(isinstance(gate.rule, EvidenceRule) for gate in environment.gates):
+        return None
+    return run_evidence(app.records, question.release, environment=environment.name, promotion=question.promotion)
+
+
+def _checks(app: Application, environment: EnvironmentDefinition, policy: Policy) -> Mapping[str, CheckAnswer]:
+    return ask_checks(app, environment, policy)
+
+
+def _services(app: Application, environment: EnvironmentDefinition) -> Iterator[LiveService]:
+    """What the ledger says is live of every service, in the environments that are asked about."""
+    rules = [gate.rule for gate in environment.gates if isinstance(gate.rule, DependencyRule)]
+    records = app.records
+    for place in sorted({rule.environment or environment.name for rule in rules}):
+        seen = records.promotions(environment=place, limit=_ALL)
+        releases = {item.release: records.find_release(item.release) for item in seen}
+        for repository in dict.fromkeys(releases[item.release].repository for item in seen):
+            own = [item for item in seen if releases[item.release].repository == repository]
+            live = live_releases(own, removals(records, own)).get(place)
+            if live is None:
+                continue
+            release = releases[live.release]
+            yield LiveService(service=_service(app, live.run or release.run), environment=place, release=release.name)
+
+
+def _service(app: Application, run: str) -> str:
+    """The pipeline's name, by a run of it."""
+    try:
+        return str(app.records.plan(run).get("name", "")) if run else ""
+    except NotFoundError:
+        return ""

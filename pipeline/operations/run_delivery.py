@@ -1,0 +1,45 @@
+"""The promotions of a run, from the parts of the program."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from pipeline.delivery.delivering import RunDelivery
+from pipeline.delivery.journal import Requester
+from pipeline.delivery.secrets import secrets_of
+from pipeline.errors import EcluseError
+from pipeline.model.policy import Policy
+from pipeline.model.run import Run
+from pipeline.operations.judging import judge_of
+from pipeline.operations.promoter import promoter_of
+from pipeline.ports.application import Application
+
+
+def run_delivery(app: Application, run: Run, pipeline_digest: str) -> RunDelivery:
+    """Implements `pipeline.ports.delivery.Delivery` for this run."""
+    policy = Policy()
+    promoter = promoter_of(
+        app,
+        Requester(actor=run.actor, repository=run.repository, service=run.pipeline, run=run.id),
+        judge=judge_of(app, policy=policy, folder=_folder(app, run)),
+    )
+    return RunDelivery(
+        run=run,
+        pipeline_digest=pipeline_digest,
+        promoter=promoter,
+        records=lambda: app.records,
+        target=lambda environment: app.target(environment, service=run.pipeline),
+        secrets=lambda environment: secrets_of(environment, run, secrets=app.secrets, settings=app.settings),
+        clock=app.clock,
+        policy=policy.revision,
+    )
+
+
+def _folder(app: Application, run: Run) -> Path | None:
+    """Where the run's source lies on this machine."""
+    try:
+        source = app.records.plan(run.id).get("source")
+    except EcluseError:
+        return None
+    path = source.get("path") if isinstance(source, dict) else None
+    return Path(path) if isinstance(path, str) and path else None

@@ -1,0 +1,152 @@
+"""A promoter that is killed, or whose target fails, at every single step: what is left says what the target runs."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass, replace
+
+import pytest
+from delivery_ground import DEV, Ground, release
+from faults import Fault, KilledError
+
+from pipeline.errors import EcluseError, TargetError
+from pipeline.model.release import PromotionKind
+from pipeline.model.status import PROMOTION_MOVES, PromotionState
+from pipeline.model.strategy import Strategy, StrategyKind
+
+S = PromotionState
+OLD, NEW, THIRD = release("a"), release("b"), release("c")
+CANARY = replace(DEV, strategy=Strategy(kind=StrategyKind.CANARY, steps=(10, 50, 100)))
+
+
+@dataclass(frozen=True, kw_only=True)
+class Story:
+    """A promotion of NEW: where, how it goes, and how it ends when nobody is killed."""
+
+    end: PromotionState
+    environment: object = DEV
+    bad: bool = False
+    unfit: bool = False
+    first: bool = False
+    kind: PromotionKind = PromotionKind.PROMOTE
+
+
+STORIES = {
+    "good": Story(end=S.DEPLOYED),
+    "first": Story(end=S.DEPLOYED, first=True),
+    "refuted": Story(end=S.ROLLED_BACK, bad=True),
+    "first-refuted": Story(end=S.FAILED, bad=True, first=True),
+    "unfit": Story(end=S.ROLLED_BACK, unfit=True),
+    "held": Story(end=S.PARTIAL, bad=True, environment=replace(DEV, on_failure="hold")),
+    "continued": Story(end=S.DEPLOYED, bad=True, environment=replace(DEV, on_failure="continue")),
+    "canary": Story(end=S.DEPLOYED, environment=CANARY),
+    "canary-refuted": Story(end=S.ROLLED_BACK, bad=True, environment=CANARY),
+    "canary-held": Story(end=S.PARTIAL, bad=True, environment=replace(CANARY, on_failure="hold")),
+    "rollback": Story(end=S.DEPLOYED, kind=PromotionKind.ROLLBACK),
+}
+
+
+def put_right(ground: Ground, story: Story) -> None:
+    """By whoever comes next."""
+    if ground.history():
+        ground.put_right()
+
+
+def resume(ground: Ground, story: Story) -> None:
+    """By somebody who takes it up where it was left."""
+    left = next((item for item in ground.history() if PROMOTION_MOVES[item.state]), None)
+    if left is not None:
+        ground.promote(NEW, promotion=left.id, actor="olga", kind=story.kind)
+
+
+def promote_another(ground: Ground, story: Story) -> None:
+    """By a promotion of another release."""
+    assert ground.promote(THIRD, actor="olga").state is S.DEPLOYED
+    assert ground.live() == {THIRD.id}
+
+
+@pytest.fixture(scope="module")
+def grounds(tmp_path_factory: pytest.TempPathFactory) -> Callable[[Story], Ground]:
+    """A ground with OLD live (or nothing, for a first deployment), made once and copied for each use."""
+    made: dict[bool, Ground] = {}
+
+    def ground(story: Story) -> Ground:
+        if story.first not in made:
+            home = tmp_path_factory.mktemp("template")
+            template = made[story.first] = Ground(home=home)
+            template.records.save_release(OLD)
+            if not story.first:
+                assert template.promote(OLD).state is S.DEPLOYED
+        fresh = made[story.first].copy(tmp_path_factory.mktemp("ground") / "home")
+        fresh.environment = story.environment  # type: ignore[assignment]
+        fresh.unfit = frozenset({NEW.commit} if story.bad else ())
+        if story.unfit:
+            fresh.place.unfit[NEW.images["push"]] = "it ended with exit 3"
+        return fresh
+
+    return ground
+
+
+def steps_of(ground: Ground, story: Story) -> list[str]:
+    """Every write of the promotion when nothing happens to it."""
+    watch = Fault()
+    ended = ground.promote(NEW, fault=watch, kind=story.kind)
+    assert ended.state is story.end, ended.detail
+    assert_honest(ground)
+    return watch.steps
+
+
+def assert_honest(ground: Ground) -> None:
+    """All is ended, the ledger holds, and what it says is live is all that serves."""
+    history = ground.history()
+    assert [item for item in history if item.state in (S.LOCKED, S.ROLLING_OUT, S.VERIFYING)] == []
+    assert ground.holds()
+    newest = history[0] if history else None
+    if newest is not None and newest.state is S.PARTIAL:
+        assert newest.release in ground.live()
+    else:
+        assert ground.live() == ({ground.claimed()} - {""}), [(item.state, item.detail) for item in history]
+
+
+@pytest.mark.parametrize(
+    ("name", "recover"),
+    [
+        *(pytest.param(name, put_right, id=f"{name}-next") for name in STORIES),
+        *(pytest.param(name, resume, id=f"{name}-resumed") for name in STORIES),
+        *(pytest.param(name, promote_another, id=f"{name}-another") for name in ("good", "canary-refuted")),
+    ],
+)
+def test_killed_at_every_step(
+    grounds: Callable[[Story], Ground], name: str, recover: Callable[[Ground, Story], None]
+) -> None:
+    story = STORIES[name]
+    steps = steps_of(grounds(story), story)
+    assert len(steps) >= 8
+    for at in range(1, len(steps) + 1):
+        ground = grounds(story)
+        with pytest.raises(KilledError):
+            ground.promote(NEW, fault=Fault(at=at), kind=story.kind)
+        recover(ground, story)
+        try:
+            assert_honest(ground)
+        except AssertionError as error:
+            raise AssertionError(f"killed before step {at} of {steps}: {error}") from error
+        ground.records.close()
+
+
+@pytest.mark.parametrize("after", [False, True], ids=["before", "after"])
+@pytest.mark.parametrize("name", list(STORIES))
+def test_the_target_fails_at_every_step(grounds: Callable[[Story], Ground], name: str, after: bool) -> None:
+    story = STORIES[name]
+    steps = steps_of(grounds(story), story)
+    for at, step in enumerate(steps, start=1):
+        if step not in ("roll_out", "shift", "confirm", "roll_back"):
+            continue
+        ground = grounds(story)
+        fault = Fault(at=at, after=after, error=TargetError("the engine fell over"))
+        try:
+            ground.promote(NEW, fault=fault, kind=story.kind)
+        except EcluseError as error:
+            assert "the engine fell over" in error.message  # noqa: PT017 - it may also end by itself
+        assert_honest(ground)
+        ground.records.close()
