@@ -9,7 +9,8 @@ from datetime import datetime
 import schemas
 from pipeline.diagnostic import Diagnostic
 from pipeline.errors import UsageError
-from pipeline.model.check import Check, parse_checks
+from pipeline.model.check import Check
+from pipeline.model.check_keys import parse_checks
 from pipeline.model.definition import Definition, EnvironmentDefinition, StageDefinition
 from pipeline.model.outcome import Effect, Outcome, failed, succeeded
 from pipeline.model.release import Promotion

@@ -8,13 +8,14 @@ from datetime import datetime
 import schemas
 from pipeline.diagnostic import Diagnostic
 from pipeline.errors import UsageError
-from pipeline.model.check import parse_checks
+from pipeline.model.check_keys import parse_checks
 from pipeline.model.definition import Definition, StageDefinition
 from pipeline.model.outcome import Effect, Outcome, failed, succeeded
 from pipeline.model.quantity import seconds
-from pipeline.model.release import Promotion
+from pipeline.model.release import Promotion, conclusions
 from pipeline.model.run import Products
 from pipeline.model.status import PromotionState
+from pipeline.model.template import holds_expression
 from pipeline.model.value import Value
 from pipeline.ports.stage import Reuse, StageContext, StageResult
 from pipeline.ports.verification import Schedule
@@ -37,6 +38,7 @@ class Smoke:
 
     def problems(self, stage: StageDefinition, definition: Definition) -> Iterable[Diagnostic]:
         """It must come after the deploy that it checks, and the smoke stages of an environment one after the other."""
+        yield from _wrong_checks(stage)
         environment = stage.options.get("environment")
         if not isinstance(environment, str) or "${{" in environment:
             return
@@ -100,10 +102,23 @@ class Smoke:
 
 def _ended(promotion: Promotion) -> Outcome:
     """What the end of a promotion says of the checks that led to it."""
-    if promotion.state is PromotionState.DEPLOYED and all(item.passed for item in promotion.measurements):
+    if promotion.state is PromotionState.DEPLOYED and all(item.passed for item in conclusions(promotion.measurements)):
         return succeeded(promotion.detail)
     rolled_back = promotion.state is PromotionState.ROLLED_BACK
     return failed(promotion.detail, effect=Effect.ROLLED_BACK if rolled_back else Effect.NONE)
+
+
+def _wrong_checks(stage: StageDefinition) -> Iterable[Diagnostic]:
+    """What the schema cannot refuse; what holds expressions is looked at when the stage runs."""
+    checks = stage.options.get("checks")
+    is_late = any(item.path.startswith("options.checks") for item in stage.typed)
+    if checks is None or is_late or holds_expression(checks):
+        return
+    try:
+        parse_checks(checks)
+    except ValueError as error:
+        message = f"stage '{stage.name}': {error}"
+        yield Diagnostic(code="check", message=message, position=stage.position)
 
 
 def is_last(context: StageContext) -> bool:

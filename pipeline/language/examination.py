@@ -19,6 +19,7 @@ from pipeline.language.problems import suggestion
 from pipeline.language.semantics import check_cycles, check_reachable, check_references, environment_graph
 from pipeline.language.tree import ListNode, MapNode, Path, Scalar, span_at
 from pipeline.language.validation import TYPES, Validation
+from pipeline.language.verifications import check_verifications
 from pipeline.model.definition import Definition
 from pipeline.ports.expressions import Expressions
 
@@ -165,6 +166,7 @@ def _order(draft: Draft, bad: set[Path], reads: list[Reads]) -> Definition | Non
                 draft.problems.keep(diagnostic)
     if draft.behind is None:
         check_deployments(definition, draft.problems)
+    check_verifications(definition.environments, draft.root, bad, draft.problems)
     check_splits(definition.stages, draft.root, draft.problems)
     return definition
 

@@ -1,4 +1,4 @@
-"""Questions to a running release, parsed once from `checks` or `verification` of the pipeline file, and answers."""
+"""Questions to a running release and their answers, as plain values; `check_keys` reads them from the pipeline file."""
 
 from __future__ import annotations
 
@@ -6,7 +6,6 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from enum import StrEnum
 
-from pipeline.model.quantity import seconds
 from pipeline.model.value import Value
 
 DEFAULT_TIMEOUT = 10.0
@@ -24,17 +23,31 @@ class Verdict(StrEnum):
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Answer:
-    """What a check saw, against what was wanted; in words that complete `http /healthz: …`."""
+    """What a check saw, against what was wanted; in words that complete `http /healthz: …`.
+
+    Where it is a number: `value`, the one that it was compared with, and the query that gave it.
+    """
 
     verdict: Verdict
     seen: str
     wanted: str
     seconds: float = 0.0
+    value: float | None = None
+    baseline: float | None = None
+    query: str = ""
 
     @property
     def sentence(self) -> str:
         """`status 500, wants 200`."""
         return f"{self.seen}, wants {self.wanted}" if self.wanted else self.seen
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Pace:
+    """Of a check with a time of its own: asked `every` so many seconds, for `lasting` seconds."""
+
+    lasting: float = 0.0
+    every: float = 1.0
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -50,6 +63,7 @@ class HttpCheck:
     json: Value = None
     header: Mapping[str, str] = field(default_factory=dict)
     within: float | None = None
+    pace: Pace | None = None
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -59,6 +73,7 @@ class TcpCheck:
     name: str
     where: str
     within: float | None = None
+    pace: Pace | None = None
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -68,6 +83,7 @@ class CommandCheck:
     name: str
     command: tuple[str, ...]
     within: float | None = None
+    pace: Pace | None = None
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -76,59 +92,76 @@ class HealthCheck:
 
     name: str
     within: float | None = None
+    pace: Pace | None = None
 
 
-Check = HttpCheck | TcpCheck | CommandCheck | HealthCheck
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Bound:
+    """Where a number must lie: below, above (neither reached), or between (both reached)."""
+
+    below: float | None = None
+    above: float | None = None
+    between: tuple[float, float] | None = None
+
+    def holds(self, value: float) -> bool:
+        """Whether the number is where it must be; never for one that is not a number."""
+        if self.between is not None:
+            return self.between[0] <= value <= self.between[1]
+        if self.below is not None:
+            return value < self.below
+        return self.above is not None and value > self.above
+
+    def __str__(self) -> str:
+        if self.between is not None:
+            return f"between {self.between[0]:g} and {self.between[1]:g}"
+        return f"below {self.below:g}" if self.below is not None else f"above {self.above:g}"
 
 
-def parse_checks(items: Value) -> tuple[Check, ...]:
-    """The checks of a stage or an environment, one or a list; ValueError for a wrong one."""
-    listed = items if isinstance(items, list | tuple) else (items,)
-    return tuple(parse_check(item) for item in listed)
+class Against(StrEnum):
+    """What a query is compared with: the version that is replaced, as it runs now, or as it ran before."""
+
+    LIVE = "live"
+    BEFORE = "before"
 
 
-def parse_check(item: Value) -> Check:
-    """A check from its keys; ValueError names what is wrong. The schema has already refused unknown keys."""
-    if not isinstance(item, Mapping):
-        raise ValueError(f"{item!r} is not a check")  # noqa: TRY004 - the value is wrong, not the call
-    within = seconds(str(item["within"])) if "within" in item else None
-    if "http" in item:
-        where = str(item["http"])
-        return HttpCheck(
-            name=str(item.get("name", f"http {where}")),
-            where=where,
-            method=str(item.get("method", "GET")),
-            status=_statuses(item.get("status", 200)),
-            body=str(item.get("body", "")),
-            has_json="json" in item,
-            json=item.get("json"),
-            header={str(key): str(value) for key, value in _mapping(item.get("header")).items()},
-            within=within,
-        )
-    if "tcp" in item:
-        where = str(item["tcp"])
-        return TcpCheck(name=str(item.get("name", f"tcp {where}")), where=where, within=within)
-    if "command" in item:
-        command = _command(item["command"])
-        words = command[-1] if command[:2] == ("sh", "-c") else " ".join(command)
-        return CommandCheck(name=str(item.get("name", f"command {words[:60]}")), command=command, within=within)
-    if item.get("health"):
-        return HealthCheck(name=str(item.get("name", "container health")), within=within)
-    raise ValueError("a check has one of: http, tcp, command, health")
+class Comparison(StrEnum):
+    """The new version's number over the old one's, or less the old one's."""
+
+    RATIO = "ratio"
+    DIFFERENCE = "difference"
 
 
-def _statuses(value: Value) -> tuple[int, ...]:
-    items = value if isinstance(value, list | tuple) else (value,)
-    return tuple(int(str(item)) for item in items)
+@dataclass(frozen=True, kw_only=True, slots=True)
+class PrometheusCheck:
+    """A query that gives one number. With `against` it is the comparison with the old version that must be in bounds.
+
+    At least `min_samples` of its answers must hold a number; else `no_data` is the answer.
+    """
+
+    name: str
+    url: str
+    query: str
+    bound: Bound
+    against: Against | None = None
+    comparison: Comparison = Comparison.RATIO
+    min_samples: int = 1
+    no_data: Verdict = Verdict.FAIL
+    within: float | None = None
+    pace: Pace = field(default_factory=Pace)
 
 
-def _command(value: Value) -> tuple[str, ...]:
-    if isinstance(value, str):
-        return ("sh", "-c", value)
-    if isinstance(value, list | tuple) and value:
-        return tuple(str(item) for item in value)
-    raise ValueError(f"{value!r} is not a command")
+@dataclass(frozen=True, kw_only=True, slots=True)
+class LogCheck:
+    """At most `most` lines that the new version wrote match a pattern (RE2)."""
+
+    name: str
+    pattern: str
+    most: int = 0
+    within: float | None = None
+    pace: Pace = field(default_factory=Pace)
 
 
-def _mapping(value: Value) -> Mapping[str, Value]:
-    return value if isinstance(value, Mapping) else {}
+SampledCheck = PrometheusCheck | LogCheck
+"""Asked at its own pace, and judged by all that was seen in that time."""
+
+Check = HttpCheck | TcpCheck | CommandCheck | HealthCheck | PrometheusCheck | LogCheck

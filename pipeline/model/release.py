@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from enum import StrEnum
@@ -51,7 +51,11 @@ class PromotionKind(StrEnum):
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Measurement:
-    """One answer of a check: what was asked, what was seen, against what, when (UTC), in how many seconds."""
+    """One answer of a check: what was asked, what was seen, against what, when (UTC), in how many seconds.
+
+    Where a number was asked for: the `query` that gave it, the `value`, and the old version's as `baseline`; `wanted`
+    is the threshold.
+    """
 
     check: str
     passed: bool
@@ -59,6 +63,16 @@ class Measurement:
     wanted: str
     time: datetime
     seconds: float = 0.0
+    verdict: str = ""
+    """One of the four answers (`model.check.Verdict`); "" in what was kept before there were four."""
+    query: str = ""
+    value: float | None = None
+    baseline: float | None = None
+
+
+def conclusions(measurements: Sequence[Measurement]) -> tuple[Measurement, ...]:
+    """The last measurement of each check: it is what the check came to."""
+    return tuple({item.check: item for item in measurements}.values())
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 OPEN, CLOSE = "${{", "}}"
@@ -40,6 +41,15 @@ def parts(text: str) -> tuple[str | Expr, ...]:
 def has_expression(text: str) -> bool:
     """Whether there is anything to evaluate."""
     return OPEN in text
+
+
+def holds_expression(value: object) -> bool:
+    """Whether any text of a nested value has something to evaluate."""
+    if isinstance(value, str):
+        return OPEN in value
+    if isinstance(value, Mapping):
+        return any(holds_expression(item) for item in value.values())
+    return isinstance(value, Sequence) and any(holds_expression(item) for item in value)
 
 
 def literal(text: str) -> str:

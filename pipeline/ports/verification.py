@@ -11,6 +11,8 @@ from pipeline.model.release import Measurement
 from pipeline.ports.monitoring import CheckResult
 
 if TYPE_CHECKING:
+    from datetime import datetime
+
     from pipeline.model.definition import EnvironmentDefinition
     from pipeline.ports.cancellation import Cancellation
     from pipeline.ports.target import Progress, Target
@@ -38,9 +40,15 @@ class Schedule:
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Subject:
-    """Whom the checks are about: the target of the environment, and `secrets` that no answer may show."""
+    """Whom the checks are about: the target of the environment, and `secrets` that no answer may show.
+
+    `promotion` brought the version that is judged ("": the youngest one that serves), and began at `since`: logs are
+    read from then on, and a baseline `before` is what was measured then. None: since the version's first start.
+    """
 
     target: Target
+    promotion: str = ""
+    since: datetime | None = None
     secrets: tuple[str, ...] = field(default=(), repr=False)
 
 
@@ -107,8 +115,12 @@ class Verifier(Protocol):
         say: Progress,
         cancel: Cancellation,
     ) -> Verification:
-        """Ask rounds of all checks until the time is over, or one round is not all good. Raises CancelledError.
+        """Ask until every check's time is over, or one of them is bad. Raises CancelledError.
 
+        Checks are asked in rounds by the schedule, or by their own pace where they have one; one bad answer ends it.
         Bad rounds within the grace are said and begin anew; only the rounds after it are kept. The last round begins
-        when `schedule.lasting` has passed, so the checks have held for at least that long.
+        when the time has passed, so the checks have held for at least that long.
+
+        Sampled checks (metrics, logs) are judged by all that was seen: a sample out of bounds fails at once, single
+        ones without data or without an answer are kept and made good by others. Every sample is a measurement.
         """

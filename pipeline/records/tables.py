@@ -227,6 +227,10 @@ measurements = sa.Table(
     _needed("wanted", Words()),
     _needed("time", Instant()),
     _needed("seconds", sa.Float()),
+    _added("verdict", Words(), ""),
+    _added("query", Words(), ""),
+    sa.Column("value", sa.Float),
+    sa.Column("baseline", sa.Float),
     comment="what the checks of a smoke stage saw",
 )
 

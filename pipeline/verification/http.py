@@ -6,6 +6,8 @@ import json
 import socket
 import ssl
 from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from email.message import Message
 from http.client import HTTPConnection, HTTPException, HTTPResponse, HTTPSConnection
 from time import monotonic
 from urllib.parse import urlsplit
@@ -18,6 +20,15 @@ BODY_LIMIT = 1 << 20
 """Bytes of a body that are read; what must be in it has to stand there."""
 
 
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Fetched:
+    """What came back. At most BODY_LIMIT bytes of the body are there."""
+
+    status: int
+    headers: Message
+    body: bytes
+
+
 def ask_http(check: HttpCheck, url: str, *, certificates: str = "") -> Answer:
     """Ask once. The time is from before the connection to the last byte. `certificates`: a PEM bundle to trust."""
     parts = urlsplit(url)
@@ -26,18 +37,33 @@ def ask_http(check: HttpCheck, url: str, *, certificates: str = "") -> Answer:
     timeout = DEFAULT_TIMEOUT if check.within is None else max(check.within * 2, 1.0)
     began = monotonic()
     try:
-        connection = _connection(parts.scheme, parts.hostname, parts.port, timeout, certificates)
-        try:
-            path = (parts.path or "/") + (f"?{parts.query}" if parts.query else "")
-            connection.request(check.method, path, headers={"User-Agent": "ecluse", "Connection": "close"})
-            response = connection.getresponse()
-            body = _read(response, began + timeout)
-        finally:
-            connection.close()
+        answer = fetch(url, method=check.method, timeout=timeout, certificates=certificates)
     except (OSError, HTTPException) as error:
         return _unanswered(check, error, monotonic() - began, timeout)
     spent = monotonic() - began
-    return _judge(check, response, body, spent)
+    return _judge(check, answer, spent)
+
+
+def fetch(
+    url: str,
+    *,
+    method: str = "GET",
+    timeout: float,
+    certificates: str = "",
+    headers: Mapping[str, str] | None = None,
+) -> Fetched:
+    """One request to an http address, without following redirects. OSError (TimeoutError when it took longer) and
+    HTTPException may leave."""
+    parts = urlsplit(url)
+    deadline = monotonic() + timeout
+    connection = _connection(parts.scheme, parts.hostname or "", parts.port, timeout, certificates)
+    try:
+        path = (parts.path or "/") + (f"?{parts.query}" if parts.query else "")
+        connection.request(method, path, headers={"User-Agent": "ecluse", "Connection": "close", **(headers or {})})
+        response = connection.getresponse()
+        return Fetched(status=response.status, headers=response.headers, body=_read(response, deadline))
+    finally:
+        connection.close()
 
 
 def _connection(scheme: str, host: str, port: int | None, timeout: float, certificates: str) -> HTTPConnection:
@@ -72,8 +98,8 @@ def _unanswered(check: HttpCheck, error: Exception, spent: float, timeout: float
     return Answer(verdict=Verdict.FAIL, seen=seen, wanted=wanted, seconds=spent)
 
 
-def _judge(check: HttpCheck, response: HTTPResponse, body: bytes, spent: float) -> Answer:
-    complaint = _complaint(check, response, body)
+def _judge(check: HttpCheck, response: Fetched, spent: float) -> Answer:
+    complaint = _complaint(check, response)
     if complaint:
         return Answer(verdict=Verdict.FAIL, seen=complaint[0], wanted=complaint[1], seconds=spent)
     if check.within is not None and spent > check.within:
@@ -82,8 +108,9 @@ def _judge(check: HttpCheck, response: HTTPResponse, body: bytes, spent: float) 
     return Answer(verdict=Verdict.PASS, seen=f"status {response.status}", wanted=_spell(check.status), seconds=spent)
 
 
-def _complaint(check: HttpCheck, response: HTTPResponse, body: bytes) -> tuple[str, str] | None:
+def _complaint(check: HttpCheck, response: Fetched) -> tuple[str, str] | None:
     """What was seen and what is wanted, of the first thing that is wrong."""
+    body = response.body
     if response.status not in check.status:
         location = response.headers.get("Location", "")
         return f"status {response.status}" + (f" to {location}" if location else ""), _spell(check.status)

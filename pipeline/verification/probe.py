@@ -16,13 +16,16 @@ from pipeline.model.check import (
     CommandCheck,
     HealthCheck,
     HttpCheck,
+    LogCheck,
+    PrometheusCheck,
     TcpCheck,
     Verdict,
 )
 from pipeline.model.definition import EnvironmentDefinition
 from pipeline.model.duration import spell_duration
 from pipeline.model.hiding import hide
-from pipeline.ports.target import Target
+from pipeline.ports.verification import Subject
+from pipeline.verification.versions import versions
 
 CANNOT_RUN = (126, 127)
 """Exit codes of a shell or an engine that could not start the command."""
@@ -31,24 +34,17 @@ CANNOT_RUN = (126, 127)
 class Probe:
     """Asks checks. Addresses come from the environment's `url`, else from the target, once per round."""
 
-    def __init__(
-        self,
-        environment: EnvironmentDefinition,
-        target: Target,
-        *,
-        certificates: str = "",
-        secrets: tuple[str, ...] = (),
-    ) -> None:
+    def __init__(self, environment: EnvironmentDefinition, subject: Subject, *, certificates: str = "") -> None:
         self._environment = environment
-        self._target = target
+        self._subject = subject
+        self._target = subject.target
         self._certificates = certificates
-        self._secrets = secrets
 
     def ask(self, check: Check) -> Answer:
         """One answer, without the secrets of the environment; what stands in the way of asking is an `error`, never
         an exception."""
         answer = self._ask(check)
-        return replace(answer, seen=hide(answer.seen, self._secrets))
+        return replace(answer, seen=hide(answer.seen, self._subject.secrets))
 
     def _ask(self, check: Check) -> Answer:
         try:
@@ -61,6 +57,10 @@ class Probe:
                     return self._command(check)
                 case HealthCheck():
                     return self._health()
+                case PrometheusCheck():
+                    return self._prometheus(check)
+                case LogCheck():
+                    return self._log(check)
                 case _:
                     assert_never(check)
         except EcluseError as error:
@@ -119,7 +119,7 @@ class Probe:
     def _health(self) -> Answer:
         serving = self._target.observe().serving
         if not serving:
-            return Answer(verdict=Verdict.FAIL, seen="nothing serves", wanted="healthy")
+            return _nothing_serves("healthy")
         answers = [item.healthy for item in serving]
         if any(answer is False for answer in answers):
             return Answer(verdict=Verdict.FAIL, seen="unhealthy", wanted="healthy")
@@ -127,10 +127,27 @@ class Probe:
             return Answer(verdict=Verdict.ERROR, seen="the container has no health check", wanted="")
         return Answer(verdict=Verdict.PASS, seen="healthy", wanted="healthy")
 
+    def _prometheus(self, check: PrometheusCheck) -> Answer:
+        from pipeline.verification.prometheus import ask_prometheus  # TLS, as above
+
+        new, old = versions(self._target.observe(), self._subject.promotion)
+        if new is None:
+            return _nothing_serves("a version to ask about")
+        before = self._subject.since or new.started
+        return ask_prometheus(check, new, old, before=before, certificates=self._certificates)
+
+    def _log(self, check: LogCheck) -> Answer:
+        from pipeline.verification.log_lines import ask_log
+
+        new, _ = versions(self._target.observe(), self._subject.promotion)
+        if new is None:
+            return _nothing_serves("a log")
+        return ask_log(check, self._target, new.promotion, since=self._subject.since)
+
     def _address(self) -> str | Answer:
         serving = self._target.observe().serving
         if not serving:
-            return Answer(verdict=Verdict.FAIL, seen="nothing serves", wanted="an answer")
+            return _nothing_serves("an answer")
         address = next((address for item in serving for address in item.addresses if ":" in address), "")
         if address:
             return address
@@ -145,5 +162,9 @@ class Probe:
             return urlsplit(self._environment.url).hostname or "localhost"
         addresses = [address for item in self._target.observe().serving for address in item.addresses]
         if not addresses:
-            return Answer(verdict=Verdict.FAIL, seen="nothing serves", wanted="a connection")
+            return _nothing_serves("a connection")
         return addresses[0].rpartition(":")[0] or addresses[0]
+
+
+def _nothing_serves(wanted: str) -> Answer:
+    return Answer(verdict=Verdict.FAIL, seen="nothing serves", wanted=wanted)

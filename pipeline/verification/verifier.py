@@ -33,10 +33,5 @@ class ProbingVerifier:
         cancel: Cancellation,
     ) -> Verification:
         """Ask from this machine, which trusts the certificates that its settings name."""
-        probe = Probe(
-            environment,
-            subject.target,
-            certificates=str(certificate_bundle(self._settings) or ""),
-            secrets=subject.secrets,
-        )
+        probe = Probe(environment, subject, certificates=str(certificate_bundle(self._settings) or ""))
         return verify(checks, schedule, ask=probe.ask, say=say, clock=self._clock, cancel=cancel)

@@ -107,6 +107,17 @@ PRODUCTS = Products(
     promotion="01prom",
     measurements=(
         Measurement(check="http /", passed=True, seen="200", wanted="200", time=NOON, seconds=0.125),
+        Measurement(
+            check="errors",
+            passed=True,
+            seen="0.02 against 0.01: ratio 2",
+            wanted="ratio below 3",
+            time=NOON,
+            verdict="pass",
+            query="sum(errors)",
+            value=0.02,
+            baseline=0.01,
+        ),
         Measurement(check="tcp 80", passed=False, seen="refused", wanted="open", time=LATER),
     ),
     outputs={"VERSION": "1.0"},

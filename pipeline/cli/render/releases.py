@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from datetime import datetime
 
+from pipeline.cli.render.chart import chart_lines
 from pipeline.cli.render.clean import one_line
 from pipeline.cli.render.lines import Line, Piece, columns, fitted, line
 from pipeline.cli.render.words import ago, duration, moment, promotion_look, shape, short, spoken
@@ -82,7 +83,8 @@ def _details(promotion: Promotion) -> list[Line]:
     passed = sum(item.passed for item in promotion.measurements)
     checks = f"{passed} of {len(promotion.measurements)} checks passed" if promotion.measurements else ""
     words = [promotion.reason, promotion.detail, checks]
-    return [line(("  " + one_line("; ".join(word for word in words if word)), "dim"))] if any(words) else []
+    lines = [line(("  " + one_line("; ".join(word for word in words if word)), "dim"))] if any(words) else []
+    return lines + [line("  ", *chart) for chart in chart_lines(promotion.measurements)]
 
 
 def _now(history: History, now: datetime) -> list[Line]:

@@ -6,6 +6,7 @@ from collections import Counter
 from collections.abc import Mapping, Sequence
 from datetime import datetime
 
+from pipeline.cli.render.chart import chart_lines
 from pipeline.cli.render.clean import bare, one_line
 from pipeline.cli.render.lines import Line, Piece, fitted, line
 from pipeline.cli.render.summary import run_title
@@ -203,7 +204,7 @@ def _measurements(stage: StageRun, limit: int | None) -> list[Line]:
     if measured and limit is not None:
         passed = sum(item.passed for item in measured)
         lines.insert(0, line(f"checks: {passed} of {len(measured)} passed"))
-    return lines
+    return lines + chart_lines(measured)
 
 
 def _made(

@@ -5,27 +5,15 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from datetime import datetime
 
+from pipeline.cli.render.chart import sparkline
 from pipeline.cli.render.clean import one_line
 from pipeline.cli.render.lines import Line, columns, line
 from pipeline.cli.render.words import ago, count, duration, shape
 from pipeline.model.history import RunMeasure, TestTime
 from pipeline.operations.flaky import FlakyTest
 
-_BARS = "▁▂▃▄▅▆▇█"
-_ASCII = "_.-~=+*#"
 _HISTORY = 30
 """Newest runs of a flaky test that are shown."""
-
-
-def sparkline(values: Sequence[float | None], *, unicode: bool) -> str:
-    """One character a value between the least and the greatest; a space where there is none."""
-    bars = _BARS if unicode else _ASCII
-    known = [value for value in values if value is not None]
-    if not known:
-        return ""
-    low, high = min(known), max(known)
-    span = high - low
-    return "".join(" " if value is None else bars[round((value - low) / span * 7) if span else 3] for value in values)
 
 
 def trend_lines(measures: Sequence[RunMeasure], *, title: str, unicode: bool) -> list[Line]:

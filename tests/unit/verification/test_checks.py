@@ -14,12 +14,13 @@ import pytest
 
 from pipeline.diagnostic import Position
 from pipeline.errors import CancelledError, TargetError
-from pipeline.model.check import Answer, Check, HttpCheck, Verdict, parse_check
+from pipeline.model.check import Answer, Check, HttpCheck, Verdict
+from pipeline.model.check_keys import parse_check
 from pipeline.model.definition import EnvironmentDefinition
 from pipeline.model.value import Value
 from pipeline.ports.cancellation import Cancellation
 from pipeline.ports.target import Instance
-from pipeline.ports.verification import Schedule, Verification
+from pipeline.ports.verification import Schedule, Subject, Verification
 from pipeline.targets.scripted import Place, ScriptedTarget
 from pipeline.verification.http import json_difference
 from pipeline.verification.probe import Probe
@@ -81,7 +82,7 @@ def place(*addresses: str, healthy: bool | None = None) -> Place:
 
 def ask(item: Value, at: Place, *, url: str = "", secrets: tuple[str, ...] = ()) -> Answer:
     target = ScriptedTarget(environment(url), place=at)
-    return Probe(environment(url), target, secrets=secrets).ask(parse_check(item))
+    return Probe(environment(url), Subject(target=target, secrets=secrets)).ask(parse_check(item))
 
 
 PASS, FAIL, ERROR = Verdict.PASS, Verdict.FAIL, Verdict.ERROR
