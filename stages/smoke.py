@@ -118,7 +118,8 @@ def _wrong_checks(stage: StageDefinition) -> Iterable[Diagnostic]:
         parse_checks(checks)
     except ValueError as error:
         message = f"stage '{stage.name}': {error}"
-        yield Diagnostic(code="check", message=message, position=stage.position)
+        note = "no release could ever pass it"
+        yield Diagnostic(code="check", message=message, position=stage.position, note=note)
 
 
 def is_last(context: StageContext) -> bool:

@@ -27,6 +27,8 @@ _NAMES: Final[Mapping[str, sa.Table]] = {
     "block": t.blocks,
 }
 """Under which name of an entry's data each table's row is told, a mapping of the noun's fields."""
+_FRACTIONS = ("seconds", "value", "baseline")
+"""Numbers of a measurement."""
 
 
 def refuse_derived(data: Mapping[str, Value]) -> None:
@@ -103,5 +105,8 @@ def _readable(seq: int) -> Iterator[None]:
 def _with_fractions(told: Told) -> Told:
     """A promotion with its numbers again: the ledger keeps fractions as text."""
     gap = told.get("gap")
-    measurements = [{**item, "seconds": float(item["seconds"])} for item in told.get("measurements", ())]
+    measurements = [
+        {**item, **{name: float(item[name]) for name in _FRACTIONS if item.get(name) is not None}}
+        for item in told.get("measurements", ())
+    ]
     return {**told, "gap": None if gap is None else float(gap), "measurements": measurements}

@@ -44,6 +44,8 @@ def matching_lines(text: bytes, pattern: str) -> Iterator[bytes]:
     of_line, of_text = compile_pattern(pattern), compile_pattern(f"(?m){pattern}")
     at = 0
     while at < len(text) and (found := of_text.search(text, at)):
+        if found.start() == len(text) and text.endswith(b"\n"):
+            return  # behind the last line there is none
         start = text.rfind(b"\n", 0, found.start()) + 1
         end = text.find(b"\n", start)
         end = len(text) if end < 0 else end

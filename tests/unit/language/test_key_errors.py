@@ -315,7 +315,8 @@ environments: {dev: {target: {docker: {}}, verification: [{http: /, tcp: 'a:1'},
 pipeline.yml:4:59 error: 'verification[1]' of environment 'dev' has 'http' and 'tcp', of which one can stand
     4 | environments: {dev: {target: {docker: {}}, verification: [{http: /, tcp: 'a:1'}, {status: 200}]}}
       |                                                           ^^^^^^^^^^^^^^^^^^^^^
-pipeline.yml:4:82 error: 'verification[2]' of environment 'dev' needs 'http', 'tcp', 'command' or 'health'
+pipeline.yml:4:82 error: 'verification[2]' of environment 'dev' needs 'http', 'tcp', 'command', \
+'health', 'prometheus' or 'log'
     4 | environments: {dev: {target: {docker: {}}, verification: [{http: /, tcp: 'a:1'}, {status: 200}]}}
       |                                                                                  ^^^^^^^^^^^^^
 2 errors. Nothing was run.

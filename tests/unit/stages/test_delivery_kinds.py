@@ -351,6 +351,9 @@ OTHER = stage("other", "push")
         ),
         pytest.param([PUSH, DEPLOY_DEV, replace(SMOKE_DEV, needs=())], ["smoke-before-deploy"], id="smoke-too-early"),
         pytest.param([SMOKE_DEV], [], id="smoke-of-what-is-there"),
+        pytest.param(
+            [stage("smoke", "smoke", environment="dev", checks=[{"log": {"pattern": "("}}])], ["check"], id="no-pattern"
+        ),
         pytest.param([PUSH, DEPLOY_DEV, SMOKE_DEV, replace(SMOKE_DEV, name="z")], ["smoke-order"], id="side-by-side"),
     ],
 )
