@@ -34,6 +34,7 @@ COMMANDS: Mapping[str, tuple[str, str]] = {
     "dora": ("dora:dora", "Show how often, how quickly and how safely an environment is delivered to."),
     "history": ("history:history", "Show what was deployed to an environment, by whom, and how it went."),
     "env": ("environments:env", "Look after environments."),
+    "ledger": ("ledger:ledger", "Look at, check and take along the history that nobody can change."),
     "doctor": ("doctor:doctor", "Examine this machine and say what to mend."),
     "gc": ("gc:gc", "Remove what finished or abandoned runs left behind."),
     "host": ("host:host", "Print a ready job file for a CI host."),

@@ -77,6 +77,20 @@ def complete_environment(ctx: click.Context, _parameter: click.Parameter, incomp
     return _asked(ctx, offered)
 
 
+def complete_action(_ctx: click.Context, _parameter: click.Parameter, incomplete: str) -> list[CompletionItem]:
+    """Actions of the newest entries of the ledger."""
+    from click.shell_completion import CompletionItem
+
+    from pipeline.bootstrap import Application
+    from pipeline.errors import EcluseError
+
+    try:
+        names = {entry.action for entry in Application().records.entries(newest=500)}
+    except (EcluseError, OSError):
+        return []
+    return [CompletionItem(name) for name in sorted(names) if name.startswith(incomplete)]
+
+
 def _quietly(ctx: click.Context, offered: Callable[[Sequence[Run]], list[CompletionItem]]) -> list[CompletionItem]:
     """What is offered over the latest runs."""
     from pipeline.ports.records import RunFilter

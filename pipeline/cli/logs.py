@@ -6,13 +6,12 @@ import re
 import sys
 from collections.abc import Iterable
 from dataclasses import dataclass
-from datetime import datetime
 from pathlib import Path
 
 import click
 
 from pipeline.cli.complete import complete_run, complete_stage
-from pipeline.cli.options import application, output, repository_option
+from pipeline.cli.options import application, moment_of, output, repository_option
 from pipeline.cli.render.clean import for_file, for_terminal
 from pipeline.cli.render.terminal import Terminal
 from pipeline.cli.render.words import spoken
@@ -134,26 +133,7 @@ def _part(tail: int | None, lines: str | None, since: str | None) -> Part:
     if lines is not None and (tail is not None or since is not None):
         raise UsageError("--lines chooses by number, --tail and --since otherwise", hint="leave one of them away")
     first, last = parse_lines(lines) if lines is not None else (1, None)
-    return Part(first=first, last=last, tail=tail, since=_moment(since) if since is not None else None)
-
-
-def _moment(text: str) -> datetime:
-    """A time of day with its date, or how long ago."""
-    from datetime import UTC, timedelta
-
-    from pipeline.model.quantity import seconds
-
-    try:
-        return datetime.now(UTC) - timedelta(seconds=seconds(text))
-    except ValueError:
-        pass
-    try:
-        moment = datetime.fromisoformat(text)
-    except ValueError as error:
-        raise UsageError(
-            f"--since: '{text}' is no time", hint="write how long ago (90s, 10m, 2h), or 2026-11-24T03:00:00Z"
-        ) from error
-    return moment if moment.tzinfo else moment.replace(tzinfo=UTC)
+    return Part(first=first, last=last, tail=tail, since=moment_of(since, "--since") if since is not None else None)
 
 
 def _print(blocks: Iterable[LogBlock], *, named: bool, times: bool, terminal: Terminal) -> bool:

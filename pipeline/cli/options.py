@@ -13,8 +13,11 @@ import click
 from pipeline.cli.complete import complete_run
 from pipeline.cli.render.lines import Line, written
 from pipeline.cli.render.terminal import Terminal, terminal_of
+from pipeline.errors import UsageError
 
 if TYPE_CHECKING:  # for its time, not for a circle
+    from datetime import datetime
+
     from pipeline.ports.application import Application
 
 Command = TypeVar("Command", bound=Callable[..., Any])
@@ -86,6 +89,25 @@ def show_json(thing: object) -> None:
     from pipeline.model.value import to_value
 
     sys.stdout.write(json.dumps(to_value(thing), indent=2, ensure_ascii=False) + "\n")
+
+
+def moment_of(text: str, option: str) -> datetime:
+    """A time with its date, or how long ago."""
+    from datetime import UTC, datetime, timedelta
+
+    from pipeline.model.quantity import seconds
+
+    try:
+        return datetime.now(UTC) - timedelta(seconds=seconds(text))
+    except (ValueError, OverflowError):
+        pass
+    try:
+        moment = datetime.fromisoformat(text)
+    except ValueError as error:
+        raise UsageError(
+            f"{option}: '{text}' is no time", hint="write how long ago (90s, 10m, 2h), or 2026-11-24T03:00:00Z"
+        ) from error
+    return moment if moment.tzinfo else moment.replace(tzinfo=UTC)
 
 
 def variables(pairs: tuple[str, ...]) -> dict[str, str]:

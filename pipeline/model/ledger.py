@@ -163,7 +163,10 @@ class Chain:
         self.first = ""
         """The hash of entry 1, by which ledgers are told apart; "" before it came."""
         known = tuple(anchors)
-        self._placed = {anchor.seq: anchor.hash for anchor in known if anchor.seq is not None}
+        self._placed: dict[int, set[str]] = {}
+        for anchor in known:
+            if anchor.seq is not None:
+                self._placed.setdefault(anchor.seq, set()).add(anchor.hash)
         self._unplaced = {anchor.hash for anchor in known if anchor.seq is None}
 
     def follow(self, link: Link) -> Break | None:
@@ -175,7 +178,7 @@ class Chain:
             return Break(seq=seq, what="it was altered: its hash is not that of its content")
         if link.previous != self.hash:
             return Break(seq=seq, what="it does not follow the entry before it, which was altered or taken away")
-        if self._placed and self._placed.get(seq, link.hash) != link.hash:
+        if self._placed and self._placed.get(seq, {link.hash}) != {link.hash}:
             return Break(seq=seq, what="it was written anew: an anchor has another hash for it")
         if seq == 1:
             self.first = link.hash
