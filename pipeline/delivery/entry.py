@@ -22,6 +22,7 @@ def entry_answers(case: Case) -> Iterator[GateAnswer]:
         yield waiting("asked", f"nothing enters {environment.name} by itself: somebody has to ask for it")
     elif not facts.automatic:
         yield from _right(Right.PROMOTE, facts)
+    yield from _origin(environment)
     yield from _ledger(environment, facts)
     if release.dirty:
         yield _dirty(release, environment)
@@ -34,6 +35,7 @@ def entry_answers(case: Case) -> Iterator[GateAnswer]:
 def way_back_answers(case: Case) -> Iterator[GateAnswer]:
     """What a release meets on the way back: a hold or a freeze is no reason to leave something broken in place."""
     release, environment, facts = case.release, case.environment, case.facts
+    yield from _origin(environment)
     yield from _ledger(environment, facts)
     if facts.kind is PromotionKind.ROLLBACK and not facts.automatic:
         yield from _right(Right.ROLLBACK, facts)
@@ -54,6 +56,8 @@ def may_override(case: Case) -> GateAnswer | None:
         return failed("override", f"{_who(person)} may not open gates by force: {_holders(Right.OVERRIDE, facts)}")
     if not facts.override.reason.strip():
         return failed("override", "opening gates by force needs a reason")
+    if environment.unfounded:
+        return failed("override", "an environment that nobody has agreed to cannot be opened by force: merge it first")
     if any(True for _ in _ledger(environment, facts)):
         return failed("override", "a history that is written elsewhere is no history: the gates stay shut here")
     if release.dirty and not environment.allow_dirty:
@@ -77,6 +81,13 @@ def _who(person: str) -> str:
 def _holders(right: Right, facts: GateFacts) -> str:
     groups = facts.policy.rights.get(right, ())
     return f"that is for {listed(groups)}" if groups else "the policy gives that right to nobody"
+
+
+def _origin(environment: EnvironmentDefinition) -> Iterator[GateAnswer]:
+    """What a change brings along cannot open the way for that change."""
+    if environment.unfounded:
+        words = f"{environment.name} as {environment.origin or 'this commit'} has it does not count"
+        yield failed("origin", f"{words}: {environment.unfounded}")
 
 
 def _ledger(environment: EnvironmentDefinition, facts: GateFacts) -> Iterator[GateAnswer]:

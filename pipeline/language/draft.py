@@ -61,9 +61,18 @@ class Draft:
     """All values of a file. Checks take out what cannot be believed, so that the rest can be built and judged."""
 
     def __init__(
-        self, root: MapNode, kinds: Mapping[str, StageKind], problems: Problems, *, behind: Behind | None = None
+        self,
+        root: MapNode,
+        kinds: Mapping[str, StageKind],
+        problems: Problems,
+        *,
+        behind: Behind | None = None,
+        environments: tuple[EnvironmentDefinition, ...] | None = None,
     ) -> None:
-        """`behind`: what the stages of an emitted file stand behind; such a file has stages alone."""
+        """`behind`: what the stages of an emitted file stand behind; such a file has stages alone. `environments`:
+        those that count instead of the file's own."""
+        self._outer = environments if behind is None else behind.environments
+        self.elsewhere = behind is None and environments is not None
         self.root = root
         self.behind = behind
         self.kinds = kinds
@@ -136,9 +145,11 @@ class Draft:
         return self._section("variables") if self.behind is None else self.behind.variables
 
     def environments(self) -> tuple[EnvironmentDefinition, ...]:
-        """The environments in written order; in an emitted file those of the run."""
-        if self.behind is not None:
-            return self.behind.environments
+        """The environments that count: those from elsewhere, in an emitted file those of the run, else as written."""
+        return self.written_environments() if self._outer is None else self._outer
+
+    def written_environments(self) -> tuple[EnvironmentDefinition, ...]:
+        """The environments of the file, in its order."""
         return tuple(
             build.environment_definition(
                 name,

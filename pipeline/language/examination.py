@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import replace
 
-from pipeline.diagnostic import Position
+from pipeline.diagnostic import Position, Severity
 from pipeline.language.behind import Behind, with_emitter
 from pipeline.language.cautions import check_deployments, check_images, check_secrets, check_splits
 from pipeline.language.draft import Draft, StageDraft
@@ -39,7 +39,7 @@ def examine(draft: Draft, expressions: Expressions) -> Definition | None:
     draft.drop(bad)
     check_cell_needs(draft, cells)
     unknown = check_references(
-        draft.reading.formats,
+        [found for found in draft.reading.formats if not (draft.elsewhere and found.path[:1] == ("environments",))],
         _stage_names(draft),
         tuple(environment.name for environment in draft.environments()),
         _optional_needs(draft),
@@ -47,6 +47,8 @@ def examine(draft: Draft, expressions: Expressions) -> Definition | None:
     )
     unknown |= check_cell_names(draft.reading.formats, cells, draft.problems)
     draft.drop(unknown)
+    if draft.elsewhere and "environments" in draft.root.entries:
+        _not_counted(draft)
     if draft.behind is None:
         draft.drop(check_gates(draft.values.get("environments", {}), draft.root, draft.problems))
     definition = _order(draft, bad | unknown, checker.reads)
@@ -127,6 +129,16 @@ def _stage(draft: Draft, stage: StageDraft, validation: Validation) -> None:
             stage.entry.key.span,
             note="use another name, or write a stage of that kind",
         )
+
+
+def _not_counted(draft: Draft) -> None:
+    draft.problems.add(
+        "environments-elsewhere",
+        "the environments of this file do not count",
+        draft.root.entries["environments"].key.span,
+        severity=Severity.HINT,
+        note="those of the operations' policy do (setting 'policy')",
+    )
 
 
 def _optional_needs(draft: Draft) -> frozenset[Path]:

@@ -16,7 +16,7 @@ from pipeline.language.includes import KEY, Inclusion
 from pipeline.language.problems import Problems
 from pipeline.language.reader import read
 from pipeline.language.tree import MapNode, Node, Span
-from pipeline.model.definition import Definition
+from pipeline.model.definition import Definition, EnvironmentDefinition
 from pipeline.ports.expressions import Expressions
 from pipeline.ports.includes import Includes
 from pipeline.ports.stage import StageKind
@@ -69,9 +69,15 @@ def read_pipeline(text: bytes, *, file: str, includes: Includes | None) -> Writt
 
 
 def define(
-    written: Written, *, kinds: Mapping[str, StageKind], expressions: Expressions, known_clean: bool = False
+    written: Written,
+    *,
+    kinds: Mapping[str, StageKind],
+    expressions: Expressions,
+    known_clean: bool = False,
+    environments: tuple[EnvironmentDefinition, ...] | None = None,
 ) -> tuple[Definition, tuple[Diagnostic, ...]]:
-    """The pipeline that was written, with the warnings and hints about it.
+    """The pipeline that was written, with the warnings and hints about it. With `environments` these count, and those
+    that the file has are checked and left out.
 
     Of `kinds` only those that the file uses are looked up. With `known_clean` the caller vouches that files of this
     digest passed before: nothing is checked again, and no warnings are returned; what did not pass raises
@@ -83,7 +89,7 @@ def define(
     with _no_collection():
         if written.root is None or (known_clean and problems.errors):
             raise _refused(written)
-        draft = Draft(written.root, kinds, problems)
+        draft = Draft(written.root, kinds, problems, environments=environments)
         definition = draft.definition(draft.graph()) if known_clean else examine(draft, expressions)
         if definition is None or problems.errors:
             raise _refused(written)

@@ -320,6 +320,10 @@ class EnvironmentDefinition:
     """Whether a promotion waits for the one under way; else a newer one supersedes those that have not begun."""
     ledger: str = ""
     """The database that keeps its history, without credentials; "" = that of the machine that promotes."""
+    origin: str = ""
+    """Where this definition was found, for people: the policy, the default branch, a commit."""
+    unfounded: str = ""
+    """Why nothing may be promoted by this definition: it gets round what keeps others out. "" where it may."""
     labels: Mapping[str, str] = field(default_factory=dict)
     typed: tuple[TypedExpression, ...] = ()
     """Values that are still expressions; their fields hold a stand-in until they are evaluated."""

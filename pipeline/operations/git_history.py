@@ -40,6 +40,14 @@ class GitHistory:
         ref = head or next((name for name in _DEFAULTS if name in refs), "")
         return ref, ref.removeprefix("refs/remotes/origin/").removeprefix("refs/heads/")
 
+    @cached_property
+    def only_branch(self) -> tuple[str, str]:
+        """The ref and the name of the one local branch of a repository without a remote; empty where there are more."""
+        if self._line("remote"):
+            return "", ""
+        refs = self._line("for-each-ref", "--count=2", "--format=%(refname)", "refs/heads/").splitlines()
+        return (refs[0], refs[0].removeprefix("refs/heads/")) if len(refs) == 1 else ("", "")
+
     def ref_of(self, branch: str) -> str:
         """The ref of a branch: the remote's, else the local one; "" where neither is here."""
         names = (f"refs/remotes/origin/{branch}", f"refs/heads/{branch}")

@@ -2,27 +2,28 @@
 
 from __future__ import annotations
 
-import hashlib
 import re
 import subprocess
 from collections.abc import Callable, Mapping
-from contextlib import suppress
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 
-import pipeline
 from pipeline.diagnostic import Diagnostic
 from pipeline.engine.reuse_rules import ReuseRules
 from pipeline.errors import DefinitionError, SourceError, UsageError
-from pipeline.language.load import Written, define, read_pipeline
+from pipeline.language.load import Written, read_pipeline
 from pipeline.model.definition import Definition
 from pipeline.model.plan import Plan
+from pipeline.model.policy import Policy
 from pipeline.model.source import Event, Source
 from pipeline.model.tree import Tree
 from pipeline.model.trust import Trust, reads_from
 from pipeline.operations.changed import ChangedPaths
+from pipeline.operations.defining import defined
 from pipeline.operations.event import guess_event
 from pipeline.operations.includes import RepositoryIncludes
+from pipeline.operations.origins import environments_for
+from pipeline.operations.policy import policy_of
 from pipeline.operations.reuse import look_up
 from pipeline.operations.source import describe, git_environment
 from pipeline.operations.tree import source_tree
@@ -80,6 +81,7 @@ class Prepared:
     diagnostics: tuple[Diagnostic, ...]
     changes: ChangedPaths
     trigger: Triggered
+    policy: Policy
 
 
 def prepared(
@@ -95,7 +97,8 @@ def prepared(
     written = read_pipeline(
         _pipeline_text(request, source), file=request.file, includes=_includes(app, request, source, event)
     )
-    definition, diagnostics = _defined(app, written)
+    policy = policy_of(app.settings)
+    definition, diagnostics = defined(app, written, environments=policy.environments)
     changes = ChangedPaths(source, event, lambda: _histories(app, source, event))
     trigger = judge_triggers(definition.triggers, event, lambda: changes.of_event)
     if any(_READS_CHANGED.search(text) for text in written.texts.values()):
@@ -109,6 +112,7 @@ def prepared(
         diagnostics=diagnostics,
         changes=changes,
         trigger=trigger,
+        policy=policy,
     )
 
 
@@ -120,6 +124,15 @@ def planned(
     source = found.source
     tree = source_tree(source)
     try:
+        places = environments_for(
+            app,
+            source=source,
+            event=found.event,
+            policy=found.policy,
+            own=found.definition,
+            overrides=request.variables,
+            tree=tree,
+        )
         decided = plan(
             found.definition,
             event=found.event,
@@ -130,6 +143,7 @@ def planned(
             tree=tree,
             timings=lambda stage: _timings(app, source, stage, tree),
             changes=found.changes.of_stage,
+            environments=places.environments,
         )
     except DefinitionError as error:
         error.sources = found.written.texts
@@ -140,7 +154,7 @@ def planned(
         plan=decided,
         rules=rules,
         definition=found.definition,
-        diagnostics=found.diagnostics,
+        diagnostics=(*found.diagnostics, *places.diagnostics),
         sources=found.written.texts,
         trigger=found.trigger,
     )
@@ -209,19 +223,6 @@ def _pipeline_text(request: StartRequest, source: Source) -> bytes:
         ) from None
     except OSError as error:
         raise UsageError(f"cannot read {path}: {error.strerror}", hint="check its permissions") from error
-
-
-def _defined(app: Application, written: Written) -> tuple[Definition, tuple[Diagnostic, ...]]:
-    """The definition; files that were found clean before are not checked again."""
-    state = f"{written.digest}\0{pipeline.__version__}\0{sorted(app.kinds)!r}"
-    mark = app.settings.home / "cache" / "checked" / hashlib.sha256(state.encode()).hexdigest()
-    clean = mark.exists()
-    definition, diagnostics = define(written, kinds=app.kinds, expressions=app.expressions, known_clean=clean)
-    if not clean and not diagnostics:
-        with suppress(OSError):
-            mark.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
-            mark.touch()
-    return definition, diagnostics
 
 
 def _git(path: str, *arguments: str) -> bytes | None:

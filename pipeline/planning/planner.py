@@ -37,8 +37,11 @@ def plan(
     tree: Tree | None = None,
     timings: Callable[[str], Mapping[str, float]] | None = None,
     changes: Callable[[str], Changes] | None = None,
+    environments: tuple[EnvironmentDefinition, ...] | None = None,
 ) -> Plan:
     """Decide all that can be decided before the run.
+
+    `environments`: those that count, resolved; None = the definition's own.
 
     `tree` is asked only where the file calls `hash` or splits a stage, `timings` (seconds of each test file of a
     stage as it is written) only for a split by timing, `changes` (of a stage of the plan) only for `when.changed`.
@@ -60,7 +63,11 @@ def plan(
         source=source,
         variables=variables,
         stages=tuple(stages),
-        environments=tuple(_environment(item, evaluation) for item in definition.environments),
+        environments=(
+            tuple(_environment(item, evaluation) for item in definition.environments)
+            if environments is None
+            else environments
+        ),
         fail_fast=definition.fail_fast,
         timeout=definition.timeout,
         concurrency=_at(top, "concurrency", lambda: resolver.group(definition.concurrency)),
@@ -88,6 +95,20 @@ def plan_emitted(
     )
     graph = Graph(planned.stage for planned in before.stages)
     return tuple([planned for stage in in_order(stages) for planned in families.planned(stage, graph)])
+
+
+def resolved_environments(
+    definition: Definition,
+    *,
+    event: Event,
+    source: Source,
+    overrides: Mapping[str, str],
+    expressions: Expressions,
+    tree: Tree | None = None,
+) -> tuple[EnvironmentDefinition, ...]:
+    """The environments of a file alone, as `plan` would have them. Raises as `plan`."""
+    evaluation = _evaluation(event, source, _variables(definition, overrides), expressions, tree)
+    return tuple(_environment(item, evaluation) for item in definition.environments)
 
 
 def resolver_of(

@@ -1,0 +1,139 @@
+"""The environments that count for a repository: those of the policy, else those of its default branch."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from pipeline.delivery.origins import Chosen, Surroundings, Tip, choose
+from pipeline.diagnostic import Diagnostic, Severity
+from pipeline.errors import DefinitionError
+from pipeline.model.definition import Definition, EnvironmentDefinition
+from pipeline.model.policy import NO_POLICY, Policy
+from pipeline.model.source import Event, Source
+from pipeline.model.tree import Tree
+from pipeline.model.trust import Trust
+from pipeline.operations.default_branch import DefaultBranch, default_branch
+from pipeline.operations.policy import policy_of
+from pipeline.operations.tree import source_tree
+from pipeline.planning.planner import resolved_environments
+
+if TYPE_CHECKING:
+    from pipeline.ports.application import Application
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Environments:
+    """What can be promoted into, each with its `origin`, values resolved; and the policy that judges."""
+
+    policy: Policy
+    environments: tuple[EnvironmentDefinition, ...]
+    diagnostics: tuple[Diagnostic, ...] = ()
+    """Hints at definitions of the commit that do not count."""
+
+    def get(self, name: str) -> EnvironmentDefinition | None:
+        """The one of that name."""
+        return next((item for item in self.environments if item.name == name), None)
+
+
+def environments_for(
+    app: Application,
+    *,
+    source: Source,
+    event: Event,
+    policy: Policy,
+    own: Definition,
+    overrides: Mapping[str, str] | None = None,
+    tree: Tree | None = None,
+) -> Environments:
+    """Those of the policy where it has any; else see `delivery.origins`: the default branch's, and of the commit's own
+    (`own`, with the variables of the command line) what gets round no gate.
+
+    Values are resolved with the variables of the file that they come from. DefinitionError where one cannot be.
+    """
+    if policy.environments is not None:
+        return Environments(policy=policy, environments=of_policy(policy))
+    mine = {
+        item.name: item
+        for item in resolved_environments(
+            own, event=event, source=source, overrides=overrides or {}, expressions=app.expressions, tree=tree
+        )
+    }
+    if not mine:
+        return Environments(policy=policy, environments=())
+    here = "the working tree" if source.commit.dirty else f"commit {source.commit.short}"
+    branch = default_branch(app, source, file=own.file, trust=event.trust)
+    if branch.commit == source.commit.sha and not source.commit.dirty:
+        found = tuple(replace(item, origin=branch.title) for item in mine.values())
+        return Environments(policy=policy, environments=found)
+    around = Surroundings(
+        proposed=event.kind == "pull_request",
+        trusted=event.trust is Trust.PROTECTED,
+        hosted=bool(event.host),
+    )
+    tip = _tip(app, branch, source=source, event=event)
+    chosen = choose(tuple(mine.values()), tip, around, here=here)
+    return Environments(
+        policy=policy,
+        environments=tuple(item.environment for item in chosen),
+        diagnostics=tuple(_hint(item) for item in chosen if item.otherwise is not None),
+    )
+
+
+def environments_at(app: Application, folder: Path, *, file: str = "pipeline.yml") -> Environments:
+    """Those of the repository that holds a folder, as a command finds it; where the policy has environments, no
+    repository is asked. Raises SourceError, DefinitionError, UsageError."""
+    policy = policy_of(app.settings)
+    if policy.environments is not None:
+        return Environments(policy=policy, environments=of_policy(policy))
+    from pipeline.operations.prepare import StartRequest, prepared
+
+    found = prepared(app, StartRequest(repository=folder, file=file))
+    return environments_for(
+        app,
+        source=found.source,
+        event=found.event,
+        policy=policy,
+        own=found.definition,
+        tree=source_tree(found.source),
+    )
+
+
+def of_policy(policy: Policy) -> tuple[EnvironmentDefinition, ...]:
+    """The policy's own environments."""
+    name = f"{policy.file} ({policy.revision.removeprefix('sha256:')[:12]})" if policy.revision != NO_POLICY else ""
+    return tuple(replace(item, origin=name) for item in policy.environments or ())
+
+
+def _tip(app: Application, branch: DefaultBranch, *, source: Source, event: Event) -> Tip | None:
+    if not branch.commit or branch.problem:
+        return None
+    if branch.definition is None:
+        return Tip(name=branch.title, environments=())
+    commit = replace(source.commit, sha=branch.commit, dirty=False, tree="")
+    there = replace(source, commit=commit, revision=branch.commit)
+    try:
+        found = resolved_environments(
+            branch.definition,
+            event=event,
+            source=source,
+            overrides={},
+            expressions=app.expressions,
+            tree=source_tree(there),
+        )
+    except DefinitionError:
+        return None  # its values need what this event does not have
+    return Tip(name=branch.title, environments=found)
+
+
+def _hint(chosen: Chosen) -> Diagnostic:
+    environment, mine = chosen.environment, chosen.otherwise or chosen.environment
+    return Diagnostic(
+        code="environment-elsewhere",
+        message=f"environment '{mine.name}' is another one on {environment.origin}, and that one counts",
+        position=mine.position,
+        severity=Severity.HINT,
+        note="a change of what guards an environment counts once it is merged",
+    )
