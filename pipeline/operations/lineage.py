@@ -6,6 +6,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
+from pipeline.delivery.admission import VERDICT
 from pipeline.delivery.notes import Notes, write_notes
 from pipeline.errors import EcluseError, NotFoundError, SourceError
 from pipeline.model.commits import CommitNote
@@ -18,9 +19,6 @@ from pipeline.operations.comparing import Live, live_in
 from pipeline.operations.contents import run_of
 from pipeline.ports.application import Application
 from pipeline.ports.target import Observed
-
-VERDICT = "promotion.judged"
-"""The ledger's line with the answer of every gate."""
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
