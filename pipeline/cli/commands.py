@@ -28,6 +28,7 @@ COMMANDS: Mapping[str, tuple[str, str]] = {
     "artifacts": ("artifacts:artifacts", "List the artifacts of a run, or fetch them."),
     "cancel": ("cancel:cancel", "Stop a run that is under way."),
     "releases": ("releases:releases", "List releases, newest first."),
+    "board": ("board:board", "Show every environment: what is where, what may move, what waits for what."),
     "release": ("release:release", "Show one release: its contents, its evidence, where it has been."),
     "notes": ("notes:notes", "Show the commits between two releases."),
     "why": ("why:why", "Say why an environment runs what it runs, back to people, tests and commit."),

@@ -5,22 +5,40 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime
+from pathlib import Path
 
-from pipeline.delivery.admission import VERDICT
+from pipeline.delivery.admission import VERDICT, Question
 from pipeline.delivery.board import Level, levels
+from pipeline.delivery.planning import plan_of
 from pipeline.model.definition import EnvironmentDefinition
-from pipeline.model.gate import GateState, Verdict
+from pipeline.model.gate import CommandRule, GateState, HttpRule, Verdict
 from pipeline.model.release import Promotion, Release
 from pipeline.model.status import PromotionState
 from pipeline.model.value import Value
 from pipeline.operations.inspect import live_releases, removals
+from pipeline.operations.judging import judge_of
+from pipeline.operations.origins import Environments
 from pipeline.ports.application import Application
 from pipeline.ports.records import Records
 
 _PROMOTIONS = 1000
 
-Judge = Callable[[Release, EnvironmentDefinition], Verdict]
-"""What the gates of an environment say to a release now."""
+Judge = Callable[[Release, EnvironmentDefinition, str], Verdict]
+"""What the gates of an environment say to a release now; the last word is the release that it would replace."""
+
+
+def candidate_judge(app: Application, found: Environments, *, folder: Path | None, person: str) -> Judge:
+    """What the gates say to a release that nobody has asked for yet. Gates that run a command or ask a server are left
+    to the promotion itself: looking at a board starts nothing."""
+    ask = judge_of(app, policy=found.policy, folder=folder)
+
+    def judge(release: Release, environment: EnvironmentDefinition, replaces: str) -> Verdict:
+        quiet = tuple(gate for gate in environment.gates if not isinstance(gate.rule, CommandRule | HttpRule))
+        place = replace(environment, gates=quiet)
+        plan = plan_of(release.id, place, replaces=replaces, policy=found.policy.revision)
+        return ask(Question(release=release, environment=place, plan=plan, requester=person, automatic=False))
+
+    return judge
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -75,5 +93,5 @@ def _reasons(answers: Value) -> Mapping[str, str]:
 def _judged(level: Level, environment: EnvironmentDefinition, judge: Judge) -> Level:
     if level.candidate is None:
         return level
-    verdict = judge(level.candidate.release, environment)
+    verdict = judge(level.candidate.release, environment, level.live.release if level.live else "")
     return replace(level, candidate=replace(level.candidate, verdict=verdict))

@@ -144,6 +144,11 @@ def _where_it_comes_from(ecluse: Command, shop: Shop) -> None:
     assert (figures["deployments"], figures["failures"], figures["restored"]) == (2, 1, 1)
     assert figures["failure_rate"] == pytest.approx(1 / 3)
     assert [step["name"] for step in figures["stream"]] == ["commit → run", "run → dev"]
+    assert newest in told("board")
+    levels = json.loads(told("board", "--json"))["levels"]
+    assert [(level["environment"], level["release"]["name"], level["candidate"]) for level in levels] == [
+        ("dev", newest, None)
+    ]
     unknown = ecluse("why", "prod", cwd=shop.repository.path)
     assert (unknown.code, "deployed: dev" in unknown.err) == (2, True)
 

@@ -8,6 +8,7 @@ from textwrap import wrap
 
 from pipeline.cli.render.clean import one_line
 from pipeline.cli.render.lines import Line, Piece, fitted, line, plain, width_of
+from pipeline.cli.render.terminal import PIPE
 from pipeline.cli.render.words import ago, moment, promotion_look, shape, short, spoken
 from pipeline.delivery.board import Candidate, Level, UnderWay
 from pipeline.model.decision import Block, BlockKind
@@ -27,7 +28,7 @@ def board_lines(
     if not found:
         return [line("there are no environments yet; `environments` in the pipeline file makes some")]
     room = (width - GAP * (len(found) - 1)) // len(found)
-    if room < NARROWEST:
+    if room < NARROWEST or width >= PIPE.width:
         lines = [entry for level in found for entry in (*_column(level, releases, now, width), line())]
     else:
         lines = _beside([_column(level, releases, now, room) for level in found], room)
