@@ -30,7 +30,8 @@ def collect(
     note: Callable[[str], None],
     masker: Masker,
 ) -> Collected:
-    """Everything that `reports` and `artifacts` of a stage match; reports without the secrets that they quote.
+    """Everything that `reports` and `artifacts` of a stage match; reports, and the paths of both, without the secrets
+    that they quote. What is in an artifact is the user's, and kept as it is.
 
     A report file that cannot be read is said and listed in `broken`; the others still count.
     """
@@ -47,14 +48,15 @@ def collect(
                 found += 1
                 content = masker.mask(file.content.read(SIZE_LIMIT + 1))
                 digest, size = storage.put(io.BytesIO(content))
-                artifacts.append(Artifact(name=kind, path=file.path, digest=digest, size=size, kind="report"))
+                path = masker.text(file.path)
+                artifacts.append(Artifact(name=kind, path=path, digest=digest, size=size, kind="report"))
                 try:
                     if kind == "junit":
-                        tests.append(_masked(junit.read(content, file=file.path), masker))
+                        tests.append(_masked(junit.read(content, file=path), masker))
                     elif kind == "coverage":
-                        covers.append(coverage.read(content, file=file.path))
+                        covers.append(coverage.read(content, file=path))
                     elif kind == "sarif":
-                        said = sarif.read(content, file=file.path)
+                        said = sarif.read(content, file=path)
                         findings += [replace(item, message=masker.text(item.message)) for item in said]
                 except StorageError as error:
                     broken.append(error.message)
@@ -66,7 +68,8 @@ def collect(
         for file in workspace.read(view, rule.paths):
             found += 1
             digest, size = storage.put(_chunks(file.content.read))
-            artifacts.append(Artifact(name=rule.name, path=file.path, digest=digest, size=size, keep=rule.keep))
+            path = masker.text(file.path)
+            artifacts.append(Artifact(name=rule.name, path=path, digest=digest, size=size, keep=rule.keep))
         if not found:
             note(f"artifact '{rule.name}': no file matches {', '.join(rule.paths)}")
     return Collected(
@@ -82,7 +85,13 @@ def collect(
 def _masked(report: TestReport, masker: Masker) -> TestReport:
     """What the file spelled in XML's way (`&amp;`) stands in the report as it is: it is looked through once more."""
     cases = (
-        replace(case, message=masker.text(case.message), details=masker.text(case.details), name=masker.text(case.name))
+        replace(
+            case,
+            name=masker.text(case.name),
+            classname=masker.text(case.classname),
+            message=masker.text(case.message),
+            details=masker.text(case.details),
+        )
         for case in report.cases
     )
     return replace(report, cases=tuple(cases)) if masker.longest else report
