@@ -30,6 +30,7 @@ if TYPE_CHECKING:
     from pipeline.ports.images import Images
     from pipeline.ports.monitoring import Sink
     from pipeline.ports.records import Records
+    from pipeline.ports.registry import Registry
     from pipeline.ports.reuse import Identify, ReuseStore
     from pipeline.ports.secrets import Secrets
     from pipeline.ports.signing import Signing
@@ -196,6 +197,12 @@ class Application:
             )
         target: Target = _load(TARGETS[environment.target_kind])(environment, self.settings, service=service)
         return target
+
+    def registry(self) -> Registry:
+        """Registries, with this user's logins."""
+        from pipeline.registries.registry import OciRegistry
+
+        return OciRegistry(self.settings)
 
     def verifier(self) -> Verifier:
         """Checks, asked from this machine."""

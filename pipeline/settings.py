@@ -101,6 +101,8 @@ class Settings:
     """Branches (globs, `*` crosses `/`) whose runs are protected on a CI host that does not say it itself."""
     policy: str = ""
     """The operations' policy file: a path, or `git+URL#FILE@REF` for a file of a repository; "" = there is none."""
+    insecure_registries: tuple[str, ...] = ()
+    """Registries (`host` or `host:port`) that are spoken to without TLS; those of this machine always are."""
     protected_tags: tuple[str, ...] = ()
     """As `protected_branches`, for tags."""
 

@@ -16,6 +16,7 @@ if TYPE_CHECKING:
     from pipeline.ports.images import Images
     from pipeline.ports.monitoring import Sink
     from pipeline.ports.records import Records
+    from pipeline.ports.registry import Registry
     from pipeline.ports.reuse import Identify, ReuseStore
     from pipeline.ports.secrets import Secrets
     from pipeline.ports.signing import Signing
@@ -84,6 +85,9 @@ class Application(Protocol):
 
     def target(self, environment: EnvironmentDefinition, *, service: str) -> Target:
         """An environment's target; `service` is the pipeline's name."""
+
+    def registry(self) -> Registry:
+        """Registries, with this user's logins."""
 
     def verifier(self) -> Verifier:
         """Checks, asked from this machine."""

@@ -9,12 +9,12 @@ from dataclasses import replace
 from typing import IO, Any
 
 from pipeline.dockerapi import connect, translating
+from pipeline.dockerapi.registry_login import login, registry_of
 from pipeline.errors import EngineError, ImageNotFoundError
 from pipeline.executors.docker.build_buildkit import build_with_buildkit
 from pipeline.executors.docker.build_classic import build_classic
 from pipeline.executors.docker.build_client import BuildClient, find_build_client
 from pipeline.executors.docker.push_image import push_image, registry_digest
-from pipeline.executors.docker.push_login import login, registry_of
 from pipeline.executors.docker.push_verdict import refusal
 from pipeline.model.container import Stream
 from pipeline.model.run import BuiltImage

@@ -10,9 +10,9 @@ from pathlib import Path
 from typing import Any
 
 from pipeline.dockerapi import translating
+from pipeline.dockerapi.registry_login import login, registry_of
 from pipeline.errors import EngineBusyError, EngineError, ImageNotFoundError, RegistryError, StorageError
 from pipeline.executors.docker.build_classic import drop_connection
-from pipeline.executors.docker.push_login import login, registry_of
 from pipeline.executors.docker.push_verdict import refusal
 from pipeline.model.container import Stream
 from pipeline.ports.cancellation import Cancellation

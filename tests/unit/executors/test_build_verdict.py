@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import pytest
 
+from pipeline.dockerapi.registry_login import registry_of
 from pipeline.errors import (
     DiskFullError,
     EcluseError,
@@ -14,7 +15,6 @@ from pipeline.errors import (
 )
 from pipeline.executors.docker.build_buildkit import read_progress
 from pipeline.executors.docker.build_verdict import verdict
-from pipeline.executors.docker.push_login import registry_of
 from pipeline.executors.docker.push_verdict import refusal
 from pipeline.ports.images import BuildFailure
 
