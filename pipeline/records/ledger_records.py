@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import json
-from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from datetime import datetime
 from json.encoder import encode_basestring as _quoted
 from typing import Any
@@ -12,7 +12,7 @@ from typing import Any
 import sqlalchemy as sa
 
 from pipeline.errors import RecordsError
-from pipeline.model.ledger import Link, entry_hash, first_break, seal
+from pipeline.model.ledger import Break, Chain, Link, entry_hash, seal
 from pipeline.model.release import LedgerEntry
 from pipeline.model.value import Value
 from pipeline.records import ledger_queries as queries
@@ -98,8 +98,16 @@ def entries(
 def rebuild(connection: sa.Connection, progress: Callable[[int], None] | None) -> Mapping[str, int]:
     """Empty the derived tables and fill them from the ledger, checking its chain on the way."""
     queries.lock_ledger(connection)
-    projection = Projection()
-    fault = first_break(_told(_all(connection), projection, progress))
+    projection, chain = Projection(), Chain()
+    fault: Break | None = None
+    while fault is None and (rows := connection.execute(queries.links_after(chain.seq, _PAGE)).all()):
+        for row in rows:
+            fault = chain.follow(_link(row))
+            if fault is not None:
+                break
+            projection.add(row.seq, json.loads(row.data))
+        if progress is not None:
+            progress(chain.seq)
     if fault is not None:
         raise RecordsError(
             f"the ledger does not hold at entry {fault.seq}: {fault.what}; nothing was rebuilt",
@@ -109,10 +117,10 @@ def rebuild(connection: sa.Connection, progress: Callable[[int], None] | None) -
         connection.execute(table.delete())
     counts: dict[str, int] = {}
     for table in DERIVED:
-        rows = projection.rows(table)
-        for at in range(0, len(rows), AT_ONCE):
-            connection.execute(table.insert(), rows[at : at + AT_ONCE])
-        counts[table.name] = len(rows)
+        derived = projection.rows(table)
+        for at in range(0, len(derived), AT_ONCE):
+            connection.execute(table.insert(), derived[at : at + AT_ONCE])
+        counts[table.name] = len(derived)
     return counts
 
 
@@ -150,23 +158,6 @@ def _hash_of_content(seq: int, stored: Mapping[str, str]) -> str:
     """By what an entry says, not by how that is stored."""
     told = {**stored, "seq": seq, "time": datetime.fromisoformat(stored["time"]), "data": json.loads(stored["data"])}
     return entry_hash(LedgerEntry(**told))
-
-
-def _all(connection: sa.Connection) -> Iterator[LedgerEntry]:
-    after = 0
-    while page := ledger(connection, after, _PAGE):
-        yield from page
-        after = page[-1].seq
-
-
-def _told(
-    entries: Iterator[LedgerEntry], projection: Projection, progress: Callable[[int], None] | None
-) -> Iterator[LedgerEntry]:
-    for count, entry in enumerate(entries, start=1):
-        projection.add(entry)
-        if progress is not None and count % _PAGE == 0:
-            progress(count)
-        yield entry
 
 
 def _storable(value: Value) -> Value:

@@ -41,7 +41,7 @@ def refuse_derived(data: Mapping[str, Value]) -> None:
 
 def rows_of(entry: LedgerEntry) -> Sequence[tuple[sa.Table, dict[str, Any]]]:
     """The rows that an entry says something about, in an order that foreign keys allow."""
-    return [(table, _row(entry.seq, table, told)) for table, told in _told(entry)]
+    return [(table, _row(entry.seq, table, told)) for table, told in _told(entry.data)]
 
 
 class Projection:
@@ -50,24 +50,24 @@ class Projection:
     def __init__(self) -> None:
         self._rows: dict[str, dict[Any, tuple[int, Told]]] = {table.name: {} for table in DERIVED}
 
-    def add(self, entry: LedgerEntry) -> None:
+    def add(self, seq: int, data: Mapping[str, Value]) -> None:
         """Take what one entry says."""
-        for table, told in _told(entry):
+        for table, told in _told(data):
             rows = self._rows[table.name]
-            with _readable(entry.seq):
+            with _readable(seq):
                 if table is t.releases:
-                    rows.setdefault(_bytes_of(told), (entry.seq, told))
+                    rows.setdefault(_bytes_of(told), (seq, told))
                 else:
-                    rows[_key(table, told)] = (entry.seq, told)
+                    rows[_key(table, told)] = (seq, told)
 
     def rows(self, table: sa.Table) -> Sequence[dict[str, Any]]:
         """The rows of a table."""
         return [_row(seq, table, told) for seq, told in self._rows[table.name].values()]
 
 
-def _told(entry: LedgerEntry) -> Iterator[tuple[sa.Table, Told]]:
+def _told(data: Mapping[str, Value]) -> Iterator[tuple[sa.Table, Told]]:
     for name, table in _NAMES.items():
-        told = entry.data.get(name)
+        told = data.get(name)
         if isinstance(told, Mapping):
             yield table, told
 

@@ -240,6 +240,25 @@ class TestTheLedger:
         found = [found.seq for link in records.links() if (found := chain.follow(link))]
         assert found == [3]
 
+    @pytest.mark.parametrize(
+        ("statement", "message"),
+        [
+            pytest.param("UPDATE ledger SET actor = 'x' WHERE seq = 1", "append-only", id="change"),
+            pytest.param("DELETE FROM ledger WHERE seq = 2", "append-only", id="remove"),
+            pytest.param(
+                "INSERT INTO ledger SELECT seq + 5, time, actor, action, subject, reason, data, previous, hash "
+                "FROM ledger WHERE seq = 2",
+                "must follow the last one",
+                id="leave a gap",
+            ),
+        ],
+    )
+    def test_the_database_refuses_to(self, place: Place, records: SqlRecords, statement: str, message: str) -> None:
+        before = records.ledger()
+        with pytest.raises(RecordsError, match=message):
+            place.execute(statement)
+        assert records.ledger() == before
+
     def disarmed(self, place: Place) -> str:
         """The triggers would refuse it."""
         postgresql = place.url.startswith("postgresql")
