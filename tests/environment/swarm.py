@@ -29,6 +29,8 @@ class Node:
     host: Host
     folder: Path
     log: Path
+    network: str
+    """Where registries are spoken to without TLS."""
     child: subprocess.Popen[bytes] | None = None
     daemons: list[Identity] = field(default_factory=list)
 
@@ -51,7 +53,7 @@ class Node:
             raise subprocess.CalledProcessError(done.returncode, ["docker", *words], done.stdout, done.stderr)
         return done.stdout.strip()
 
-    def start(self, registries: Sequence[str]) -> None:
+    def start(self) -> None:
         """Starts its engine, and returns before it answers."""
         (self.folder / "daemon.json").write_text("{}\n")
         command = self.host.words(
@@ -59,7 +61,7 @@ class Node:
             f"--data-root={self.folder}/data", f"--exec-root={self.folder}/exec", f"--pidfile={self.folder}/pid",
             f"--host={self.url}", f"--group={os.getgid()}", "--log-level=warn",
             "--exec-opt=native.cgroupdriver=cgroupfs", f"--cgroup-parent=/{self._cgroup}",
-            *(f"--insecure-registry={address}" for address in registries),
+            f"--insecure-registry={self.network}",
         )  # fmt: skip
         with self.log.open("ab") as sink:
             self.child = subprocess.Popen(
@@ -88,6 +90,14 @@ class Node:
             processes.stop(identity, grace=0)
         for identity in self._shims():
             processes.stop(identity, grace=0)
+
+    def restart(self) -> None:
+        """The power is back: its engine starts again, and joins the swarm as it was."""
+        self.stop()
+        (self.folder / "pid").unlink(missing_ok=True)
+        self.host.mend()
+        self.start()
+        self.await_answer()
 
     def stop(self) -> None:
         """Ends its engine and what runs on it without a farewell, and lets go of what they held."""
@@ -135,7 +145,7 @@ class Swarm:
 
     nodes: tuple[Node, ...]
     registry: str
-    gateway: str
+    hosts: Hosts
 
     @property
     def manager(self) -> Node:
@@ -146,15 +156,31 @@ class Swarm:
         """The node of that name; KeyError when there is none."""
         return {node.name: node for node in self.nodes}[name]
 
-    def provide(self, image: str, *, source: str, repository: str) -> str:
+    def await_nodes(self, number: int) -> None:
+        """Returns once so many nodes are ready."""
+
+        def ready() -> bool | None:
+            states = self.manager.docker("node", "ls", "--format", "{{.Status}}").split()
+            return True if states.count("Ready") == number else None
+
+        eventually(ready, seconds=30, what=f"{number} ready nodes")
+
+    @contextmanager
+    def another_registry(self, folder: Path) -> Iterator[str]:
+        """A second registry that the nodes reach, for as long as the body runs; its address."""
+        with _registry(folder, self.hosts) as address:
+            yield address
+
+    def provide(self, image: str, *, source: str, repository: str, registry: str = "") -> str:
         """Brings an image of the engine at `source` to the registry; its reference by digest."""
-        name = f"{self.registry}/{repository}:1"
+        name = f"{registry or self.registry}/{repository}:1"
         with subprocess.Popen(["docker", "-H", source, "save", image], stdout=subprocess.PIPE) as saving:
             loading = ["docker", "-H", self.manager.url, "load"]
             subprocess.run(loading, stdin=saving.stdout, capture_output=True, check=True)
         self.manager.docker("tag", image, name)
         self.manager.docker("push", name)
-        return self.manager.docker("image", "inspect", "--format", "{{index .RepoDigests 0}}", name)
+        found = self.manager.docker("image", "inspect", "--format", '{{join .RepoDigests "\\n"}}', name).split()
+        return next(reference for reference in found if reference.startswith(name.removesuffix(":1")))
 
 
 @contextmanager
@@ -165,14 +191,14 @@ def swarm(folder: Path, *, names: Sequence[str] = ("node1", "node2", "node3")) -
         stack.callback(shutil.rmtree, folder / "nodes", ignore_errors=True)
         found = stack.enter_context(hosts(folder, names))
         address = stack.enter_context(_registry(folder / "registry", found))
-        nodes = tuple(_node(folder / "nodes" / host.name, host) for host in found.hosts)
+        nodes = tuple(_node(folder / "nodes" / host.name, host, network=f"{found.gateway}/24") for host in found.hosts)
         with step(f"starting a swarm of {len(nodes)} nodes"):
             stack.callback(_together, nodes, Node.stop)
             for node in nodes:
-                node.start([address])
+                node.start()
             _together(nodes, Node.await_answer)
             _join(nodes)
-        yield Swarm(nodes=nodes, registry=address, gateway=found.gateway)
+        yield Swarm(nodes=nodes, registry=address, hosts=found)
     left = traces(folder)
     if left:
         raise UnavailableError("the swarm left behind: " + ", ".join(left))
@@ -189,9 +215,9 @@ def traces(folder: Path) -> list[str]:
     ]
 
 
-def _node(folder: Path, host: Host) -> Node:
+def _node(folder: Path, host: Host, *, network: str) -> Node:
     folder.mkdir(parents=True)
-    return Node(host=host, folder=folder, log=folder / "dockerd.log")
+    return Node(host=host, folder=folder, log=folder / "dockerd.log", network=network)
 
 
 def _join(nodes: Sequence[Node]) -> None:

@@ -7,6 +7,7 @@ and a canary is a service of its own. So each half-way state says by itself what
 from __future__ import annotations
 
 from collections.abc import Callable
+from dataclasses import replace
 
 from pipeline.errors import TargetError
 from pipeline.model.identity import LABEL_INSTALLATION, LABEL_PROMOTION
@@ -85,7 +86,7 @@ class Changes:
                 progress(f"removing {service.name}, left behind by an earlier promotion")
                 self._cluster.remove(service)
 
-    def in_place(self, order: Rollout, scene: Scene, watch: Watch, *, pace: Pace | None = None) -> str:
+    def in_place(self, order: Rollout, scene: Scene, watch: Watch) -> str:
         """Make the service itself the new version, or make it at all."""
         main = scene.main
         if main and order.strategy and order.strategy.kind is StrategyKind.RECREATE and not self._is_mine(main, order):
@@ -93,10 +94,12 @@ class Changes:
             if reason := watch.until_ended(stopped):
                 return reason
             main = stopped
-        spec = service_spec(self._wanted(order, Part.MAIN, pace=pace or pace_of(order.strategy, self._options)))
+        pace = pace_of(order.strategy, self._options)
+        spec = service_spec(self._wanted(order, Part.MAIN, pace=pace))
         made = self._cluster.update(main, spec) if main else self._cluster.create(spec)
-        goal = Goal(service=made.id, promotion=order.promotion, replicas=self._options.replicas)
-        return watch.until([goal], [made], trial=order.promotion, known=scene.ended())
+        return watch.until(
+            [_goal(made)], [made], trial=order.promotion, known=scene.ended(), widen=self._widening(made, pace)
+        )
 
     def rehearse(self, order: Rollout, scene: Scene, watch: Watch, progress: Progress) -> str:
         """All instances beside the old ones, without ports and without the service's name, until they are healthy."""
@@ -134,9 +137,11 @@ class Changes:
         if main and canary and promotion_of(main) != promotion:
             spec = with_replicas(self._as_main(canary, pace_of(None, self._options)), main.replicas)
             main = self._cluster.update(main, spec)
+            widen = self._widening(main, pace_of(None, self._options))
             goals = [_goal(main), _goal(canary)]
-            if reason := watch.until(goals, [main, canary], trial=promotion, known=scene.ended()):
+            if reason := watch.until(goals, [main, canary], trial=promotion, known=scene.ended(), widen=widen):
                 return reason
+            main = self._cluster.service(main.id) or main
         while main and canary:
             step = 1 if self._options.holds_ports else canary.replicas
             if self._options.holds_ports:
@@ -164,15 +169,43 @@ class Changes:
             return True, f"promotion {promotion_of(main)} has taken over since; nothing of promotion {promotion} runs"
         fence = str(max([fence_of(item) for item in scene.services], default=0))
         spec = with_labels(before, {LABEL_FENCE: fence, LABEL_INSTALLATION: self._ownership.installation})
-        spec = at_pace(spec, pace_back(self._options, replicas_of(before)), settle=self._options.settle)
+        pace = pace_back(self._options, replicas_of(before))
+        spec = at_pace(spec, pace, settle=self._options.settle)
         if main is None or not _same_service(main.spec, spec) or not scene.is_whole(main) or beside:
             progress(f"giving {service_name(self._options, Part.MAIN)} back to promotion {_promotion_in(before)}")
         back = self._cluster.update(main, spec) if main else self._cluster.create(spec)
         self._drop(beside)
-        missing = watch.as_far_as_it_goes([_goal(back)], [back])
+        missing = watch.as_far_as_it_goes(
+            _goal(back),
+            back,
+            widen=self._widening(back, pace),
+            again=lambda running: self._ask_anew(back, running, watch),
+        )
         self._keepsakes.forget(promotion)
         words = f"{back.name} serves promotion {promotion_of(back)} again"
         return not missing or not missing.startswith("not there"), f"{words}: {missing}" if missing else words
+
+    def _widening(self, service: Service, pace: Pace) -> Callable[[int], Service]:
+        """Lets an update that is under way take more instances at a time; each call adds to the one before."""
+        seen, batch = service, pace.batch
+
+        def widen(more: int) -> Service:
+            nonlocal seen, batch
+            batch += more
+            seen = self._cluster.update(
+                seen, at_pace(seen.spec, replace(pace, batch=batch), settle=self._options.settle)
+            )
+            return seen
+
+        return widen
+
+    def _ask_anew(self, service: Service, running: int, watch: Watch) -> None:
+        """Have tasks that wait for a node made again: the swarm forgets those that are older than the service."""
+        seen = self._cluster.service(service.id)
+        if seen and seen.replicas == service.replicas:
+            fewer = self._scaled(seen, running)
+            watch.until_placed(fewer)
+            self._scaled(fewer, service.replicas)
 
     def _leave_nothing(self, promotion: str, scene: Scene, beside: list[Service]) -> tuple[bool, str]:
         main = scene.main

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import struct
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
@@ -142,15 +143,19 @@ class Cluster:
     def _log(self, task: Task, query: Mapping[str, object], *, limit: int) -> bytes:
         import docker.errors
         import requests
+        import urllib3
 
-        kept = b""
-        with translating("read the log of a task"), suppress(requests.RequestException, docker.errors.NotFound):
+        kept, silent = b"", (requests.RequestException, urllib3.exceptions.HTTPError, docker.errors.NotFound)
+        with translating("read the log of a task"), suppress(*silent):
             url = self.client._url("/tasks/{0}/logs", task.id)
             wanted = {"stdout": 1, "stderr": 1, **query}
             with self.client.get(url, params=wanted, timeout=LOG_WITHIN, stream=True) as answer:
                 self.client._raise_for_status(answer)
-                for block in self.client._multiplexed_response_stream_helper(answer):
-                    kept = (kept + block)[-limit:]
+                while len(header := answer.raw.read(8)) == 8:
+                    stream, length = struct.unpack(">BxxxL", header)
+                    block = answer.raw.read(length)
+                    if stream in (1, 2):  # not what the swarm itself says about nodes that do not answer
+                        kept = (kept + block)[-limit:]
         return kept
 
     def own_node(self) -> str:

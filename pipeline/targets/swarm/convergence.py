@@ -30,6 +30,8 @@ class Standing:
     """Instances for which the swarm finds no node."""
     wanted: int
     obstacles: tuple[str, ...]
+    down: tuple[str, ...]
+    """Names of nodes that do not answer."""
 
     @property
     def reached(self) -> bool:
@@ -40,6 +42,11 @@ class Standing:
     def as_far_as_it_goes(self) -> bool:
         """All as it should be, apart from instances that have no node to run on."""
         return bool(self.right) and not self.wrong and len(self.right) + len(self.unplaced) >= self.wanted
+
+    @property
+    def is_stuck(self) -> bool:
+        """The swarm does not go on to the other instances while one that it has begun finds no node."""
+        return bool(self.wrong) and bool(self.unplaced)
 
     def count(self) -> str:
         """Where it stands, in one line."""
@@ -77,7 +84,7 @@ def standing(
             obstacles.append(task.words)
         if trial and task.promotion == trial and task.ended and task.id not in known:
             failed.append(task)
-    down = sorted(node.name for node in nodes.values() if not node.up)
+    down = tuple(sorted(node.name for node in nodes.values() if not node.up))
     if down:
         obstacles.append(("nodes " if len(down) > 1 else "node ") + ", ".join(down) + " down")
     return Standing(
@@ -87,4 +94,5 @@ def standing(
         unplaced=tuple(unplaced),
         wanted=sum(goal.replicas for goal in by_service.values()),
         obstacles=tuple(dict.fromkeys(obstacles)),
+        down=down,
     )

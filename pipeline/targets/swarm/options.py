@@ -25,7 +25,7 @@ class Routing(StrEnum):
 
 
 class UpdateOrder(StrEnum):
-    """Whether the new instance of a slot starts before the old one stops. `AUTO`: where the ports allow it."""
+    """Whether the new instance of a slot starts before the old one stops. `AUTO`: where there is room for both."""
 
     AUTO = "auto"
     START_FIRST = "start_first"
@@ -101,7 +101,7 @@ class SwarmOptions:
     def start_first(self) -> bool:
         """Whether a new instance starts while the one that it replaces still runs."""
         if self.order is UpdateOrder.AUTO:
-            return not self.holds_ports
+            return not self.holds_ports and not self.per_node
         return self.order is UpdateOrder.START_FIRST
 
 

@@ -13,8 +13,8 @@ from pipeline.targets.swarm.tasks import Task
 
 PAUSE = 0.2
 """Seconds between two looks."""
-ROOM_WITHIN = 5.0
-"""Seconds for which there is no node for an instance before that counts as final."""
+ROOM_WITHIN = 4.0
+"""Seconds for which there is no node for an instance before that counts as final: a port takes one to be free again."""
 
 
 class Watch:
@@ -55,8 +55,14 @@ class Watch:
         *,
         trial: str = "",
         known: frozenset[str] = frozenset(),
+        widen: Callable[[int], Service] | None = None,
     ) -> str:
-        """Wait until every goal is reached and has been for the time to settle; "" then, else why not."""
+        """Wait until every goal is reached and has been for the time to settle; "" then, else why not.
+
+        The swarm's update goes on waiting for an instance that was lost with its node, though another runs in its
+        place: `widen` makes it look again.
+        """
+        since, before = self._now(), ""
         while True:
             seen = self._look(goals, services, trial=trial, known=known)
             if seen.failed:
@@ -65,20 +71,43 @@ class Watch:
                 return ""
             if self._now() > self._ends:
                 return f"not there within {self._timeout:g}s: {seen.words()}"
+            if seen.count() != before or not (seen.wrong and seen.down) or seen.unplaced:
+                since, before = self._now(), seen.count()
+            elif widen and self._now() - since > ROOM_WITHIN:
+                widen(1)
+                since = self._now()
             self._cancel.wait(PAUSE)
 
-    def as_far_as_it_goes(self, goals: Sequence[Goal], services: Sequence[Service]) -> str:
-        """As `until`, but instances for which there is no node are not waited for; what is missing is said."""
-        stuck: float | None = None
+    def as_far_as_it_goes(
+        self, goal: Goal, service: Service, *, widen: Callable[[int], Service], again: Callable[[int], None]
+    ) -> str:
+        """As `until`, but instances for which there is no node are not waited for; what is missing is said.
+
+        The swarm's update would wait for them: then `widen` lets it take so many more instances at a time. At the end
+        `again` asks anew for what is missing, with the number that run: a task older than the last update of its
+        service would wait for its node for ever.
+        """
+        since, known = self._now(), -1
         while True:
-            seen = self._look(goals, services)
+            seen = self._look([goal], [service])
             if seen.reached:
                 return ""
-            stuck = (stuck or self._now()) if seen.as_far_as_it_goes else None
-            if stuck is not None and self._now() - stuck > ROOM_WITHIN:
-                return seen.words()
+            if not (seen.as_far_as_it_goes or seen.is_stuck) or len(seen.right) > known:
+                since, known = self._now(), len(seen.right)
+            elif self._now() - since > ROOM_WITHIN:
+                if seen.as_far_as_it_goes:
+                    again(len(seen.right))
+                    return seen.words()
+                service, since = widen(len(seen.unplaced)), self._now()
             if self._now() > self._ends:
                 return f"not there within {self._timeout:g}s: {seen.words()}"
+            self._cancel.wait(PAUSE)
+
+    def until_placed(self, service: Service) -> None:
+        """Wait until no instance of it is without a node."""
+        while any(task.is_meant and task.node is None for task in self._cluster.tasks(service)):
+            if self._now() > self._ends:
+                return
             self._cancel.wait(PAUSE)
 
     def until_ended(self, service: Service) -> str:

@@ -172,6 +172,7 @@ def test_each_strategy_has_its_pace(kind: StrategyKind | None, batch: int, pause
     [
         pytest.param({}, 4, 0, id="beside-each-other-all-at-once"),
         pytest.param({"order": UpdateOrder.STOP_FIRST}, 4, 2, id="by-halves"),
+        pytest.param({"per_node": 1}, 4, 2, id="no-room-beside-each-other"),
         pytest.param({"order": UpdateOrder.STOP_FIRST}, 1, 1, id="one"),
     ],
 )
