@@ -163,9 +163,16 @@ class SignatureError(RefusedError):
 
 
 class ParkedError(EcluseError):
-    """A stage has to wait for a person or a gate: it holds nothing while it does, and goes on later."""
+    """A stage has to wait for a person or a gate: it holds nothing while it does, and goes on later.
+
+    `promotion` is the id of the one that waits, "" where none does.
+    """
 
     exit_code = ExitCode.SUCCEEDED
+
+    def __init__(self, message: str, *, hint: str = "", promotion: str = "") -> None:
+        super().__init__(message, hint=hint)
+        self.promotion = promotion
 
 
 class NotStartedError(EcluseError):

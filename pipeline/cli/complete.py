@@ -91,6 +91,22 @@ def complete_action(_ctx: click.Context, _parameter: click.Parameter, incomplete
     return [CompletionItem(name) for name in sorted(names) if name.startswith(incomplete)]
 
 
+def complete_promotion(ctx: click.Context, _parameter: click.Parameter, incomplete: str) -> list[CompletionItem]:
+    """Promotions of the repository that have not ended."""
+
+    from click.shell_completion import CompletionItem
+
+    def offered(records: Records, repository: str) -> list[CompletionItem]:
+        found = (item for item in records.promotions(repository=repository, limit=200) if item.finished is None)
+        return [
+            CompletionItem(item.id, help=f"{item.environment}, {item.state.value}")
+            for item in found
+            if item.id.startswith(incomplete)
+        ]
+
+    return _asked(ctx, offered)
+
+
 def _quietly(ctx: click.Context, offered: Callable[[Sequence[Run]], list[CompletionItem]]) -> list[CompletionItem]:
     """What is offered over the latest runs."""
     from pipeline.ports.records import RunFilter

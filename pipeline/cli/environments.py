@@ -8,14 +8,42 @@ from pathlib import Path
 
 import click
 
+from pipeline.cli.complete import complete_environment
 from pipeline.cli.environment_views import diff, drift
-from pipeline.cli.options import application, repository_option
+from pipeline.cli.options import application, file_option, json_option, repository_option
+from pipeline.cli.promoting import carry_out, promotion_options
 from pipeline.errors import UsageError
 
 
 @click.group()
 def env() -> None:
     """Look after environments."""
+
+
+@env.command()
+@click.argument("environment", metavar="ENV", shell_complete=complete_environment)
+@promotion_options
+@repository_option
+@file_option
+@json_option
+def restore(
+    environment: str,
+    only_plan: bool,
+    yes: bool,
+    reason: str,
+    timeout: float,
+    repository: Path,
+    file: str,
+    as_json: bool,
+) -> int:
+    """Put back in ENV what the ledger says is live there, with its configuration, where something else runs."""
+    from pipeline.operations.promotion_order import again
+    from pipeline.operations.surroundings import surroundings
+
+    app = application()
+    place = surroundings(app, repository, file=file)
+    order = again(app, place, environment=environment, reason=reason)
+    return carry_out(app, place, order, only_plan=only_plan, yes=yes, timeout=timeout, as_json=as_json)
 
 
 @env.command()

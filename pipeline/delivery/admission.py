@@ -72,7 +72,8 @@ class Admission:
             opens = f" (not before {verdict.opens:%Y-%m-%d %H:%M} UTC)" if verdict.opens else ""
             raise ParkedError(
                 f"promotion {promotion.id} to '{where}' waits for {_sentences(verdict.missing)}{opens}",
-                hint=f"`ecluse approve {promotion.id}` or `ecluse promote --resume {promotion.id}`",
+                hint=f"`ecluse approve {promotion.id}`, then `ecluse promote --resume {promotion.id}`",
+                promotion=promotion.id,
             )
         return verdict
 
@@ -95,6 +96,7 @@ def verdict_data(promotion: Promotion, verdict: Verdict) -> Mapping[str, Value]:
         "policy": verdict.policy,
         "allowed": verdict.allowed,
         "override": verdict.override.reason if verdict.override else "",
+        "opens": verdict.opens.isoformat() if verdict.opens else None,
         "answers": [
             {
                 "gate": item.gate,

@@ -56,14 +56,14 @@ class PromotionJournal:
         clock: Clock,
         lease: EnvironmentLease | None = None,
     ) -> None:
-        self._requester = requester
+        self.requester = requester
         self._records = records
         self._clock = clock
         self._lease = lease
 
     def under(self, lease: EnvironmentLease) -> PromotionJournal:
         """The same journal, which writes nothing once the lease is lost."""
-        return PromotionJournal(requester=self._requester, records=self._records, clock=self._clock, lease=lease)
+        return PromotionJournal(requester=self.requester, records=self._records, clock=self._clock, lease=lease)
 
     def begin(self, plan: PromotionPlan, *, reason: str = "", override: str = "") -> Promotion:
         """A new promotion, `planned`."""
@@ -74,11 +74,11 @@ class PromotionJournal:
             environment=plan.environment,
             kind=plan.kind,
             state=PromotionState.PLANNED,
-            requested_by=self._requester.actor,
-            reason=reason or self._requester.words,
+            requested_by=self.requester.actor,
+            reason=reason or self.requester.words,
             created=now,
             replaces=plan.replaces,
-            run=self._requester.run,
+            run=self.requester.run,
             plan=plan.digest,
             policy=plan.policy,
             configuration=plan.configuration,
@@ -140,9 +140,9 @@ class PromotionJournal:
         block = Block(
             id=ulid(now, os.urandom(10)),
             kind=BlockKind.BAR,
-            repository=self._requester.repository,
+            repository=self.requester.repository,
             environment=promotion.environment,
-            owner=self._requester.actor or "unknown",
+            owner=self.requester.actor or "unknown",
             reason=f"promotion {promotion.id} was rolled back: {reason}",
             created=now,
             release=promotion.release,
@@ -152,7 +152,7 @@ class PromotionJournal:
     def history(self, environment: str, *, limit: int = 200) -> list[Promotion]:
         """The latest promotions of an environment, newest first."""
         return list(
-            self._records().promotions(repository=self._requester.repository, environment=environment, limit=limit)
+            self._records().promotions(repository=self.requester.repository, environment=environment, limit=limit)
         )
 
     def decided(self, promotion: Promotion) -> str:
@@ -175,7 +175,7 @@ class PromotionJournal:
             lease = self._lease.current
         self._records().save_promotion(
             promotion,
-            actor=self._requester.actor or "unknown",
+            actor=self.requester.actor or "unknown",
             action=action,
             data=data,
             seen=seen,

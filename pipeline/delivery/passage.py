@@ -54,7 +54,11 @@ class Passage:
     def roll_out(self, order: Rollout, *, verify: Verify | None, progress: Progress, cancel: Cancellation) -> Promotion:
         """To `verifying` where the new version serves; else to an end. `verify` is asked between a canary's steps."""
         if self.promotion.state is PromotionState.LOCKED:
-            data: dict[str, Value] = {"image": order.image, "configuration": dict(order.configuration)}
+            data: dict[str, Value] = {
+                "image": order.image,
+                "configuration": dict(order.configuration),
+                "target": self._place(),
+            }
             self._move(PromotionState.ROLLING_OUT, data=data)
         secrets = tuple(order.secrets.values())
         try:
@@ -200,6 +204,17 @@ class Passage:
             return self._move(PromotionState.PARTIAL, detail, seen)
         state, after = ended_as(self.promotion, seen)
         return self._move(state, f"{detail}; {after}", seen)
+
+    def _place(self) -> Value:
+        """What is needed to ask the same target later."""
+        environment = self.environment
+        return {
+            "kind": environment.target_kind,
+            "options": environment.target,
+            "service": self.journal.requester.service,
+            "labels": dict(environment.labels),
+            "url": environment.url,
+        }
 
     def _look(self) -> Observed | None:
         try:

@@ -7,20 +7,18 @@ from collections.abc import Mapping
 from pipeline.errors import SecretError
 from pipeline.model.definition import EnvironmentDefinition
 from pipeline.model.permission import check_secret
-from pipeline.model.run import Run
 from pipeline.model.source import Event
 from pipeline.ports.secrets import Secrets
 from pipeline.settings import Settings
 
 
 def secrets_of(
-    environment: EnvironmentDefinition, run: Run, *, secrets: Secrets, settings: Settings
+    environment: EnvironmentDefinition, event: Event, *, secrets: Secrets, settings: Settings
 ) -> Mapping[str, str]:
-    """Name to value, as the run that made the release may have them. SecretError where one is missing or not for it.
+    """Name to value, as the run that made the release (by its `event`) may have them. SecretError where one is missing.
 
     An untrusted run never gets here: the engine runs no stage with effects for it.
     """
-    event = Event(kind=run.event, branch=run.branch, tag=run.tag)
     values: dict[str, str] = {}
     for name in environment.secrets:
         check_secret(name, settings.secrets.get(name), event, environment=environment.name)

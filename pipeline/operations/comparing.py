@@ -12,7 +12,7 @@ from pipeline.model.definition import EnvironmentDefinition
 from pipeline.model.release import Promotion, Release
 from pipeline.operations.commits import commits_between
 from pipeline.operations.contents import contents_of
-from pipeline.operations.history import environment_of
+from pipeline.operations.deployed import deployed
 from pipeline.operations.inspect import live_releases, removals
 from pipeline.ports.application import Application
 
@@ -109,6 +109,6 @@ def live_in(app: Application, repository: str, environment: str) -> Live:
 
 def _definition(app: Application, promotion: Promotion) -> EnvironmentDefinition | None:
     try:
-        return environment_of(app.records.plan(promotion.run), promotion.environment) if promotion.run else None
+        return deployed(app, promotion).environment
     except NotFoundError:
         return None

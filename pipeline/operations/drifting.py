@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from pipeline.delivery.promotion import drift
 from pipeline.errors import EcluseError, NotFoundError
 from pipeline.model.release import Promotion, Release
-from pipeline.operations.history import environment_of
+from pipeline.operations.deployed import target_of
 from pipeline.operations.inspect import live_releases, removals
 from pipeline.ports.application import Application
 from pipeline.ports.target import Observed
@@ -42,11 +42,7 @@ def drifts(app: Application, *, repository: str, environment: str = "") -> tuple
 def _drift(app: Application, promotion: Promotion) -> Drift:
     release = app.records.find_release(promotion.release)
     try:
-        plan = app.records.plan(promotion.run) if promotion.run else {}
-        definition = environment_of(plan, promotion.environment)
-        if definition is None:
-            raise NotFoundError("the run that deployed it is not recorded here")
-        observed = app.target(definition, service=str(plan.get("name", ""))).observe()
+        observed = target_of(app, promotion).observe()
     except EcluseError as error:
         return Drift(
             environment=promotion.environment,

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from pipeline.errors import NotFoundError
 from pipeline.model.release import Promotion
-from pipeline.operations.history import environment_of
+from pipeline.operations.deployed import target_of
 from pipeline.operations.inspect import REMOVED, live_releases, removals
 from pipeline.ports.application import Application
 
@@ -23,12 +23,5 @@ def live_promotion(app: Application, *, repository: str, environment: str) -> Pr
 
 def remove_environment(app: Application, promotion: Promotion, *, actor: str, reason: str) -> None:
     """Remove everything that runs for an environment, then say so in the ledger. TargetError and kin leave."""
-    plan = app.records.plan(promotion.run)
-    definition = environment_of(plan, promotion.environment)
-    if definition is None:
-        raise NotFoundError(
-            f"the run that deployed to '{promotion.environment}' is not recorded here",
-            hint="remove it with the target's own tools",
-        )
-    app.target(definition, service=str(plan.get("name", ""))).remove()
+    target_of(app, promotion).remove()
     app.records.save_promotion(promotion, actor=actor, action=REMOVED, data={"because": reason})

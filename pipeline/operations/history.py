@@ -5,11 +5,9 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
-from pipeline.diagnostic import Position
 from pipeline.errors import EcluseError, NotFoundError
-from pipeline.model.definition import EnvironmentDefinition
 from pipeline.model.release import LedgerEntry, Promotion, Release
-from pipeline.model.value import Value
+from pipeline.operations.deployed import target_of
 from pipeline.operations.inspect import live_releases, removals
 from pipeline.ports.application import Application
 from pipeline.ports.records import Records
@@ -53,7 +51,7 @@ def history(app: Application, *, repository: str, environment: str, limit: int) 
         )
     removed = removals(records, promotions)
     live = live_releases(promotions, removed).get(environment)
-    observed, problem = _observe(app, environment, live or promotions[0])
+    observed, problem = _observe(app, live or promotions[0])
     return History(
         environment=environment,
         promotions=promotions,
@@ -76,35 +74,9 @@ def _releases(records: Records, promotions: Sequence[Promotion]) -> Mapping[str,
     return found
 
 
-def _observe(app: Application, name: str, promotion: Promotion) -> tuple[Observed | None, str]:
-    """Ask the target as the run of this promotion knew it."""
+def _observe(app: Application, promotion: Promotion) -> tuple[Observed | None, str]:
+    """Ask the target as this promotion knew it."""
     try:
-        plan = app.records.plan(promotion.run) if promotion.run else {}
-        definition = environment_of(plan, name)
-        if definition is None:
-            return None, "the run that deployed it is not recorded here"
-        return app.target(definition, service=str(plan.get("name", ""))).observe(), ""
+        return target_of(app, promotion).observe(), ""
     except EcluseError as error:
         return None, error.message
-
-
-def environment_of(plan: Mapping[str, Value], name: str) -> EnvironmentDefinition | None:
-    """The definition of an environment from a stored plan, as far as its target needs it."""
-    environments = plan.get("environments")
-    for item in environments if isinstance(environments, list) else []:
-        if not isinstance(item, dict) or item.get("name") != name:
-            continue
-        target, labels, configuration = item.get("target"), item.get("labels"), item.get("configuration")
-        return EnvironmentDefinition(
-            name=name,
-            position=Position(file="", line=0, column=0),
-            target_kind=str(item.get("target_kind") or "docker"),
-            target=target if isinstance(target, dict) else {},
-            configuration=_texts(configuration),
-            labels=_texts(labels),
-        )
-    return None
-
-
-def _texts(value: Value) -> Mapping[str, str]:
-    return {str(key): str(item) for key, item in value.items()} if isinstance(value, dict) else {}

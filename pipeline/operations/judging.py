@@ -2,15 +2,17 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator
+from dataclasses import replace
 from pathlib import Path
 
 from pipeline.delivery.admission import Judge, Question
 from pipeline.delivery.gates import evaluate
+from pipeline.delivery.proof import doubt
 from pipeline.errors import NotFoundError
 from pipeline.model.definition import EnvironmentDefinition
 from pipeline.model.gate import ApprovalRule, DependencyRule, EvidenceRule, Verdict
-from pipeline.model.gate_facts import Author, CheckAnswer, GateFacts, LiveService, RunEvidence
+from pipeline.model.gate_facts import Author, GateFacts, LiveService, RunEvidence
 from pipeline.model.policy import Policy
 from pipeline.operations.authors import authors_between
 from pipeline.operations.gate_checks import ask_checks
@@ -43,6 +45,10 @@ def facts_of(app: Application, question: Question, *, policy: Policy, folder: Pa
     rules = tuple(gate.rule for gate in environment.gates)
     promotions = records.promotions(repository=release.repository, limit=_ALL)
     given = records.approvals(promotion=question.promotion.id) if question.promotion else ()
+    proven = (
+        replace(item, proof="") if item.proof and doubt(item, signing=app.signing, policy=policy) else item
+        for item in given
+    )
     now = app.clock.now()
     return GateFacts(
         policy=policy,
@@ -50,12 +56,12 @@ def facts_of(app: Application, question: Question, *, policy: Policy, folder: Pa
         plan=question.plan.digest,
         requester=person_behind(policy, question.requester),
         automatic=question.automatic,
-        approvals=tuple(given),
+        approvals=tuple(proven),
         authors=_authors(app, question, policy, folder),
         evidence=_evidence(app, question),
         intervals=live_intervals(release.id, promotions, removed=removals(records, promotions)),
         blocks=tuple(records.blocks(repository=release.repository, environment=environment.name, open_at=now)),
-        checks=_checks(app, environment, policy),
+        checks=ask_checks(app, environment, policy),
         services=tuple(_services(app, environment)) if any(isinstance(rule, DependencyRule) for rule in rules) else (),
         override=question.override,
     )
@@ -82,10 +88,6 @@ def _evidence(app: Application, question: Question) -> RunEvidence | None:
     if not environment.after and not any(isinstance(gate.rule, EvidenceRule) for gate in environment.gates):
         return None
     return run_evidence(app.records, question.release, environment=environment.name, promotion=question.promotion)
-
-
-def _checks(app: Application, environment: EnvironmentDefinition, policy: Policy) -> Mapping[str, CheckAnswer]:
-    return ask_checks(app, environment, policy)
 
 
 def _services(app: Application, environment: EnvironmentDefinition) -> Iterator[LiveService]:

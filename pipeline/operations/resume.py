@@ -89,6 +89,15 @@ def hand_over(app: Application, request: ResumeRequest, *, note: Callable[[str],
     return True
 
 
+def waits_beside(app: Application, run: str) -> bool:
+    """Tell the process that waits beside a parked run (`--wait`), if there is one, to look again."""
+    try:
+        found = app.records.find_run(run)
+    except NotFoundError:
+        return False
+    return found.state is RunState.PARKED and handed_over(app, found, frozenset())
+
+
 def find_resumable(app: Application, request: ResumeRequest) -> Run:
     """The run that is meant, recorded by now; UsageError says why it cannot be resumed."""
     if request.reference in (None, "last"):

@@ -8,16 +8,17 @@ from pipeline.delivery.delivering import RunDelivery
 from pipeline.delivery.journal import Requester
 from pipeline.delivery.secrets import secrets_of
 from pipeline.errors import EcluseError
-from pipeline.model.policy import Policy
 from pipeline.model.run import Run
+from pipeline.model.source import Event
 from pipeline.operations.judging import judge_of
+from pipeline.operations.policy import policy_of
 from pipeline.operations.promoter import promoter_of
 from pipeline.ports.application import Application
 
 
 def run_delivery(app: Application, run: Run, pipeline_digest: str) -> RunDelivery:
     """Implements `pipeline.ports.delivery.Delivery` for this run."""
-    policy = Policy()
+    policy = policy_of(app.settings)
     promoter = promoter_of(
         app,
         Requester(actor=run.actor, repository=run.repository, service=run.pipeline, run=run.id),
@@ -29,10 +30,15 @@ def run_delivery(app: Application, run: Run, pipeline_digest: str) -> RunDeliver
         promoter=promoter,
         records=lambda: app.records,
         target=lambda environment: app.target(environment, service=run.pipeline),
-        secrets=lambda environment: secrets_of(environment, run, secrets=app.secrets, settings=app.settings),
+        secrets=lambda environment: secrets_of(environment, event_of(run), secrets=app.secrets, settings=app.settings),
         clock=app.clock,
         policy=policy.revision,
     )
+
+
+def event_of(run: Run) -> Event:
+    """What a run was started by, as far as secrets ask for it."""
+    return Event(kind=run.event, branch=run.branch, tag=run.tag)
 
 
 def _folder(app: Application, run: Run) -> Path | None:

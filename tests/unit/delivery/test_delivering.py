@@ -22,6 +22,7 @@ from pipeline.model.definition import EnvironmentDefinition
 from pipeline.model.gate import GateAnswer, GateState, Verdict
 from pipeline.model.release import Measurement, Promotion
 from pipeline.model.run import Run
+from pipeline.model.source import Event
 from pipeline.model.status import PromotionState, RunState
 from pipeline.ports.cancellation import Cancellation
 from pipeline.records.sql import SqlRecords
@@ -79,6 +80,7 @@ class Ground:
 
     def delivery(self, name: str = "r1", *, dirty: bool = False) -> RunDelivery:
         run, settings = a_run(name, dirty=dirty), Settings(home=self.home)
+        event = Event(kind=run.event, branch=run.branch)
         promoter = Promoter(
             requester=Requester(actor=run.actor, repository=run.repository, service=run.pipeline, run=run.id),
             records=lambda: self.records,
@@ -94,7 +96,7 @@ class Ground:
             promoter=promoter,
             records=lambda: self.records,
             target=self.target,
-            secrets=lambda environment: secrets_of(environment, run, secrets=self.secrets, settings=settings),
+            secrets=lambda environment: secrets_of(environment, event, secrets=self.secrets, settings=settings),
             clock=self.clock,
         )
 

@@ -26,7 +26,7 @@ from pipeline.model.gate import Verdict
 from pipeline.model.outcome import Effect
 from pipeline.model.plan import PlannedStage
 from pipeline.model.run import Products, PushedImage, Run
-from pipeline.model.source import Commit, Source
+from pipeline.model.source import Commit, Event, Source
 from pipeline.model.status import Conclusion, PromotionState, RunState
 from pipeline.ports.monitoring import CheckResult
 from pipeline.ports.stage import StageResult
@@ -77,6 +77,7 @@ class Shop:
             state=RunState.RUNNING, created=COMMIT.time,
         )  # fmt: skip
         settings, clock = Settings(home=self.home), SystemClock()
+        event = Event(kind=facts.event, branch=facts.branch)
 
         def target(environment: EnvironmentDefinition) -> ScriptedTarget:
             return ScriptedTarget(environment, place=self.place)
@@ -96,7 +97,7 @@ class Shop:
             promoter=promoter,
             records=lambda: self.records,
             target=target,
-            secrets=lambda environment: secrets_of(environment, facts, secrets=Nothing(), settings=settings),
+            secrets=lambda environment: secrets_of(environment, event, secrets=Nothing(), settings=settings),
             clock=clock,
         )
 
