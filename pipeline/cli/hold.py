@@ -52,7 +52,7 @@ def hold(environment: str, reason: str, until: datetime, repository: Path, file:
 @file_option
 @json_option
 def release_hold(environment: str, release: str, repository: Path, file: str, as_json: bool) -> None:
-    """Lift what holds ENV."""
+    """Lift what holds ENV, or let a release in again that was barred from it."""
     from pipeline.model.decision import BlockKind
     from pipeline.operations.blocking import lift
     from pipeline.operations.surroundings import surroundings

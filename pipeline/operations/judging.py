@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
@@ -21,6 +22,7 @@ from pipeline.operations.live_intervals import live_intervals
 from pipeline.operations.run_evidence import run_evidence
 from pipeline.ports.application import Application
 
+_CREDENTIALS = re.compile(r"^([a-z0-9+]+://)[^/@]*@")
 _ALL = 10_000
 """Promotions of a repository that are looked at."""
 
@@ -63,6 +65,7 @@ def facts_of(app: Application, question: Question, *, policy: Policy, folder: Pa
         blocks=tuple(records.blocks(repository=release.repository, environment=environment.name, open_at=now)),
         checks=ask_checks(app, environment, policy),
         services=tuple(_services(app, environment)) if any(isinstance(rule, DependencyRule) for rule in rules) else (),
+        ledger=_CREDENTIALS.sub(r"\1", app.settings.database),
         override=question.override,
     )
 

@@ -7,12 +7,13 @@ from dataclasses import dataclass, replace
 from datetime import datetime
 
 from pipeline.delivery.admission import VERDICT
+from pipeline.delivery.passage import Passage
 from pipeline.delivery.planning import strategy_for
 from pipeline.delivery.promoter import Order, Promoter
 from pipeline.delivery.release import image_to_run
 from pipeline.delivery.secrets import secrets_of
 from pipeline.errors import EcluseError, MonitoringError, NotFoundError, ParkedError, UsageError
-from pipeline.model.check import parse_checks
+from pipeline.model.check_keys import parse_checks
 from pipeline.model.definition import EnvironmentDefinition
 from pipeline.model.gate import Override, Verdict
 from pipeline.model.release import Promotion, PromotionPlan, Release
@@ -26,7 +27,7 @@ from pipeline.ports.application import Application
 from pipeline.ports.cancellation import Cancellation
 from pipeline.ports.delivery import Verify
 from pipeline.ports.monitoring import tell
-from pipeline.ports.target import Progress, Rollout, Target
+from pipeline.ports.target import Progress, Rollout
 from pipeline.ports.verification import Schedule, Subject, Verification
 
 DEFAULT_TIMEOUT = 120.0
@@ -131,7 +132,7 @@ def _bring_in(
             timeout=timeout,
             strategy=strategy_for(environment, order.kind),
         )
-        verify = _verify(app, place, order, passage.target, secrets, progress=progress, cancel=cancel)
+        verify = _verify(app, place, order, passage, secrets, progress=progress, cancel=cancel)
         return passage.complete(rollout, verify=verify, progress=progress, cancel=cancel)
     finally:
         passage.lease.release()
@@ -141,7 +142,7 @@ def _verify(
     app: Application,
     place: Surroundings,
     order: Order,
-    target: Target,
+    passage: Passage,
     secrets: Mapping[str, str],
     *,
     progress: Progress,
@@ -157,7 +158,12 @@ def _verify(
         raise UsageError(
             f"environment '{environment.name}': verification: {error}", hint="correct it where it is written"
         ) from error
-    subject = Subject(target=target, secrets=tuple(secrets.values()))
+    subject = Subject(
+        target=passage.target,
+        promotion=passage.promotion.id,
+        since=passage.promotion.created,
+        secrets=tuple(secrets.values()),
+    )
 
     def verify() -> Verification:
         found = app.verifier().verify(environment, checks, Schedule(), subject=subject, say=progress, cancel=cancel)
