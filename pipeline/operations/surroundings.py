@@ -10,11 +10,10 @@ from pipeline.delivery.journal import Requester
 from pipeline.errors import NotFoundError
 from pipeline.model.definition import EnvironmentDefinition
 from pipeline.model.policy import Policy
-from pipeline.operations.git_history import GitHistory
+from pipeline.operations.origins import environments_for
 from pipeline.operations.place import repository_of
-from pipeline.operations.policy import policy_of
-from pipeline.operations.prepare import StartRequest, planned
-from pipeline.operations.source import describe
+from pipeline.operations.prepare import StartRequest, prepared
+from pipeline.operations.tree import source_tree
 from pipeline.ports.application import Application
 
 
@@ -45,15 +44,21 @@ class Surroundings:
 
 
 def surroundings(app: Application, folder: Path, *, file: str = "pipeline.yml") -> Surroundings:
-    """The policy's environments where it has some; else those at the tip of the default branch, whatever is checked
-    out: nobody opens a gate for himself. SourceError, DefinitionError, UsageError."""
-    policy = policy_of(app.settings)
-    ref, _ = GitHistory(describe(folder)).default_branch
-    plan = planned(app, StartRequest(repository=folder, file=file, revision=ref or "HEAD")).plan
+    """Of the repository that holds a folder; see `operations.origins` for where its environments come from.
+    SourceError, DefinitionError, UsageError."""
+    found = prepared(app, StartRequest(repository=folder, file=file))
+    places = environments_for(
+        app,
+        source=found.source,
+        event=found.event,
+        policy=found.policy,
+        own=found.definition,
+        tree=source_tree(found.source),
+    )
     return Surroundings(
         repository=repository_of(folder),
         folder=folder,
-        service=plan.name,
-        environments=plan.environments if policy.environments is None else policy.environments,
-        policy=policy,
+        service=found.definition.name,
+        environments=places.environments,
+        policy=found.policy,
     )
