@@ -4,17 +4,21 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from datetime import datetime
+from pathlib import Path
 
 from pipeline.model.check import HttpCheck, Verdict
 from pipeline.model.definition import EnvironmentDefinition
 from pipeline.model.gate import CommandRule, HttpRule
 from pipeline.model.gate_facts import CheckAnswer
 from pipeline.model.policy import Policy
+from pipeline.model.release import Release
 from pipeline.ports.application import Application
 from pipeline.settings import certificate_bundle
 
 
-def ask_checks(app: Application, environment: EnvironmentDefinition, policy: Policy) -> Mapping[str, CheckAnswer]:
+def ask_checks(
+    app: Application, environment: EnvironmentDefinition, release: Release, *, policy: Policy, folder: Path | None
+) -> Mapping[str, CheckAnswer]:
     """Gate name → its answer now. What stands in the way of asking is an answer, too."""
     now = app.clock.now()
     found: dict[str, CheckAnswer] = {}
@@ -23,13 +27,9 @@ def ask_checks(app: Application, environment: EnvironmentDefinition, policy: Pol
             case HttpRule():
                 found[gate.name] = _http(app, gate.rule, now)
             case CommandRule():
-                found[gate.name] = CheckAnswer(
-                    passed=False,
-                    detail="a promotion by command runs no scripts of gates yet",
-                    time=now,
-                    error=True,
-                    revision=policy.revision,
-                )
+                from pipeline.operations.gate_commands import ask_command
+
+                found[gate.name] = ask_command(app, gate.rule, environment, release, policy=policy, folder=folder)
             case _:
                 continue
     return found
