@@ -11,6 +11,7 @@ from pipeline.model.decision import Block, BlockKind
 from pipeline.model.definition import EnvironmentDefinition
 from pipeline.model.gate import GateAnswer
 from pipeline.model.gate_facts import GateFacts
+from pipeline.model.ledger import plain_address
 from pipeline.model.policy import Right
 from pipeline.model.release import PromotionKind, Release
 
@@ -92,9 +93,9 @@ def _origin(environment: EnvironmentDefinition) -> Iterator[GateAnswer]:
 
 def _ledger(environment: EnvironmentDefinition, facts: GateFacts) -> Iterator[GateAnswer]:
     """A throw-away machine must not take an environment's history with it."""
-    wanted = environment.ledger
-    if wanted and wanted != facts.ledger:
-        here = facts.ledger or "a database of its own"
+    wanted, here = plain_address(environment.ledger), plain_address(facts.ledger)
+    if wanted and wanted != here:
+        here = here or "a database of its own"
         yield failed("ledger", f"{environment.name} keeps its history in {wanted}, and this machine writes to {here}")
 
 

@@ -53,6 +53,12 @@ def spelled_entry(entry: LedgerEntry) -> bytes:
     return spelled({**_hashed_fields(entry), "hash": entry.hash})
 
 
+def plain_address(database: str) -> str:
+    """A database's URL without its driver, user and password: what people may see, and what two machines agree on."""
+    found = re.fullmatch(r"([a-z0-9]+)(?:\+[a-z0-9_]+)?://(?:[^/@]*@)?(.*)", database)
+    return f"{found[1]}://{found[2]}" if found else database
+
+
 def entry_hash(entry: LedgerEntry) -> str:
     """SHA-256 in hex over the canonical JSON of the entry without its own `hash`."""
     return hashlib.sha256(spelled(_hashed_fields(entry))).hexdigest()

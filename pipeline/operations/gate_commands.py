@@ -7,7 +7,7 @@ import os
 import shlex
 import tarfile
 import threading
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Final
 
@@ -173,7 +173,7 @@ class _Words:
     def __init__(self) -> None:
         self._tail = b""
         self._began = False
-        self.begins = lambda: None
+        self.begins: Callable[[], None] | None = None
 
     @property
     def last(self) -> str:
@@ -187,7 +187,8 @@ class _Words:
     def starting(self) -> None:
         if not self._began:
             self._began = True
-            self.begins()
+            if self.begins is not None:
+                self.begins()
 
     def note(self, line: str) -> None:
         return None

@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-import re
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from dataclasses import replace
 from pathlib import Path
 
@@ -13,24 +12,30 @@ from pipeline.delivery.proof import doubt
 from pipeline.errors import NotFoundError
 from pipeline.model.definition import EnvironmentDefinition
 from pipeline.model.gate import ApprovalRule, DependencyRule, EvidenceRule, Verdict
-from pipeline.model.gate_facts import Author, GateFacts, LiveService, RunEvidence
+from pipeline.model.gate_facts import Author, CheckAnswer, GateFacts, LiveService, RunEvidence
+from pipeline.model.ledger import plain_address
 from pipeline.model.policy import Policy
+from pipeline.model.release import PromotionKind
 from pipeline.operations.authors import authors_between
 from pipeline.operations.gate_checks import ask_checks
 from pipeline.operations.inspect import live_releases, removals
 from pipeline.operations.live_intervals import live_intervals
+from pipeline.operations.origins import as_of_now
 from pipeline.operations.run_evidence import run_evidence
 from pipeline.ports.application import Application
 
-_CREDENTIALS = re.compile(r"^([a-z0-9+]+://)[^/@]*@")
 _ALL = 10_000
 """Promotions of a repository that are looked at."""
 
 
 def judge_of(app: Application, *, policy: Policy, folder: Path | None) -> Judge:
-    """The gates as this policy has them; `folder` is a clone of the repository, where there is one."""
+    """The gates as this policy has them; `folder` is a clone of the repository, where there is one.
+
+    A run that was planned under another policy is judged by the environments of this one.
+    """
 
     def judge(question: Question) -> Verdict:
+        question = replace(question, environment=as_of_now(question.environment, policy))
         return evaluate(
             question.release,
             question.environment,
@@ -63,9 +68,9 @@ def facts_of(app: Application, question: Question, *, policy: Policy, folder: Pa
         evidence=_evidence(app, question),
         intervals=live_intervals(release.id, promotions, removed=removals(records, promotions)),
         blocks=tuple(records.blocks(repository=release.repository, environment=environment.name, open_at=now)),
-        checks=ask_checks(app, environment, policy),
+        checks=_checks(app, question, policy, folder),
         services=tuple(_services(app, environment)) if any(isinstance(rule, DependencyRule) for rule in rules) else (),
-        ledger=_CREDENTIALS.sub(r"\1", app.settings.database),
+        ledger=plain_address(app.settings.database),
         override=question.override,
     )
 
@@ -73,6 +78,13 @@ def facts_of(app: Application, question: Question, *, policy: Policy, folder: Pa
 def person_behind(policy: Policy, name: str) -> str:
     """Whom of the policy a name of this machine, or a git address, belongs to; the name itself where nobody."""
     return name if name in policy.people else policy.person_of(name) or name
+
+
+def _checks(app: Application, question: Question, policy: Policy, folder: Path | None) -> Mapping[str, CheckAnswer]:
+    """On the way back nobody is asked."""
+    if question.plan.kind is not PromotionKind.PROMOTE:
+        return {}
+    return ask_checks(app, question.environment, question.release, policy=policy, folder=folder)
 
 
 def _authors(app: Application, question: Question, policy: Policy, folder: Path | None) -> tuple[Author, ...] | None:

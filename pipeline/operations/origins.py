@@ -107,6 +107,14 @@ def of_policy(policy: Policy) -> tuple[EnvironmentDefinition, ...]:
     return tuple(replace(item, origin=name) for item in policy.environments or ())
 
 
+def as_of_now(environment: EnvironmentDefinition, policy: Policy) -> EnvironmentDefinition:
+    """What the policy says today of an environment that was planned earlier."""
+    if policy.environments is None:
+        return environment
+    found = next((item for item in of_policy(policy) if item.name == environment.name), None)
+    return found or replace(environment, unfounded=f"{policy.file} does not have it")
+
+
 def _tip(app: Application, branch: DefaultBranch, *, source: Source, event: Event) -> Tip | None:
     if not branch.commit or branch.problem:
         return None
