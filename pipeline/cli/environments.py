@@ -9,6 +9,7 @@ from pathlib import Path
 import click
 
 from pipeline.cli.complete import complete_environment
+from pipeline.cli.environment_pages import list_environments, show_environment
 from pipeline.cli.environment_views import diff, drift
 from pipeline.cli.options import application, file_option, json_option, repository_option
 from pipeline.cli.promoting import carry_out, promotion_options
@@ -71,5 +72,7 @@ def remove(environment: str, repository: Path, yes: bool, reason: str) -> None:
     sys.stdout.write(f"'{environment}' runs nothing any more; `ecluse history {environment}` keeps what was\n")
 
 
+env.add_command(list_environments)
+env.add_command(show_environment)
 env.add_command(diff)
 env.add_command(drift)

@@ -20,7 +20,6 @@ from pipeline.operations.authors import authors_between
 from pipeline.operations.gate_checks import ask_checks
 from pipeline.operations.inspect import live_releases, removals
 from pipeline.operations.live_intervals import live_intervals
-from pipeline.operations.origins import as_of_now
 from pipeline.operations.run_evidence import run_evidence
 from pipeline.ports.application import Application
 
@@ -29,13 +28,9 @@ _ALL = 10_000
 
 
 def judge_of(app: Application, *, policy: Policy, folder: Path | None) -> Judge:
-    """The gates as this policy has them; `folder` is a clone of the repository, where there is one.
-
-    A run that was planned under another policy is judged by the environments of this one.
-    """
+    """The gates as this policy has them; `folder` is a clone of the repository, where there is one."""
 
     def judge(question: Question) -> Verdict:
-        question = replace(question, environment=as_of_now(question.environment, policy))
         return evaluate(
             question.release,
             question.environment,

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 
 from pipeline.delivery.delivering import RunDelivery
@@ -11,18 +12,23 @@ from pipeline.errors import EcluseError
 from pipeline.model.run import Run
 from pipeline.model.source import Event
 from pipeline.operations.judging import judge_of
+from pipeline.operations.origins import as_of_now
 from pipeline.operations.policy import policy_of
 from pipeline.operations.promoter import promoter_of
 from pipeline.ports.application import Application
 
 
 def run_delivery(app: Application, run: Run, pipeline_digest: str) -> RunDelivery:
-    """Implements `pipeline.ports.delivery.Delivery` for this run."""
+    """Implements `pipeline.ports.delivery.Delivery` for this run.
+
+    One that was planned under another policy is judged by the environments of this one.
+    """
     policy = policy_of(app.settings)
+    judge = judge_of(app, policy=policy, folder=_folder(app, run))
     promoter = promoter_of(
         app,
         Requester(actor=run.actor, repository=run.repository, service=run.pipeline, run=run.id),
-        judge=judge_of(app, policy=policy, folder=_folder(app, run)),
+        judge=lambda question: judge(replace(question, environment=as_of_now(question.environment, policy))),
     )
     return RunDelivery(
         run=run,
