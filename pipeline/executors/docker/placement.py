@@ -69,7 +69,6 @@ class Placement:
         self._settled = settled
         self._lock = threading.Lock()
         self._prepared: dict[str, Future[Created]] = {}
-        self._one_ended = False
 
     def prepare(self, spec: ContainerSpec) -> None:
         """Create a container for a lane that is or will be free. Raises EngineError and kin."""
@@ -81,10 +80,8 @@ class Placement:
         with self._lock:
             if name in self._prepared:
                 return
-            lane = self._sandboxes.reserve()
-            if lane is None and self._sandboxes.wanted:
-                return
             self._prepared[name] = mine
+        lane = self._sandboxes.reserve(now=False)
         try:
             mine.set_result(self._create(spec, name, lane.network if lane else OWN_NETWORK, lane))
         except BaseException as error:
@@ -115,18 +112,20 @@ class Placement:
         if attendance.cancel.cancelled:
             return Exit(code=STOPPED, cancelled=True)
         created = self._prepared_for(spec)
-        try:
-            if created is None:
-                found = self._find_or_create(spec, network, attendance)
-                if isinstance(found, Exit):
-                    return found
-                created = found
-            return self._run(spec, created, attendance)
-        finally:
-            self._one_ended = True
+        if created is None:
+            found = self._find_or_create(spec, network, attendance)
+            if isinstance(found, Exit):
+                return found
+            created = found
+        if created.lane is not None and not self._sandboxes.take(created.lane):
+            created = self._elsewhere(spec, created)
+        return self._run(spec, created, attendance)
 
     def _run(self, spec: ContainerSpec, created: Created, attendance: Attendance) -> Exit:
+        """Run it; its lane, if it has one, is occupied."""
         try:
+            if attendance.cancel.cancelled:  # while it waited
+                return Exit(code=STOPPED, cancelled=True)
             self._settled()
             self._enter(spec, created, attendance.visitor)
             ended = run_created(self._client, created.container, attendance, grace=spec.grace)
@@ -168,8 +167,23 @@ class Placement:
             return self._create(spec, self._name(spec), OWN_NETWORK, None)
         return created
 
+    def _elsewhere(self, spec: ContainerSpec, created: Created) -> Created:
+        """The same stage in another lane, which is then occupied, or on a network of its own."""
+        lane = self._sandboxes.take_any()
+        try:
+            self._discard(created)
+            return self._create(spec, self._name(spec), lane.network if lane else OWN_NETWORK, lane)
+        except BaseException:
+            if lane is not None:
+                self._sandboxes.give_back(lane)
+            raise
+
+    def _discard(self, created: Created) -> None:
+        with translating("remove a container made ahead"):
+            self._client.remove_container(created.container, force=True, v=True)
+
     def _prepared_for(self, spec: ContainerSpec) -> Created | None:
-        """The container made ahead, with its lane occupied; None when there is none that can run now."""
+        """The container made ahead, which has its lane reserved; None when there is none for this specification."""
         with self._lock:
             waiting = self._prepared.pop(self._name(spec), None)
         if waiting is None:
@@ -178,33 +192,23 @@ class Placement:
             created = waiting.result()
         except EcluseError:
             return None
-        lane = created.lane
-        if lane is None and created.digest == spec.digest:
+        if created.digest == spec.digest:
             return created
-        if lane is not None:
-            self._sandboxes.unreserve(lane)
-            if created.digest == spec.digest and self._sandboxes.take(lane, start=False) and self._usable(lane):
-                return created
-        with translating("remove a container made ahead"):
-            self._client.remove_container(created.container, force=True, v=True)
+        if created.lane is not None:
+            self._sandboxes.unreserve(created.lane)
+        self._discard(created)
         return None
 
-    def _usable(self, lane: Lane) -> bool:
-        """Wait until an occupied lane's sandbox runs; gives it up when it cannot be started."""
-        if lane.started.exception() is None:
-            return True
-        self._sandboxes.drop(lane)
-        return False
-
     def _find_or_create(self, spec: ContainerSpec, network: str, attendance: Attendance) -> Created | Exit:
-        lane = self._lane(spec) if not network else None
+        shared = spec.network is Network.SHARED and not network
+        lane = self._sandboxes.reserve(now=True) if shared else None
         network = network or (lane.network if lane else NETWORKS.get(spec.network, OWN_NETWORK))
         created: Created | Exit | None = None
         try:
             created = self._create_or_find(spec, network, lane, attendance)
         finally:
             if lane is not None and not isinstance(created, Created):
-                self._sandboxes.give_back(lane)
+                self._sandboxes.unreserve(lane)
         return created
 
     def _create_or_find(
@@ -227,13 +231,6 @@ class Placement:
                 if ended is not None:
                     return ended
         raise EngineError(f"cannot create container {name}: its name stays taken", hint=f"`docker rm -f {name}`")
-
-    def _lane(self, spec: ContainerSpec) -> Lane | None:
-        """A sandbox to join. The first stages of a run go without: starting one takes as long as their own network."""
-        if spec.network is not Network.SHARED:
-            return None
-        lane = self._sandboxes.take(start=self._one_ended)
-        return lane if lane is None or self._usable(lane) else None
 
     def _take_over(self, name: str, spec: ContainerSpec, attendance: Attendance) -> Exit | None:
         """The exit of our own container from before this process; None when it was of no use and is gone."""

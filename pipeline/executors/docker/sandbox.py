@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+import os
 import secrets
 import threading
+import time
+from collections.abc import Callable
 from collections.abc import Set as AbstractSet
 from concurrent.futures import Future, ThreadPoolExecutor
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from functools import partial
 from typing import TYPE_CHECKING
 
@@ -23,14 +26,21 @@ if TYPE_CHECKING:
 SYSCTLS = {"net.ipv4.tcp_max_tw_buckets": "0"}
 
 
+AT_ONCE = os.cpu_count() or 2
+"""Sandboxes that are started without such a wait: more would only hold each other up."""
+
+
 @dataclass(kw_only=True, slots=True)
 class Lane:
-    """One sandbox: never used by two stages at a time; at most one stage is prepared for it."""
+    """One sandbox: never used by two stages at a time; containers made ahead may wait for it."""
 
     name: str
     started: Future[None]
     busy: bool = False
-    reserved: bool = field(default=False)
+    waiting: int = 0
+    """Containers that will join once it is their turn."""
+    turns: int = 0
+    """How many have joined."""
 
     @property
     def network(self) -> str:
@@ -39,87 +49,116 @@ class Lane:
 
 
 class Sandboxes:
-    """The lanes of a run; started when a second stage comes in sight, because a lone stage is quicker without."""
+    """The lanes of a run, as few as keep its stages going: short stages share, long ones get one more each.
 
-    def __init__(self, client: APIClient, run: RunIdentity, *, lanes: int) -> None:
+    A sandbox costs as much as a container with a network of its own. So a stage waits for one that is in use as long
+    as starting the last one took, on this engine and at this hour, before it gets another.
+    """
+
+    def __init__(self, client: Callable[[], APIClient], run: RunIdentity, *, lanes: int) -> None:
         self._client = client
         self._run = run
         self._most = lanes
-        self._lock = threading.Lock()
+        self._changed = threading.Condition()
         self._lanes: list[Lane] = []
         self._pool: ThreadPoolExecutor | None = None
         self._count = 0
         # a runner that was killed may have left sandboxes in which its stages still run
         self._mark = secrets.token_hex(2)
+        self._patience = 0.0
         self._network_made = threading.Lock()
         self._network = ""
 
-    @property
-    def wanted(self) -> bool:
-        """Whether stages join sandboxes in this run at all."""
-        return self._most > 0
+    def open(self) -> None:
+        """Begin to start the first one."""
+        with self._changed:
+            if not self._lanes and self._most:
+                self._add()
 
-    def reserve(self) -> Lane | None:
-        """A lane for a stage that will probably run soon; None when each lane has one waiting already."""
-        with self._lock:
-            lane = next((item for item in self._lanes if not item.reserved), None) or self._add()
-            if lane is not None:
-                lane.reserved = True
-            return lane
+    def reserve(self, *, now: bool) -> Lane | None:
+        """The lane with the fewest before it; None where stages do not join sandboxes. `now`: a stage needs it, which
+        may start one more."""
+        with self._changed:
+            found = min(self._lanes, key=lambda item: item.waiting + item.busy, default=None)
+            if found is None or (now and found.waiting + found.busy and len(self._lanes) < AT_ONCE):
+                found = self._add() or found
+            if found is not None:
+                found.waiting += 1
+            return found
 
-    def take(self, lane: Lane | None = None, *, start: bool) -> Lane | None:
-        """Occupy this lane, or any free one, or (with `start`) a new one; None when there is none."""
-        with self._lock:
-            if lane is not None:
-                free: Lane | None = None if lane.busy else lane
-            else:
-                idle = [item for item in self._lanes if not item.busy]
-                free = min(idle, key=lambda item: item.reserved, default=None)
-                if free is None and start:
-                    free = self._add()
-            if free is not None:
-                free.busy = True
-            return free
+    def take(self, lane: Lane) -> bool:
+        """Wait for the turn of one who has reserved; False when others last too long, or it cannot be started."""
+        usable = self.usable(lane)
+        with self._changed:
+            try:
+                while usable and lane.busy:
+                    seen = lane.turns
+                    if not self._changed.wait_for(lambda: not lane.busy or lane.turns != seen, self._patience):  # noqa: B023
+                        return False
+                lane.busy, lane.turns = usable, lane.turns + 1
+                return usable
+            finally:
+                lane.waiting -= 1
+                self._changed.notify_all()
+
+    def take_any(self) -> Lane | None:
+        """Occupy a lane that is free, or one more; None where there may be no more."""
+        with self._changed:
+            free = [item for item in self._lanes if not item.busy]
+            lane = min(free, key=lambda item: item.waiting, default=None) or self._add()
+            if lane is None:
+                return None
+            lane.busy, lane.turns = True, lane.turns + 1
+        return lane if self.usable(lane) else None
 
     def give_back(self, lane: Lane) -> None:
         """The stage has ended."""
-        with self._lock:
+        with self._changed:
             lane.busy = False
+            self._changed.notify_all()
 
     def unreserve(self, lane: Lane) -> None:
-        """The prepared stage runs now, or never will."""
-        with self._lock:
-            lane.reserved = False
+        """The container that waited never will join."""
+        with self._changed:
+            lane.waiting -= 1
+
+    def usable(self, lane: Lane) -> bool:
+        """Wait until a lane's sandbox runs; it is used no more when it cannot be started."""
+        if lane.started.exception() is None:
+            return True
+        self.drop(lane)
+        return False
 
     def restart(self, lane: Lane) -> None:
         """Bring a sandbox back that has died. Raises EngineError and kin."""
         with translating(f"restart sandbox {lane.name}"):
-            self._client.start(lane.name)
+            self._client().start(lane.name)
 
     def close(self, kept: AbstractSet[str] = frozenset()) -> None:
         """Wait until nothing is being started any more, then remove the sandboxes, and their network behind them.
 
         Those that are `kept` stay, by name. What cannot be removed is left to the sweep of the run, which says it.
         """
-        with self._lock:
+        with self._changed:
+            self._most = 0
             lanes, self._lanes = self._lanes, []
             pool, self._pool = self._pool, None
         if pool is not None:
             pool.shutdown(wait=True, cancel_futures=True)
         if not lanes:
             return
-        reaper = Reaper()
+        client, reaper = self._client(), Reaper()
         for lane in [lane for lane in lanes if lane.name not in kept]:
-            reaper.submit(f"sandbox {lane.name}", partial(self._client.remove_container, lane.name, force=True, v=True))
+            reaper.submit(f"sandbox {lane.name}", partial(client.remove_container, lane.name, force=True, v=True))
         reaper.drain()
         if self._network not in kept:
-            reaper.submit(f"network {self._network}", partial(self._client.remove_network, self._network))
+            reaper.submit(f"network {self._network}", partial(client.remove_network, self._network))
         reaper.drain()
         reaper.stop()
 
     def drop(self, lane: Lane) -> None:
         """Use this sandbox no more: it cannot be started."""
-        with self._lock:
+        with self._changed:
             if lane in self._lanes:
                 self._lanes.remove(lane)
 
@@ -135,12 +174,14 @@ class Sandboxes:
         return lane
 
     def _start(self, name: str) -> None:
+        client = self._client()
         with self._network_made:
             if not self._network:
-                self._network = create_network(self._client, self._run, "network")
+                self._network = create_network(client, self._run, "network")
+        began = time.monotonic()
         with translating(f"start sandbox {name}"):
             create_anchored(
-                self._client,
+                client,
                 name,
                 {
                     "Labels": self._run.labels(ROLE_SANDBOX),
@@ -157,4 +198,5 @@ class Sandboxes:
                     },
                 },
             )
-            self._client.start(name)
+            client.start(name)
+        self._patience = time.monotonic() - began

@@ -8,6 +8,7 @@ from collections.abc import Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import suppress
 from dataclasses import dataclass
+from functools import partial
 from typing import TYPE_CHECKING
 
 from pipeline.dockerapi import address, connect
@@ -91,7 +92,7 @@ class DockerSession:
     def __init__(self, settings: Settings, run: RunIdentity, *, lanes: int) -> None:
         self._settings = settings
         self._run = run
-        self._lanes = lanes
+        self._sandboxes = Sandboxes(partial(connect, settings), run, lanes=lanes)
         self._pool = ThreadPoolExecutor(PREPARERS, thread_name_prefix="prepare")
         self._lock = threading.Lock()
         self._closed = False
@@ -108,6 +109,7 @@ class DockerSession:
         """Create the container ahead, in the background. What goes wrong here is met again by `execute`."""
         if spec.services or spec.network is not Network.SHARED:
             return
+        self._sandboxes.open()
         with self._lock:
             if not self._closed:
                 self._preparing[spec.stage] = self._pool.submit(self._prepare, spec)
@@ -129,6 +131,8 @@ class DockerSession:
         """Run a container to its end; see the port."""
         check_rights(spec, self._settings)
         self._check_open()
+        if not spec.services and spec.network is Network.SHARED:
+            self._sandboxes.open()
         with self._lock:
             preparing = self._preparing.pop(spec.stage, None)
         if preparing is not None and not preparing.cancel():
@@ -154,6 +158,8 @@ class DockerSession:
         if self._end() and self._reached():
             if self._grounds.exception() is None:
                 self._grounds.result().rest()
+            else:
+                self._sandboxes.close()
             self._sweep(spare=frozenset({ROLE_WORKSPACE}))
 
     def close(self) -> None:
@@ -162,6 +168,8 @@ class DockerSession:
         if self._reached():
             if first and self._grounds.exception() is None:
                 self._grounds.result().end(self._run)
+            else:
+                self._sandboxes.close()
             self._sweep()
 
     def _end(self) -> bool:
@@ -222,7 +230,7 @@ class DockerSession:
             variables=variables_of(settings, os.environ, certificates=bool(certificates)),
             certificates=f"{depot.mountpoint}/{CERTIFICATES}" if certificates else "",
         )
-        reaper, sandboxes = Reaper(), Sandboxes(client, run, lanes=self._lanes)
+        reaper, sandboxes = Reaper(), self._sandboxes
         remains = Remains(client, run, reaper)
         placement = Placement(
             client,
