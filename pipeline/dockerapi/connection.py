@@ -4,10 +4,12 @@ from __future__ import annotations
 
 import os
 import threading
-from typing import TYPE_CHECKING, Any
+from functools import partial
+from typing import TYPE_CHECKING, Any, cast
 
 from pipeline.dockerapi.context import context_address
 from pipeline.dockerapi.faults import translating
+from pipeline.dockerapi.local import PREFIX, LocalClient
 from pipeline.errors import EngineError
 from pipeline.settings import Settings
 
@@ -33,7 +35,8 @@ def connect(settings: Settings) -> APIClient:
     """A client that several threads may share; the same one for every caller of this process.
 
     Costs one `_ping`, which also tells the engine's API version. DOCKER_TLS_VERIFY and DOCKER_CERT_PATH count for
-    tcp addresses. Raises EngineUnreachableError with a remedy. `docker` is imported here, not before.
+    tcp addresses. Raises EngineUnreachableError with a remedy. For an engine on this machine it is a `LocalClient`,
+    which imports `docker` when something is asked that it does not do itself.
     """
     place = address(settings)
     key = (place, os.getpid())
@@ -45,6 +48,16 @@ def connect(settings: Settings) -> APIClient:
 
 
 def _open(place: str) -> APIClient:
+    if not place.startswith(PREFIX):
+        return _open_full(place)
+    with translating(f"reach the engine at {place}", address=place):
+        local = LocalClient(place, full=partial(_open_full, place))
+        if not local.greet():
+            raise _not_an_engine(place)
+    return cast("APIClient", local)
+
+
+def _open_full(place: str) -> APIClient:
     with translating(f"reach the engine at {place}", address=place):
         from docker import APIClient
         from docker.utils import kwargs_from_env
@@ -62,10 +75,14 @@ def _open(place: str) -> APIClient:
         answer.raise_for_status()
         version = answer.headers.get("Api-Version", "")
         if not version:
-            raise EngineError(
-                f"what answers at {place} is not a Docker Engine",
-                hint="point DOCKER_HOST or the setting 'docker_host' to a Docker Engine",
-            )
+            raise _not_an_engine(place)
         client._version = version
         opened: APIClient = client
         return opened
+
+
+def _not_an_engine(place: str) -> EngineError:
+    return EngineError(
+        f"what answers at {place} is not a Docker Engine",
+        hint="point DOCKER_HOST or the setting 'docker_host' to a Docker Engine",
+    )

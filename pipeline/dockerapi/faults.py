@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import errno
 import re
+import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
 
@@ -32,24 +33,26 @@ def translating(what: str, *, address: str = "") -> Iterator[None]:
     Raises EngineUnreachableError, EngineBusyError (5xx, dropped connection, timeout: worth another try),
     ImageNotFoundError, DiskFullError, else EngineError with the engine's own words.
     """
-    import docker.errors
-    import requests
-    import urllib3
-
     try:
         yield
     except EcluseError:
         raise
-    except docker.errors.APIError as error:
-        raise from_answer(what, error.status_code or 0, str(error.explanation or error)) from error
-    except docker.errors.DockerException as error:
-        raise EngineError(f"cannot {what}: {error}", hint="check DOCKER_HOST and the setting 'docker_host'") from error
-    except (requests.RequestException, urllib3.exceptions.HTTPError, ConnectionError, TimeoutError) as error:
+    except (ConnectionError, TimeoutError) as error:
         raise _from_transport(what, error, address) from error
-    except OSError as error:
-        if error.errno == errno.ENOSPC:
-            raise disk_full(what, str(error)) from error
-        raise
+    except Exception as error:
+        translated = _from_client(what, error, address)
+        if translated is None:
+            raise
+        raise translated from error
+
+
+def status_of(error: BaseException | None) -> int:
+    """The HTTP status of an answer that the engine gave instead of what it was asked for; 0 for any other error."""
+    if error is None or "docker" not in sys.modules:
+        return 0  # whoever raises the client's errors has imported it
+    from docker.errors import APIError
+
+    return int(error.status_code or 0) if isinstance(error, APIError) else 0
 
 
 def from_answer(what: str, status: int, words: str) -> EcluseError:
@@ -82,6 +85,25 @@ def _refused(words: str) -> bool:
         sign in words
         for sign in ("executable file not found", "OCI runtime", "unable to find user", "invalid reference format")
     )
+
+
+def _from_client(what: str, error: Exception, address: str) -> EcluseError | None:
+    """What the docker client's errors and the disk's mean; None for any other."""
+    if isinstance(error, OSError) and error.errno == errno.ENOSPC:
+        return disk_full(what, str(error))
+    if "docker" not in sys.modules:
+        return None  # whoever raises the client's errors has imported it
+    import docker.errors
+    import requests
+    import urllib3
+
+    if isinstance(error, docker.errors.APIError):
+        return from_answer(what, error.status_code or 0, str(error.explanation or error))
+    if isinstance(error, docker.errors.DockerException):
+        return EngineError(f"cannot {what}: {error}", hint="check DOCKER_HOST and the setting 'docker_host'")
+    if isinstance(error, requests.RequestException | urllib3.exceptions.HTTPError):
+        return _from_transport(what, error, address)
+    return None
 
 
 def _from_transport(what: str, error: BaseException, address: str) -> EcluseError:

@@ -8,7 +8,7 @@ import threading
 from collections.abc import Callable
 from typing import TYPE_CHECKING, Any, Protocol
 
-from pipeline.dockerapi import translating
+from pipeline.dockerapi import hijack, plain_socket, translating
 from pipeline.model.container import Stream
 
 if TYPE_CHECKING:
@@ -88,17 +88,11 @@ class Attachment:
     """
 
     def __init__(self, client: APIClient, container: str) -> None:
-        sdk: Any = client
         with translating(f"attach to container {container[:12]}"):
-            self._response = sdk._post(
-                sdk._url("/containers/{0}/attach", container),
-                params={"stdin": 1, "stdout": 1, "stderr": 1, "stream": 1},
-                headers={"Connection": "Upgrade", "Upgrade": "tcp"},
-                stream=True,
-                timeout=None,
-            )
-            self._socket = _plain_socket(sdk, self._response)
-            self._source: Source = self._response.raw._fp.fp
+            stream = hijack(client, f"/containers/{container}/attach", stdin=1, stdout=1, stderr=1, stream=1)
+        self._socket = stream.socket
+        self._source: Source = stream.source
+        self._close = stream.close
 
     def write(self, content: bytes) -> None:
         """Send everything, then tell the process that there is no more. Errors mean that it went without reading."""
@@ -142,17 +136,10 @@ class Attachment:
 
     def close(self) -> None:
         """Let go of the connection."""
-        self._response.close()
+        self._close()
 
 
 def cut_off(client: APIClient, response: Any) -> None:
     """Make whoever reads this response come to its end."""
     with contextlib.suppress(OSError):
-        socket.socket.shutdown(_plain_socket(client, response), socket.SHUT_RDWR)
-
-
-def _plain_socket(sdk: Any, response: Any) -> socket.socket:
-    raw = sdk._get_raw_response_socket(response)
-    plain: socket.socket = getattr(raw, "_sock", raw)
-    plain.settimeout(None)
-    return plain
+        socket.socket.shutdown(plain_socket(client, response), socket.SHUT_RDWR)

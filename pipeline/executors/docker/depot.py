@@ -9,7 +9,7 @@ from concurrent.futures import Future
 from contextlib import contextmanager
 from typing import IO, TYPE_CHECKING, Any
 
-from pipeline.dockerapi import translating
+from pipeline.dockerapi import post, status_of, translating
 from pipeline.errors import NotFoundError
 from pipeline.executors.docker.anchor import ANCHOR, FURNITURE, PROGRAM
 from pipeline.executors.docker.reaper import GONE, Reaper
@@ -25,31 +25,27 @@ PLAIN = {"Accept-Encoding": "identity"}
 
 
 def create_container(client: APIClient, name: str, config: dict[str, Any]) -> str:
-    """Create by the plain API (the SDK's own call knows too little); returns the id, raises the SDK's errors."""
-    sdk: Any = client
-    answer = sdk._post_json(sdk._url("/containers/create"), data=config, params={"name": name})
-    identity: str = sdk._result(answer, json=True)["Id"]
-    return identity
+    """Returns the id, raises the SDK's errors."""
+    return str(post(client, "/containers/create", config, name=name)["Id"])
 
 
 def create_anchored(client: APIClient, name: str, config: dict[str, Any]) -> str:
     """Create a container of the anchor image, which is imported when it is missing. Raises the SDK's errors."""
-    import docker.errors
-
     config = {"Image": ANCHOR, "Entrypoint": [PROGRAM], **config}
     try:
         return create_container(client, name, config)
-    except docker.errors.ImageNotFound:
-        from pipeline.executors.docker.anchor_image import import_anchor
+    except Exception as error:
+        match status_of(error):
+            case 404 if "image" in str(getattr(error, "explanation", "")):
+                from pipeline.executors.docker.anchor_image import import_anchor
 
-        import_anchor(client)
-        return create_container(client, name, config)
-    except docker.errors.APIError as error:
-        if error.status_code != 409:
-            raise
-        # left by a runner that was killed; it holds nothing that we need
-        client.remove_container(name, force=True, v=True)
-        return create_container(client, name, config)
+                import_anchor(client)
+            case 409:
+                # left by a runner that was killed; it holds nothing that we need
+                client.remove_container(name, force=True, v=True)
+            case _:
+                raise
+    return create_container(client, name, config)
 
 
 def volume_mount(volume: str, target: str) -> dict[str, Any]:

@@ -6,7 +6,7 @@ import time
 from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any
 
-from pipeline.dockerapi import translating
+from pipeline.dockerapi import status_of, translating
 from pipeline.executors.docker.attach import Attachment
 from pipeline.executors.docker.attendance import Attendance
 from pipeline.executors.docker.retelling import Told
@@ -16,6 +16,7 @@ from pipeline.model.container import UNFED, Exit
 if TYPE_CHECKING:
     from docker import APIClient
 
+GONE = 404
 START = "start the container"
 STOPPED = 143
 """The code of a container that was cancelled before it started: as if SIGTERM had ended it."""
@@ -80,13 +81,13 @@ def run_found(client: APIClient, container: str, attendance: Attendance, *, grac
 
 def inspect(client: APIClient, container: str) -> Mapping[str, Any] | None:
     """What the engine knows of a container, by name or id; None when it is not there."""
-    import docker.errors
-
     with translating("inspect a container"):
         try:
             found: Mapping[str, Any] = client.inspect_container(container)
-        except docker.errors.NotFound:
-            return None
+        except Exception as error:
+            if status_of(error) == GONE:
+                return None
+            raise
     return found
 
 

@@ -10,7 +10,7 @@ from itertools import islice
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from pipeline.dockerapi import translating
+from pipeline.dockerapi import post, status_of, translating
 from pipeline.errors import EngineError
 from pipeline.model.identity import ROLE_NETWORK, RunIdentity
 
@@ -21,6 +21,7 @@ POOL = ipaddress.IPv4Network("198.18.0.0/16")
 """Set aside for tests of network gear (RFC 2544): no company routes it, so it hides nobody's hosts."""
 SMALL = 27
 TRIES = 20
+TAKEN = 409
 ROUTES = Path("/proc/net/route")
 """The routes of this host, see proc_pid_net(5); an engine asks only for overlaps with its own networks."""
 
@@ -32,20 +33,20 @@ def create_network(client: APIClient, run: RunIdentity, *parts: str) -> str:
     One of that name left by a killed runner is taken over. Raises EngineError and kin.
     """
     name = run.name(*parts)
-    sdk: Any = client
     with translating(f"create network {name}"):
         start = random.randrange(1 << (SMALL - POOL.prefixlen))  # noqa: S311 (spreads runs, guards nothing)
         words = ""
         routed = _routed()
         for index in _free(start, routed):
-            answer = sdk._post_json(sdk._url("/networks/create"), data=_body(name, run, index))
-            if answer.ok:
-                return name
-            words = answer.text
-            if answer.status_code == 409:
-                return name
-            if "overlap" not in words:
-                sdk._raise_for_status(answer)
+            try:
+                post(client, "/networks/create", _body(name, run, index))
+            except Exception as error:
+                words = str(getattr(error, "explanation", ""))
+                if status_of(error) != TAKEN and "overlap" not in words:
+                    raise
+                if "overlap" in words:
+                    continue
+            return name
     raise EngineError(
         f"cannot create network {name}: {TRIES} small subnets of {POOL} are taken: {words.strip()}",
         hint="`docker network prune` removes what nobody uses",

@@ -8,7 +8,7 @@ from concurrent.futures import Future
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
-from pipeline.dockerapi import translating
+from pipeline.dockerapi import status_of, translating
 from pipeline.errors import EcluseError, EngineError, HostRestartedError, ImageNotFoundError
 from pipeline.executors.docker.attendance import Attendance
 from pipeline.executors.docker.container_config import LABEL_BOOT, Surroundings, stage_config
@@ -214,8 +214,6 @@ class Placement:
     def _create_or_find(
         self, spec: ContainerSpec, network: str, lane: Lane | None, attendance: Attendance
     ) -> Created | Exit:
-        import docker.errors
-
         name = self._name(spec)
         for _ in range(3):
             try:
@@ -224,8 +222,7 @@ class Placement:
                 attendance.output.note(f"pulling image {spec.image}")
                 self.pulls.pull(spec.image, attendance.cancel)
             except EngineError as error:
-                cause = error.__cause__
-                if not isinstance(cause, docker.errors.APIError) or cause.status_code != NAME_TAKEN:
+                if status_of(error.__cause__) != NAME_TAKEN:
                     raise
                 ended = self._take_over(name, spec, attendance)
                 if ended is not None:

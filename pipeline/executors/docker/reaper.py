@@ -6,7 +6,7 @@ import threading
 from collections.abc import Callable
 from concurrent.futures import Future, ThreadPoolExecutor
 
-from pipeline.dockerapi import translating
+from pipeline.dockerapi import status_of, translating
 from pipeline.errors import EcluseError, EngineError
 
 WORKERS = 3
@@ -46,15 +46,12 @@ class Reaper:
 
 def removing(what: str, remove: Callable[[], object]) -> None:
     """Remove now; nothing happens when it is gone. Raises EngineError and kin."""
-    import docker.errors
-
     with translating(f"remove {what}"):
         try:
             remove()
-        except docker.errors.NotFound:
-            return
-        except docker.errors.APIError as error:
-            if error.status_code == BUSY and "already in progress" in str(error.explanation):
+        except Exception as error:
+            status = status_of(error)
+            if status == GONE or (status == BUSY and "already in progress" in str(getattr(error, "explanation", ""))):
                 return
             raise
 

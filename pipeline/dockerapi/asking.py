@@ -1,0 +1,42 @@
+"""A plain request to an engine, whichever client leads there."""
+
+from __future__ import annotations
+
+import socket
+from typing import TYPE_CHECKING, Any
+
+from pipeline.dockerapi.local import Hijacked, LocalClient
+
+if TYPE_CHECKING:
+    from docker import APIClient
+
+
+def post(client: APIClient | LocalClient, path: str, body: object, **params: object) -> Any:
+    """The JSON answer to a POST (the docker client's own calls know too little). Raises the docker client's errors."""
+    if isinstance(client, LocalClient):
+        return client.ask("POST", path, params=params, body=body)
+    sdk: Any = client
+    return sdk._result(sdk._post_json(sdk._url(path), data=body, params=params), json=True)
+
+
+def hijack(client: APIClient | LocalClient, path: str, **params: object) -> Hijacked:
+    """POST, then speak raw over the same connection, without a limit of time. Raises the docker client's errors."""
+    if isinstance(client, LocalClient):
+        return client.hijack(path, params)
+    sdk: Any = client
+    response = sdk._post(
+        sdk._url(path),
+        params=params,
+        headers={"Connection": "Upgrade", "Upgrade": "tcp"},
+        stream=True,
+        timeout=None,
+    )
+    return Hijacked(socket=plain_socket(client, response), source=response.raw._fp.fp, close=response.close)
+
+
+def plain_socket(client: Any, response: Any) -> socket.socket:
+    """The socket below a streamed response of the docker client."""
+    raw = client._get_raw_response_socket(response)
+    plain: socket.socket = getattr(raw, "_sock", raw)
+    plain.settimeout(None)
+    return plain
