@@ -8,7 +8,8 @@ from typing import TYPE_CHECKING
 
 from pipeline.dockerapi import translating
 from pipeline.errors import EngineError
-from pipeline.executors.docker.anchor import ANCHOR, FURNITURE, PROGRAM
+from pipeline.executors.docker.anchor import ANCHOR, FEW_FURNITURE, FURNITURE, PROGRAM
+from pipeline.executors.docker.slot_names import FEW
 from pipeline.executors.docker.tar_blocks import END, batch, file_blocks
 from pipeline.model.identity import LABEL_ROLE, ROLE_SANDBOX
 
@@ -31,7 +32,7 @@ PROGRAMS = {
 
 def digest() -> str:
     """What the image's tag must be: any change of program or folders asks for a new one."""
-    return hashlib.sha256(repr(PROGRAMS).encode() + batch(0, FURNITURE)).hexdigest()[:12]
+    return hashlib.sha256(repr(PROGRAMS).encode() + _furniture()).hexdigest()[:12]
 
 
 def import_anchor(client: APIClient) -> None:
@@ -52,7 +53,11 @@ def import_anchor(client: APIClient) -> None:
 
 
 def _rootfs(architecture: str) -> bytes:
-    return file_blocks(PROGRAM.lstrip("/"), _elf(*PROGRAMS[architecture]), mode=0o755) + batch(0, FURNITURE) + END
+    return file_blocks(PROGRAM.lstrip("/"), _elf(*PROGRAMS[architecture]), mode=0o755) + _furniture() + END
+
+
+def _furniture() -> bytes:
+    return batch(0, FURNITURE) + batch(0, FEW_FURNITURE, count=FEW)
 
 
 def _elf(machine: int, code: bytes) -> bytes:

@@ -11,14 +11,14 @@ from typing import IO, TYPE_CHECKING, Any
 
 from pipeline.dockerapi import post, status_of, translating
 from pipeline.errors import NotFoundError
-from pipeline.executors.docker.anchor import ANCHOR, FURNITURE, PROGRAM
+from pipeline.executors.docker.anchor import ANCHOR, FEW_FURNITURE, FURNITURE, PROGRAM
 from pipeline.executors.docker.reaper import GONE, Reaper
+from pipeline.executors.docker.slot_names import BATCH, FEW
 from pipeline.model.identity import ROLE_WORKSPACE, RunIdentity
 
 if TYPE_CHECKING:
     from docker import APIClient
 
-ROOT = f"/{FURNITURE}"
 BLOCK = 1 << 18
 PLAIN = {"Accept-Encoding": "identity"}
 """Else the engine compresses what it sends, which costs more than it saves."""
@@ -59,7 +59,10 @@ class Depot:
     Its name is short, because overlay options that hold it many times must fit one page of memory.
     """
 
-    def __init__(self, client: APIClient, run: RunIdentity) -> None:
+    def __init__(self, client: APIClient, run: RunIdentity, *, small: bool = False) -> None:
+        """`small`: few layers will do, as far as anybody knows."""
+        self.laid_out = FEW if small else BATCH
+        self._root = f"/{FEW_FURNITURE if small else FURNITURE}"
         self._client = client
         self._run = run
         self._lock = threading.Lock()
@@ -128,7 +131,7 @@ class Depot:
         """Write a tar stream of a folder into a file. Raises NotFoundError when there is no such folder."""
         self.furnished()
         assert self._keeper is not None  # noqa: S101 # it has just been furnished
-        with reading(self._client, self._keeper.result(), f"{ROOT}/{folder}/.") as chunks:
+        with reading(self._client, self._keeper.result(), f"{self._root}/{folder}/.") as chunks:
             for chunk in chunks:
                 file.write(chunk)
 
@@ -137,7 +140,7 @@ class Depot:
         return dict(self._run.labels(ROLE_WORKSPACE))
 
     def _make_keeper(self) -> str:
-        mount = {"Type": "volume", "Source": self.volume, "Target": ROOT}
+        mount = {"Type": "volume", "Source": self.volume, "Target": self._root}
         host = {"NetworkMode": "none", "Mounts": [mount]}
         with translating("create the workspace's keeper"):
             return create_anchored(self._client, self.keeper, {"Labels": self._labels, "HostConfig": host})
@@ -147,7 +150,7 @@ class Depot:
         with translating("write into the workspace"):
             answer = sdk._put(
                 sdk._url("/containers/{0}/archive", keeper),
-                params={"path": f"{ROOT}/{folder}"},
+                params={"path": f"{self._root}/{folder}"},
                 data=content,
                 timeout=None,
             )

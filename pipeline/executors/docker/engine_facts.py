@@ -62,7 +62,7 @@ def mounts_overlays(client: APIClient, settings: Settings) -> bool:
 def _mounts_an_overlay(client: APIClient, settings: Settings) -> bool:
     # the oldest run that there can be, which is long over
     trial = RunIdentity(installation=settings.installation, run=ulid(datetime.fromtimestamp(0, UTC), os.urandom(10)))
-    depot = Depot(client, trial)
+    depot = Depot(client, trial, small=True)
     depot.furnish()
     overlay = OverlayWorkspace(client, trial, depot, Slots(client, trial, depot))
     try:

@@ -92,6 +92,7 @@ class DockerSession:
     def __init__(self, settings: Settings, run: RunIdentity, *, lanes: int) -> None:
         self._settings = settings
         self._run = run
+        self._small = lanes == 0
         self._sandboxes = Sandboxes(partial(connect, settings), run, lanes=lanes)
         self._pool = ThreadPoolExecutor(PREPARERS, thread_name_prefix="prepare")
         self._lock = threading.Lock()
@@ -213,7 +214,7 @@ class DockerSession:
         client = connect(settings)
         bundle = certificate_bundle(settings)
         certificates = bundle.read_bytes() if bundle else b""
-        depot = Depot(client, run)
+        depot = Depot(client, run, small=self._small)
         with ThreadPoolExecutor(1) as aside:
             asked = aside.submit(choose_workspace, client, settings)
             if certificates or settings.workspace != "copy":

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 BATCH = 32
 """Layers whose folders are made at once."""
+FEW = 8
+"""The same for the first layers of a small run: each folder that the engine copies costs it a millisecond."""
 
 
 def slot_name(number: int) -> str:

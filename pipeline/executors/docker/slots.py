@@ -31,7 +31,7 @@ class Slots:
         self._lock = threading.RLock()
         self._numbers: dict[str, int] = {}
         self._next = 0
-        self._laid_out = BATCH
+        self._laid_out = depot.laid_out
         self._recovered = False
         self._claims: set[str] = set()
 

@@ -47,11 +47,11 @@ def file_blocks(name: str, content: bytes, *, mode: int = 0o644) -> bytes:
     return entry.tobuf(tarfile.USTAR_FORMAT) + content + bytes(-len(content) % 512)
 
 
-def batch(start: int, top: str = "") -> bytes:
+def batch(start: int, top: str = "", *, count: int = BATCH) -> bytes:
     """Tar blocks of the folders of the next layers below `top`: `u` for what a stage writes, `w` for the kernel."""
     above = f"{top}/" if top else ""
     blocks = [folder_header(top, inherited=False)] if top else []
-    for number in range(start, start + BATCH):
+    for number in range(start, start + count):
         blocks.append(folder_header(f"{above}{slot_name(number)}/u", inherited=True))
         blocks.append(folder_header(f"{above}{slot_name(number)}/w", inherited=False))
     return b"".join(blocks)
