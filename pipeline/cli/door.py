@@ -49,6 +49,9 @@ def _dispatch(arguments: list[str]) -> int:
 
     # Importing and reading make few cycles: looking for them as often as the default would take a tenth of the start.
     gc.set_threshold(100_000, 50, 100)
+    from pipeline.cli.quick_dataclasses import compile_later
+
+    compile_later()
     from pipeline.cli.commands import ReaderGoneError, ecluse
 
     try:
