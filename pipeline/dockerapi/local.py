@@ -11,7 +11,7 @@ import json
 import select
 import socket
 import threading
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from http.client import HTTPConnection, HTTPException, HTTPResponse
 from typing import TYPE_CHECKING, Any
@@ -159,19 +159,20 @@ class LocalClient:
         """With its anonymous volumes if `v`; one that runs only by `force`."""
         self.ask("DELETE", f"/containers/{container}", params={"v": int(v), "force": int(force)})
 
-    def containers(self, *, all: bool = False, filters: Mapping[str, object]) -> Any:  # noqa: A002 - as docker's
+    def containers(self, *, all: bool = False, filters: Mapping[str, object] | None = None) -> Any:  # noqa: A002 - theirs
         """Those that match."""
         return self.ask("GET", "/containers/json", params={"all": int(all), "filters": _filters(filters)})
 
-    def networks(self, *, filters: Mapping[str, object]) -> Any:
+    def networks(self, *, names: Sequence[str] = (), filters: Mapping[str, object] | None = None) -> Any:
         """Those that match."""
-        return self.ask("GET", "/networks", params={"filters": _filters(filters)})
+        wanted = {**(filters or {}), **({"name": list(names)} if names else {})}
+        return self.ask("GET", "/networks", params={"filters": _filters(wanted)})
 
     def remove_network(self, network: str) -> None:
         """One that nobody has joined."""
         self.ask("DELETE", f"/networks/{network}")
 
-    def volumes(self, *, filters: Mapping[str, object]) -> Any:
+    def volumes(self, *, filters: Mapping[str, object] | None = None) -> Any:
         """Those that match."""
         return self.ask("GET", "/volumes", params={"filters": _filters(filters)})
 
@@ -229,8 +230,8 @@ class LocalClient:
             found.close()
 
 
-def _filters(wanted: Mapping[str, object]) -> str:
-    return json.dumps({key: value if isinstance(value, list) else [value] for key, value in wanted.items()})
+def _filters(wanted: Mapping[str, object] | None) -> str:
+    return json.dumps({key: value if isinstance(value, list) else [value] for key, value in (wanted or {}).items()})
 
 
 def _refuse(answer: Refusal) -> None:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import os
 import secrets
+import threading
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -26,6 +27,9 @@ if TYPE_CHECKING:
 BOOT = Path("/proc/sys/kernel/random/boot_id")
 KINDS = ("auto", "overlay", "copy")
 
+_engines: dict[APIClient, str] = {}
+_asking = threading.Lock()
+
 
 def boot_of(address: str) -> str:
     """The boot of the engine's host where that is this host; "" where it cannot be known."""
@@ -43,14 +47,22 @@ def choose_workspace(client: APIClient, settings: Settings) -> str:
         raise SettingsError(f"setting 'workspace' is '{settings.workspace}'", hint="one of " + ", ".join(KINDS))
     if settings.workspace != "auto":
         return settings.workspace
-    with translating("ask the engine for its identity"):
-        engine = str(client.info()["ID"])
+    engine = engine_of(client)
     memory = settings.home / "cache" / "workspaces.json"
     known = _read(memory)
     if engine not in known:
         known[engine] = "overlay" if mounts_overlays(client, settings) else "copy"
         _write(memory, known)
     return known[engine]
+
+
+def engine_of(client: APIClient) -> str:
+    """The identity of the engine, asked for once: that takes it as long as making a volume."""
+    with _asking:
+        if client not in _engines:
+            with translating("ask the engine for its identity"):
+                _engines[client] = str(client.info()["ID"])
+        return _engines[client]
 
 
 def mounts_overlays(client: APIClient, settings: Settings) -> bool:

@@ -9,7 +9,7 @@ from contextlib import suppress
 from pipeline.dockerapi import address, connect, translating
 from pipeline.errors import EcluseError
 from pipeline.executors.docker import sweep
-from pipeline.executors.docker.engine_facts import choose_workspace
+from pipeline.executors.docker.engine_facts import choose_workspace, engine_of
 from pipeline.executors.docker.session import DockerSession
 from pipeline.model.identity import RunIdentity
 from pipeline.ports.console import Console
@@ -34,7 +34,9 @@ class DockerExecutor:
 
     def _connect(self) -> None:
         with suppress(EcluseError):  # the session will meet it again, and say it
-            connect(self._settings)
+            client = connect(self._settings)
+            if self._settings.workspace == "auto":
+                engine_of(client)
 
     def probe(self) -> ExecutorInfo:
         """Version, storage and workspace kind of the engine."""

@@ -69,6 +69,11 @@ class Sandboxes:
         self._network_made = threading.Lock()
         self._network = ""
 
+    @property
+    def none(self) -> bool:
+        """Whether none was ever started."""
+        return self._count == 0
+
     def open(self) -> None:
         """Begin to start the first one."""
         with self._changed:

@@ -66,11 +66,13 @@ class Grounds:
         self.reaper.drain()
         self.reaper.stop()
 
-    def end(self, run: RunIdentity) -> None:
-        """Wait until nothing is being made any more, and remove what the run made.
+    def end(self, run: RunIdentity) -> bool:
+        """Wait until nothing is being made any more, and remove what the run made; whether nothing can be left.
 
         The volumes go as soon as the stages' containers are gone: that takes its time, and so does ending a sandbox.
+        Raises EngineError naming what stayed.
         """
+        alone = self.sandboxes.none
         kept = {name for _, name in self.remains.kept}
         aside = threading.Thread(target=self.sandboxes.close, args=(kept,), name="sandboxes")
         aside.start()
@@ -80,10 +82,14 @@ class Grounds:
         self.reaper.drain()
         self.reaper.stop()
         self.layers.close()
-        left = sweep.find(self.client, run.installation, run.run)
+        left = sweep.going(sweep.find(self.client, run.installation, run.run))
+        if alone:
+            sweep.remove(self.client, left)
+            return True
         with suppress(EngineError):  # what cannot go yet is met again by the last sweep, which says it
-            sweep.remove(self.client, [item for item in sweep.going(left) if item.kind == "volume"])
+            sweep.remove(self.client, [item for item in left if item.kind == "volume"])
         aside.join()
+        return False
 
 
 class DockerSession:
@@ -168,10 +174,12 @@ class DockerSession:
         first = self._end()
         if self._reached():
             if first and self._grounds.exception() is None:
-                self._grounds.result().end(self._run)
+                swept = self._grounds.result().end(self._run)
             else:
                 self._sandboxes.close()
-            self._sweep()
+                swept = False
+            if not swept:
+                self._sweep()
 
     def _end(self) -> bool:
         """Begin nothing more; False when that was done already."""
