@@ -21,6 +21,7 @@ if TYPE_CHECKING:
     from docker import APIClient
 
 PREFIX = "unix://"
+BAD, MISSING = 400, 404
 SILENT = 120.0
 """Seconds that the engine may stay silent within one answer, unless it is told to wait for something."""
 
@@ -112,7 +113,7 @@ class LocalClient:
         content = None if body is None else json.dumps(body).encode()
         connection, answer = self._send(method, target, content, silent)
         text = self._read(connection, answer)
-        if answer.status >= 400:
+        if answer.status >= BAD:
             _refuse(Refusal(status_code=answer.status, reason=answer.reason, url=target, text=text.decode()))
         return json.loads(text) if text else None
 
@@ -125,13 +126,13 @@ class LocalClient:
             raw = connection.sock
             raw.settimeout(None)
             answer = connection.getresponse()
-            if answer.status >= 400:
-                text = answer.read().decode()
-                connection.close()
-                _refuse(Refusal(status_code=answer.status, reason=answer.reason, url=target, text=text))
+            text = answer.read() if answer.status >= BAD else b""
         except (OSError, HTTPException) as error:
             connection.close()
             raise LostError(str(error)) from error
+        if answer.status >= BAD:
+            connection.close()
+            _refuse(Refusal(status_code=answer.status, reason=answer.reason, url=target, text=text.decode()))
 
         def close() -> None:
             answer.close()
@@ -243,7 +244,7 @@ def _refuse(answer: Refusal) -> None:
     except (ValueError, KeyError, TypeError):
         words = answer.text.strip()
     kind: type[APIError] = APIError
-    if answer.status_code == 404:
+    if answer.status_code == MISSING:
         kind = ImageNotFound if "no such image" in words.lower() else NotFound
     shown: Any = answer
     raise kind(f"{answer.status_code} {answer.reason} for {answer.url}", response=shown, explanation=words)

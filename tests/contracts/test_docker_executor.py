@@ -256,6 +256,23 @@ def test_a_port_is_free_again_for_the_next_stage(docker_ground: Ground) -> None:
         assert (ended.code, printed.err) == (0, b"")
 
 
+def test_stages_at_the_same_time_never_meet_each_others_ports(docker_ground: Ground, client: docker.APIClient) -> None:
+    run = docker_ground.identity()
+    session = docker_ground.open(run, lanes=3)
+
+    def stage(number: int) -> tuple[int, bytes]:
+        script = f"echo {number} | nc -l -p 7777 & sleep 0.2; nc 127.0.0.1 7777 < /dev/null; wait"
+        spec = docker_ground.shell(script, stage=f"s{number}")
+        if number % 2:
+            session.prepare(spec)
+        ended, printed = docker_ground.run(session, spec)
+        return ended.code, printed.out
+
+    with ThreadPoolExecutor(3) as pool:
+        assert list(pool.map(stage, range(9))) == [(0, b"%d\n" % number) for number in range(9)]
+    assert 1 <= len(of_run(client, run, role=ROLE_SANDBOX)) <= 3
+
+
 # --- deep chains ------------------------------------------------------------------------------------------------------
 
 
