@@ -8,7 +8,7 @@ from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from pipeline.dockerapi import translating
+from pipeline.dockerapi import status_of, translating
 from pipeline.errors import CancelledError, ImageNotFoundError, ServiceNotReadyError
 from pipeline.executors.docker.attach import Attachment
 from pipeline.executors.docker.attendance import Attendance
@@ -29,6 +29,7 @@ if TYPE_CHECKING:
 
 FIRST_PAUSE, LONGEST_PAUSE = 0.05, 1.0
 TAIL = 2000
+ENDED = 409
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -152,9 +153,14 @@ class Company:
 
     def _try(self, container: str, command: str) -> tuple[int, str]:
         with translating("ask whether a service is ready"):
-            made = self._client.exec_create(container, ["sh", "-c", command])
-            said = self._client.exec_start(made["Id"])
-            code = self._client.exec_inspect(made["Id"])["ExitCode"]
+            try:
+                made = self._client.exec_create(container, ["sh", "-c", command])
+                said = self._client.exec_start(made["Id"])
+                code = self._client.exec_inspect(made["Id"])["ExitCode"]
+            except Exception as error:
+                if status_of(error) == ENDED:
+                    return 1, ""  # just now: the next look at it tells how
+                raise
         return (1 if code is None else int(code)), bytes(said).decode(errors="replace")
 
     def _tail(self, container: str) -> str:
