@@ -91,16 +91,18 @@ class Placement:
             raise
 
     def soonest(self, stages: Sequence[str]) -> int:
-        """The first stage whose prepared container joins a free lane, else the first that is not prepared, else 0."""
+        """One whose prepared container joins a free lane; else, where a lane is free, one that is not bound to another;
+        else one that is prepared."""
         with self._lock:
             waiting = [self._prepared.get(self.around.run.name(stage, "1", "main")) for stage in stages]
-        for index, future in enumerate(waiting):
-            if future is None or not future.done() or future.exception() is not None:
-                continue
-            lane = future.result().lane
-            if lane is None or not lane.busy:
-                return index
-        return next((index for index, future in enumerate(waiting) if future is None), 0)
+        made = {
+            index: future.result().lane
+            for index, future in enumerate(waiting)
+            if future is not None and future.done() and future.exception() is None
+        }
+        ready = (index for index, lane in made.items() if lane is None or not lane.busy)
+        unbound = (index for index, future in enumerate(waiting) if future is None)
+        return next(ready, next(unbound if self._sandboxes.any_free else iter(made), 0))
 
     def begun(self, spec: ContainerSpec) -> bool:
         """Whether this very container began before this process."""

@@ -74,6 +74,12 @@ class Sandboxes:
         """Whether none was ever started."""
         return self._count == 0
 
+    @property
+    def any_free(self) -> bool:
+        """Whether one stands empty."""
+        with self._changed:
+            return any(not lane.busy for lane in self._lanes)
+
     def open(self) -> None:
         """Begin to start the first one."""
         with self._changed:
