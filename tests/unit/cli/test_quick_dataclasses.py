@@ -32,6 +32,17 @@ def tried(call):
     except Exception as error:
         return type(error).__name__, str(error)
 
+@dataclasses.dataclass(frozen=True)
+class Checked:
+    low: int
+    high: int = 9
+
+    def __post_init__(self):
+        if self.low > self.high:
+            raise ValueError(f"{{self.low}} > {{self.high}}")
+
+print(Checked(1), Checked(low=1, high=2), tried(lambda: Checked(3, 2)), tried(lambda: Checked(1, 2, 3)))
+print(tried(lambda: Point()), tried(lambda: Point(1)), tried(lambda: Deep(x=1, w=2)), Deep(x=1, y=(3,), z="y"))
 p, q, d = Point(x=1), Point(x=1, y=(2,)), Deep(x=1)
 for _ in range(2):
     print(p == Point(x=1), p == q, p != q, p == d, d == p, p == 7)
