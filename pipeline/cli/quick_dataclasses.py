@@ -28,6 +28,7 @@ def compile_later() -> None:
         def method(self: Any, *others: Any, **named: Any) -> Any:
             if not made:
                 made.append(at_once(name, *arguments, **more))
+                made[0].__qualname__ = method.__qualname__  # the class has named it
                 _put(type(self), name, method, made[0])
             return made[0](self, *others, **named)
 
