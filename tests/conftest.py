@@ -197,6 +197,12 @@ def swarm(short_folder: Path) -> Iterator[Swarm]:
 
 
 @pytest.fixture(scope="session")
+def swarm_image(swarm: Swarm, engine: str, images: Images) -> str:
+    """busybox in the swarm's registry, by digest."""
+    return swarm.provide(images.busybox, source=engine, repository="busybox")
+
+
+@pytest.fixture(scope="session")
 def nagios(short_folder: Path) -> Iterator[Nagios]:
     """A real Nagios: `.command_file`, `.host`, `.services`, `.await_check(service, state=…)`."""
     with ExitStack() as stack:

@@ -128,12 +128,6 @@ def client(engine: str) -> Iterator[docker.APIClient]:
     made.close()
 
 
-@pytest.fixture(scope="session")
-def swarm_image(swarm: Swarm, engine: str, images: Any) -> str:
-    """busybox in the swarm's registry, by digest."""
-    return swarm.provide(images.busybox, source=engine, repository="busybox")
-
-
 @pytest.fixture
 def cluster(swarm: Swarm, swarm_image: str, tmp_home: Path) -> Iterator[Cluster]:
     """Environments on three real nodes, removed at the end."""
