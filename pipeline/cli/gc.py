@@ -4,15 +4,18 @@ from __future__ import annotations
 
 import sys
 from collections import Counter
+from collections.abc import Sequence
 from datetime import timedelta
 
 import click
 
 from pipeline.cli.options import application, output, show
+from pipeline.cli.render.clean import one_line
 from pipeline.cli.render.lines import Line, line
 from pipeline.cli.render.words import count, shape, size
 from pipeline.errors import EngineUnreachableError
 from pipeline.operations.prune import Prunable
+from pipeline.operations.review_ends import ReviewEnd
 
 
 @click.command()
@@ -27,11 +30,12 @@ from pipeline.operations.prune import Prunable
 def gc(abandon: bool, dry_run: bool, keep_images: str) -> None:
     """Remove what runs left behind: containers, volumes, networks, images, logs, blobs, and runs whose time is over.
 
-    Only what this installation made is touched, never what it deployed, never a run that is under way, and never the
-    runs of a release that is live. How long runs, results and caches stay is set: keep_runs_days, keep_runs_most,
-    storage_limit, reuse_days, reuse_limit.
+    Only what this installation made is touched, never what it deployed (but for review environments whose time is
+    over), never a run that is under way, and never the runs of a release that is live. How long runs, results and
+    caches stay is set: keep_runs_days, keep_runs_most, storage_limit, reuse_days, reuse_limit.
     """
     from pipeline.operations.prune import PruneRequest, prunable, prune
+    from pipeline.operations.review_ends import end_reviews, review_ends
 
     app = application()
     request = PruneRequest(abandon=abandon, keep_images=_age(keep_images))
@@ -41,11 +45,25 @@ def gc(abandon: bool, dry_run: bool, keep_images: str) -> None:
     except EngineUnreachableError as error:
         unreachable = error
         found = prunable(app, request, ["process"], progress=_progress)
+    ends = review_ends(app)
     if not dry_run:
+        ends = end_reviews(app, ends)
         found = prune(app, found, progress=_progress)
-    show(_lines(found, done=not dry_run))
+    show([*_review_lines(ends, done=not dry_run), *_lines(found, done=not dry_run)])
     if unreachable is not None and app.settings.executor == "docker":
         raise unreachable
+
+
+def _review_lines(ends: Sequence[ReviewEnd], *, done: bool) -> list[Line]:
+    lines: list[Line] = []
+    for item in ends:
+        name = one_line(item.promotion.environment)
+        if item.problem:
+            lines.append(line(shape("failed"), f" could not take away {name}: {one_line(item.problem)}"))
+        else:
+            word = "took away" if done else "would take away"
+            lines.append(line(shape("succeeded"), f" {word} {name}, whose time is over"))
+    return lines
 
 
 def _age(text: str) -> timedelta:

@@ -17,6 +17,8 @@ from pipeline.model.definition import (
     Readiness,
     Resources,
     RetryRule,
+    ReviewRule,
+    ReviewSource,
     RunRule,
     ServiceDefinition,
     StageDefinition,
@@ -135,9 +137,16 @@ def environment_definition(
         automatic=values.get("automatic", True),
         queue=values.get("queue", "queue") == "queue",
         ledger=values.get("ledger", ""),
+        review=_review(values.get("review")),
         labels=values.get("labels", {}),
         typed=pending.found,
     )
+
+
+def _review(value: Values | None) -> ReviewRule | None:
+    if value is None:
+        return None
+    return ReviewRule(source=ReviewSource(value["from"]), lasting=seconds(value["lasting"]))
 
 
 def _duration(value: Any, path: str, pending: Pending) -> float | None:

@@ -138,11 +138,16 @@ def drop_from_environment(values: dict[str, Any], path: Path) -> None:
 def check_gates(environments: Mapping[str, Any], root: Node, problems: Problems) -> set[Path]:
     """Report gates and strategies that cannot be meant; returns the paths of those. Values must fit their schema."""
     bad: set[Path] = set()
+    reviews = {name for name, values in environments.items() if isinstance(values, dict) and "review" in values}
     for name, values in environments.items():
         if not isinstance(values, dict):
             continue
         path: Path = ("environments", name)
-        for below, code, message, note in (*_steps(name, values), *_odd_gates(name, values)):
+        for below, code, message, note in (
+            *_steps(name, values),
+            *_odd_gates(name, values),
+            *_behind_reviews(name, values, reviews),
+        ):
             problems.add(code, message, span_at(root, (*path, *below)), note=note)
             bad.add((*path, *below))
     return bad
@@ -167,6 +172,22 @@ def _steps(name: str, values: Values) -> Iterator[Odd]:
     if steps[-1] != _WHOLE:
         message = f"the steps of environment '{name}' end at {steps[-1]}%"
         yield (*place, len(steps) - 1), "canary-steps", message, "the last one is 100%"
+
+
+def _behind_reviews(name: str, values: Values, reviews: set[str]) -> Iterator[Odd]:
+    """A release cannot come through what is another one for every branch."""
+    message = f"environment '{name}' cannot wait for '{{}}', which is one for each pull request or branch"
+    for index, before in enumerate(values.get("after", ())):
+        if before in reviews:
+            yield ("after", index), "review", message.format(before), "name one that stays"
+    for index, gate in enumerate(values.get("gates", ())):
+        if "soaked" in gate and gate["soaked"]["in"] in reviews:
+            yield (
+                ("gates", index, "soaked", "in"),
+                "review",
+                message.format(gate["soaked"]["in"]),
+                "name one that stays",
+            )
 
 
 def _odd_gates(name: str, values: Values) -> Iterator[Odd]:

@@ -295,6 +295,21 @@ class StageDefinition:
         return self.group or self.name
 
 
+class ReviewSource(StrEnum):
+    """What gets a review environment of its own."""
+
+    PULL_REQUEST = "pull_request"
+    BRANCH = "branch"
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class ReviewRule:
+    """One environment for each of these; taken away `lasting` seconds after the last deployment to it."""
+
+    source: ReviewSource
+    lasting: float
+
+
 @dataclass(frozen=True, kw_only=True, slots=True)
 class EnvironmentDefinition:
     """A place where releases live: its target, its configuration, how it is verified, who is told."""
@@ -320,6 +335,10 @@ class EnvironmentDefinition:
     """Whether a promotion waits for the one under way; else a newer one supersedes those that have not begun."""
     ledger: str = ""
     """The database that keeps its history, without credentials; "" = that of the machine that promotes."""
+    review: ReviewRule | None = None
+    """Written once, it is one for each pull request or branch; None = it is what it is."""
+    instance_of: str = ""
+    """Of one that a pull request or a branch has: what it is written as."""
     origin: str = ""
     """Where this definition was found, for people: the policy, the default branch, a commit."""
     unfounded: str = ""

@@ -19,6 +19,7 @@ from pipeline.operations.default_branch import DefaultBranch, default_branch
 from pipeline.operations.policy import policy_of
 from pipeline.operations.tree import source_tree
 from pipeline.planning.planner import resolved_environments
+from pipeline.planning.reviews import review_of, with_reviews
 
 if TYPE_CHECKING:
     from pipeline.ports.application import Application
@@ -53,8 +54,15 @@ def environments_for(
 
     Values are resolved with the variables of the file that they come from. DefinitionError where one cannot be.
     """
+    protected = app.settings.protected_branches
     if policy.environments is not None:
-        return Environments(policy=policy, environments=of_policy(policy))
+        found = of_policy(policy)
+        return Environments(
+            policy=policy,
+            environments=tuple(
+                review_of(item, event, protected=protected) if item.review is not None else item for item in found
+            ),
+        )
     mine = {
         item.name: item
         for item in resolved_environments(
@@ -111,8 +119,11 @@ def as_of_now(environment: EnvironmentDefinition, policy: Policy) -> Environment
     """What the policy says today of an environment that was planned earlier."""
     if policy.environments is None:
         return environment
-    found = next((item for item in of_policy(policy) if item.name == environment.name), None)
-    return found or replace(environment, unfounded=f"{policy.file} does not have it")
+    written = environment.instance_of or environment.name
+    for item in of_policy(policy):
+        if item.name == written:
+            return replace(item, name=environment.name, instance_of=environment.instance_of)
+    return replace(environment, unfounded=f"{policy.file} does not have it")
 
 
 def _tip(app: Application, branch: DefaultBranch, *, source: Source, event: Event) -> Tip | None:
@@ -124,7 +135,7 @@ def _tip(app: Application, branch: DefaultBranch, *, source: Source, event: Even
     there = replace(source, commit=commit, revision=branch.commit)
     try:
         found = resolved_environments(
-            branch.definition,
+            with_reviews(branch.definition, event, protected=app.settings.protected_branches),
             event=event,
             source=source,
             overrides={},

@@ -28,6 +28,7 @@ from pipeline.operations.reuse import look_up
 from pipeline.operations.source import describe, git_environment
 from pipeline.operations.tree import source_tree
 from pipeline.planning.planner import plan
+from pipeline.planning.reviews import with_reviews
 from pipeline.planning.triggers import Triggered, judge_triggers
 from pipeline.ports.application import Application
 from pipeline.ports.records import StageHistory
@@ -99,6 +100,7 @@ def prepared(
     )
     policy = policy_of(app.settings)
     definition, diagnostics = defined(app, written, environments=policy.environments)
+    definition = with_reviews(definition, event, protected=app.settings.protected_branches)
     changes = ChangedPaths(source, event, lambda: _histories(app, source, event))
     trigger = judge_triggers(definition.triggers, event, lambda: changes.of_event)
     if any(_READS_CHANGED.search(text) for text in written.texts.values()):

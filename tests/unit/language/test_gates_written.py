@@ -240,3 +240,13 @@ def test_all_problems_at_once() -> None:
     }
     words = said(written("".join(f"    {key}: {json.dumps(value)}\n" for key, value in rest.items())))
     assert "4 errors" in words
+
+
+def test_a_review_environment_and_what_cannot_come_after_it() -> None:
+    found = prod("    review: {from: branch, lasting: 3d}\n").review
+    assert found is not None
+    assert (found.source, found.lasting) == ("branch", 259200.0)
+    late = "    review: {from: pull_request, lasting: 1h}\n  late: {target: {docker: {}}, after: prod}\n"
+    words = "environment 'late' cannot wait for 'prod', which is one for each pull request or branch"
+    assert f"error: {words}\n" in said(written(late))
+    assert "'review' of environment 'prod' has no 'lasting'" in said(written("    review: {from: branch}\n"))

@@ -1,0 +1,74 @@
+"""Review environments go when their time is over, and nothing else does."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from datetime import timedelta
+from pathlib import Path
+
+import pytest
+from ground import DEV, Ground, plan_of
+
+from pipeline.model.definition import EnvironmentDefinition, ReviewRule, ReviewSource
+from pipeline.model.release import Promotion, PromotionKind, Release
+from pipeline.model.status import PromotionState, RunState
+from pipeline.operations.review_ends import end_reviews, review_ends
+
+REVIEW = replace(
+    DEV,
+    name="review-7",
+    instance_of="review",
+    review=ReviewRule(source=ReviewSource.PULL_REQUEST, lasting=3 * 86400.0),
+)
+
+
+def deploy(ground: Ground, environment: EnvironmentDefinition, *, ago: timedelta, name: str = "r") -> Promotion:
+    """A run that deployed to the environment so long ago."""
+    run = ground.begin(age=ago)
+    ground.records.save_plan(run.id, replace(plan_of(()), environments=(environment,)))
+    ground.records.update_run(run.id, state=RunState.DONE)
+    time = ground.clock.now() - ago
+    release = Release(
+        repository="shop", commit=name, images={}, pipeline_digest="", name=name, run=run.id, dirty=False, created=time
+    )
+    ground.records.save_release(release)
+    promotion = Promotion(
+        id=run.id, release=release.id, environment=environment.name, kind=PromotionKind.PROMOTE,
+        state=PromotionState.DEPLOYED, requested_by="anna", reason="", created=time, finished=time, run=run.id,
+    )  # fmt: skip
+    ground.records.save_promotion(promotion, actor="anna", action="promotion.deployed", data={})
+    return promotion
+
+
+@pytest.mark.parametrize(
+    ("environment", "days", "over"),
+    [
+        pytest.param(REVIEW, 3.0, True, id="its-time-is-over"),
+        pytest.param(REVIEW, 2.9, False, id="it-has-time-left"),
+        pytest.param(DEV, 300.0, False, id="one-that-stays"),
+        pytest.param(replace(REVIEW, instance_of=""), 300.0, False, id="the-written-one"),
+    ],
+)
+def test_when_it_is_over(tmp_path: Path, environment: EnvironmentDefinition, days: float, over: bool) -> None:
+    ground = Ground(home=tmp_path)
+    promotion = deploy(ground, environment, ago=timedelta(days=days))
+    assert [item.promotion for item in review_ends(ground)] == ([promotion] if over else [])
+
+
+def test_a_new_deployment_begins_it_anew(tmp_path: Path) -> None:
+    ground = Ground(home=tmp_path)
+    deploy(ground, REVIEW, ago=timedelta(days=9))
+    deploy(ground, REVIEW, ago=timedelta(days=1), name="s")
+    assert review_ends(ground) == ()
+
+
+def test_it_is_taken_away_once_with_a_line_in_the_ledger(tmp_path: Path) -> None:
+    ground = Ground(home=tmp_path)
+    promotion = deploy(ground, REVIEW, ago=timedelta(days=4))
+    (ended,) = end_reviews(ground, review_ends(ground))
+    assert (ended.promotion, ended.problem) == (promotion, "")
+    last = ground.records.entries(newest=1)[-1]
+    assert (last.actor, last.action, last.data["because"]) == (
+        "gc", "removed", "its time is over: 3d after the last deployment",
+    )  # fmt: skip
+    assert review_ends(ground) == ()
