@@ -11,6 +11,7 @@ from datetime import UTC, datetime
 from pathlib import Path
 
 from contenders import NOT_MEASURED
+from floor import Part
 from measuring import Times
 from workloads import Workload
 
@@ -21,10 +22,10 @@ AGAIN_SECONDS = 0.4
 Measured = Mapping[str, tuple[Workload, Sequence[Times]]]
 
 
-def report(measured: Measured, *, rounds: int) -> tuple[str, bool]:
-    """The tables, and whether Écluse kept its limits."""
+def report(measured: Measured, *, rounds: int, parts: Sequence[Part]) -> tuple[str, bool]:
+    """The tables, the parts of the engine's own time, and whether Écluse kept its limits."""
     limits, kept = _limits(measured)
-    return "\n".join([_machine(rounds), "", *limits, "", *_side_by_side(measured), ""]), kept
+    return "\n".join([_machine(rounds), "", *limits, "", _floor(parts), "", *_side_by_side(measured), ""]), kept
 
 
 def put(text: str, page: Path) -> None:
@@ -43,6 +44,11 @@ def _machine(rounds: int) -> str:
         f"{datetime.now(UTC).date()}: {os.cpu_count()} cores, {memory:.0f} GiB, Linux {kernel}, "
         f"Docker Engine {engine}, Python {platform.python_version()}; {rounds} rounds; load average {load:.1f}."
     )
+
+
+def _floor(parts: Sequence[Part]) -> str:
+    told = "; ".join(f"{part.what} {part.seconds * 1000:.0f} ms" for part in parts)
+    return f"The engine alone, by its API, one at a time, from creation to removal (medians of the same run): {told}."
 
 
 def _limits(measured: Measured) -> tuple[list[str], bool]:

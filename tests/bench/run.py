@@ -17,6 +17,7 @@ from pathlib import Path
 sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
 
 from contenders import DOCKER, ECLUSE, PEERS
+from floor import floor
 from measuring import measure
 from report import put, report
 from workloads import SECRETS, workloads
@@ -47,7 +48,7 @@ def main() -> int:
     finally:
         if STRAY in _volumes() - before:
             subprocess.run(["docker", "volume", "rm", "-f", STRAY], capture_output=True)
-    text, kept = report(measured, rounds=chosen.rounds)
+    text, kept = report(measured, rounds=chosen.rounds, parts=floor(image))
     print("\n" + text)
     if chosen.page != "none" and not names:
         put(text, Path(chosen.page))
