@@ -237,3 +237,20 @@ def test_filling_with_many_files_keeps_each(ground: Ground, tar: Tar) -> None:
     assert files(session, View(layer="many"), ["d/*"]) == {
         path: item for path, item in tree.items() if item is not None
     }
+
+
+def test_links_that_lead_out_stay_as_they_are(ground: Ground, tar: Tar) -> None:
+    links = {"up": "../../..", "side": "../other", "d/out": "../../x", "d/in": "../up", "root": "/etc/hostname"}
+    opened = ground.open()
+    opened.workspace.fill("source", io.BytesIO(tar({"d": None, **{name: f"-> {to}" for name, to in links.items()}})))
+    shown = "; ".join(f"readlink {name}" for name in links)
+    spec = ground.shell(
+        f"{shown}; ln -s ../../made m; ln -s near n", stage="a", view=View(layer="a", below=("source",))
+    )
+    ended, printed = ground.run(opened, spec)
+    assert (ended.code, printed.out.decode().split()) == (0, list(links.values()))
+    later = ground.open()
+    later.workspace.restore("a", iter(list(opened.workspace.save("a", ["source"]))))
+    spec = ground.shell("readlink m; readlink n", stage="b", view=View(layer="b", below=("a",)))
+    ended, printed = ground.run(later, spec)
+    assert (ended.code, printed.out) == (0, b"../../made\nnear\n")

@@ -14,6 +14,7 @@ from pipeline.errors import NotFoundError
 from pipeline.executors.docker.anchor import ANCHOR, FEW_FURNITURE, FURNITURE, PROGRAM
 from pipeline.executors.docker.reaper import GONE, Reaper
 from pipeline.executors.docker.slot_names import BATCH, FEW
+from pipeline.executors.docker.tar_links import Links
 from pipeline.model.identity import ROLE_WORKSPACE, RunIdentity
 
 if TYPE_CHECKING:
@@ -96,7 +97,7 @@ class Depot:
             try:
                 made = self._make_keeper()
                 if blocks:
-                    self._put(made, "", blocks)
+                    self._put(made, self._root, blocks)
                 keeper.set_result(made)
             except BaseException as error:  # noqa: BLE001 (whoever waits gets it)
                 keeper.set_exception(error)
@@ -121,11 +122,13 @@ class Depot:
         if keeper is not None and keeper.exception() is None:
             reaper.submit("the keeper", lambda: self._client.remove_container(keeper.result(), force=True, v=True))
 
-    def put(self, folder: str, archive: bytes | IO[bytes] | Iterable[bytes]) -> None:
-        """Unpack a tar stream into a folder that is there."""
+    def put(self, folder: str, archive: bytes | IO[bytes] | Iterable[bytes], links: Links | None = None) -> None:
+        """Unpack a tar stream into a folder that is there; then the `links` that were taken out of it on its way."""
         self.furnished()
         assert self._keeper is not None  # noqa: S101 # it has just been furnished
-        self._put(self._keeper.result(), folder, archive)
+        self._put(self._keeper.result(), f"{self._root}/{folder}", archive)
+        if links is not None and links.found:
+            self._put(self._keeper.result(), "/", links.archive(f"{self._root}/{folder}"))
 
     def get(self, folder: str, file: IO[bytes]) -> None:
         """Write a tar stream of a folder into a file. Raises NotFoundError when there is no such folder."""
@@ -145,12 +148,12 @@ class Depot:
         with translating("create the workspace's keeper"):
             return create_anchored(self._client, self.keeper, {"Labels": self._labels, "HostConfig": host})
 
-    def _put(self, keeper: str, folder: str, content: object) -> None:
+    def _put(self, keeper: str, place: str, content: object) -> None:
         sdk: Any = self._client
         with translating("write into the workspace"):
             answer = sdk._put(
                 sdk._url("/containers/{0}/archive", keeper),
-                params={"path": f"{self._root}/{folder}"},
+                params={"path": place},
                 data=content,
                 timeout=None,
             )

@@ -15,7 +15,8 @@ from pipeline.executors.docker.depot import Depot, create_anchored, reading, vol
 from pipeline.executors.docker.path_stat import path_mode
 from pipeline.executors.docker.reaper import removing
 from pipeline.executors.docker.slots import Slots
-from pipeline.executors.docker.tar_modes import change_modes, chunks_of, git_mode, shared_mode
+from pipeline.executors.docker.tar_links import Links
+from pipeline.executors.docker.tar_modes import change_modes, git_mode, same_mode, shared_mode
 from pipeline.model.container import WORKSPACE, View
 from pipeline.model.identity import ROLE_WORKSPACE, RunIdentity
 from pipeline.ports.workspace import WorkspaceFile
@@ -62,7 +63,8 @@ class OverlayWorkspace:
 
     def fill(self, layer: str, archive: IO[bytes] | Iterable[bytes]) -> None:
         """Unpack into the layer's folder, open to whichever user a stage runs as."""
-        self._depot.put(self._slots.of(layer) + "/u", change_modes(archive, shared_mode))
+        links = Links()
+        self._depot.put(self._slots.of(layer) + "/u", change_modes(archive, shared_mode, links), links)
         self._slots.claim(layer)
 
     def save(self, layer: str, below: Sequence[str]) -> Iterator[bytes]:
@@ -87,7 +89,9 @@ class OverlayWorkspace:
         """The upper folder again: the engine takes such a stream as it is."""
         from pipeline.executors.layer_stream import unmarked
 
-        self._depot.put(self._slots.of(layer) + "/u", chunks_of(unmarked(archive, layer)))
+        links = Links()
+        content = change_modes(unmarked(archive, layer), same_mode, links)
+        self._depot.put(self._slots.of(layer) + "/u", content, links)
         self._slots.claim(layer)
 
     def read(self, view: View, patterns: Sequence[str]) -> Iterator[WorkspaceFile]:
@@ -134,7 +138,8 @@ class OverlayWorkspace:
         if not self._slots.known(flat):
             view = View(layer=layers[0], below=layers[1:])
             with reading(self._client, self._reader(view), f"{WORKSPACE}/.") as chunks:
-                self._depot.put(self._slots.of(flat) + "/u", chunks)
+                links = Links()
+                self._depot.put(self._slots.of(flat) + "/u", change_modes(chunks, same_mode, links), links)
             self._slots.claim(flat)
         return flat
 
