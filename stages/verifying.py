@@ -19,8 +19,11 @@ def verify_environment(
     context: StageContext, environment: EnvironmentDefinition, checks: Sequence[Check], schedule: Schedule
 ) -> Verification:
     """Ask the environment, with the answers in the stage's log."""
+    promotion = context.delivery.promotion(environment)
     subject = Subject(
         target=context.delivery.target(environment),
+        promotion=promotion.id if promotion else "",
+        since=promotion.created if promotion else None,
         secrets=tuple(context.secret(name) for name in environment.secrets),
     )
     return context.verifier.verify(

@@ -140,6 +140,12 @@ class RunDelivery:
             return None
         return self._end(passage, lambda: (passage.measure(measurements), passage.refute(reason, progress))[-1])
 
+    def promotion(self, environment: EnvironmentDefinition) -> Promotion | None:
+        """From the records."""
+        return next(
+            (item for item in self._promoter.journal.history(environment.name) if item.run == self._run.id), None
+        )
+
     def target(self, environment: EnvironmentDefinition) -> Target:
         """The environment's target."""
         with self._guard:

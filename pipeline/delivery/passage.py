@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import replace
 
 from pipeline.delivery.canary import climb, steps_of
@@ -9,7 +10,7 @@ from pipeline.delivery.fencing import FencedTarget
 from pipeline.delivery.journal import PromotionJournal
 from pipeline.delivery.lease import EnvironmentLease
 from pipeline.delivery.promotion import GOING_BACK, KEEPING, ended_as
-from pipeline.errors import CancelledError, EcluseError, LeaseLostError
+from pipeline.errors import CancelledError, EcluseError, LeaseLostError, UsageError
 from pipeline.model.check import Verdict
 from pipeline.model.definition import EnvironmentDefinition
 from pipeline.model.hiding import hide
@@ -18,6 +19,7 @@ from pipeline.model.status import PromotionState
 from pipeline.model.value import Value
 from pipeline.ports.cancellation import Cancellation
 from pipeline.ports.delivery import Verify
+from pipeline.ports.registry import Registry
 from pipeline.ports.target import Observed, Progress, Rollout, RolloutResult, Target
 
 HOLDING = frozenset({"keep", "hold"})
@@ -39,12 +41,14 @@ class Passage:
         target: Target,
         lease: EnvironmentLease,
         journal: PromotionJournal,
+        registry: Callable[[], Registry] | None = None,
     ) -> None:
         self.promotion = promotion
         self.environment = environment
         self.lease = lease
         self.target: Target = FencedTarget(target, lease)
         self.journal = journal.under(lease)
+        self._registry = registry
 
     def lock(self) -> None:
         """Nobody else writes there from now on."""
@@ -52,16 +56,21 @@ class Passage:
             self._move(PromotionState.LOCKED, data={"token": self.lease.token})
 
     def roll_out(self, order: Rollout, *, verify: Verify | None, progress: Progress, cancel: Cancellation) -> Promotion:
-        """To `verifying` where the new version serves; else to an end. `verify` is asked between a canary's steps."""
-        if self.promotion.state is PromotionState.LOCKED:
-            data: dict[str, Value] = {
-                "image": order.image,
-                "configuration": dict(order.configuration),
-                "target": self._place(),
-            }
-            self._move(PromotionState.ROLLING_OUT, data=data)
+        """To `verifying` where the new version serves; else to an end. `verify` is asked between a canary's steps.
+
+        Where the environment has a repository of its own, the image is copied there first.
+        """
+        if self.environment.registry:
+            order = replace(order, image=self._copied(order.image, progress=progress, cancel=cancel))
         secrets = tuple(order.secrets.values())
         try:
+            if self.promotion.state is PromotionState.LOCKED:
+                data: dict[str, Value] = {
+                    "image": order.image,
+                    "configuration": dict(order.configuration),
+                    "target": self._place(),
+                }
+                self._move(PromotionState.ROLLING_OUT, data=data)
             result = self._rolled_out(order, verify=verify, progress=progress, cancel=cancel)
         except LeaseLostError:
             raise
@@ -179,6 +188,23 @@ class Passage:
         if not result.succeeded or not steps_of(order.strategy):
             return result
         return climb(self, order, result, verify=verify, progress=progress, cancel=cancel)
+
+    def _copied(self, image: str, *, progress: Progress, cancel: Cancellation) -> str:
+        """The image in the environment's own repository. What goes back needs nothing of the first registry."""
+        if self._registry is None:
+            raise UsageError(f"environment '{self.environment.name}' has a registry, and nobody here can copy to one")
+        registry, goal = self._registry(), self.environment.registry
+        copy = f"{goal}@{image.partition('@')[2]}"
+        try:
+            if self.promotion.kind is not PromotionKind.PROMOTE and registry.has(copy):
+                return copy
+            return registry.copy(image, goal, progress=progress, cancel=cancel)
+        except EcluseError as error:
+            if self.promotion.state is PromotionState.LOCKED:
+                self.give_up(f"the image could not be copied to {goal}: {error.message}")
+            else:
+                self._stopped(error.message, progress)
+            raise
 
     def _stopped(self, reason: str, progress: Progress) -> None:
         """An error or a cancel left the target half-way or untouched: say which, as far as it still answers."""

@@ -21,6 +21,7 @@ from pipeline.model.status import PROMOTION_MOVES, PromotionState
 from pipeline.ports.cancellation import Cancellation
 from pipeline.ports.clock import Clock
 from pipeline.ports.records import Records
+from pipeline.ports.registry import Registry
 from pipeline.ports.target import Progress, Target
 
 WAITS = frozenset({PromotionState.PLANNED, PromotionState.WAITING})
@@ -57,6 +58,7 @@ class Promoter:
         home: Path,
         installation: str,
         lease_seconds: float = SECONDS,
+        registry: Callable[[], Registry] | None = None,
     ) -> None:
         self.requester = requester
         self.journal = PromotionJournal(requester=requester, records=records, clock=clock)
@@ -67,6 +69,7 @@ class Promoter:
         self._home = home
         self._installation = installation
         self._lease_seconds = lease_seconds
+        self._registry = registry
 
     def enter(self, order: Order, *, progress: Progress, cancel: Cancellation) -> Passage:
         """Plan it (or find it, when it was begun before), ask the gates, take the lease, put right what dead promoters
@@ -108,7 +111,14 @@ class Promoter:
         self, promotion: Promotion, environment: EnvironmentDefinition, target: Target, lease: EnvironmentLease
     ) -> Passage:
         """A promotion under a lease that is held."""
-        return Passage(promotion, environment=environment, target=target, lease=lease, journal=self.journal)
+        return Passage(
+            promotion,
+            environment=environment,
+            target=target,
+            lease=lease,
+            journal=self.journal,
+            registry=self._registry,
+        )
 
     def recover(
         self,

@@ -138,6 +138,7 @@ def environment_definition(
         queue=values.get("queue", "queue") == "queue",
         ledger=values.get("ledger", ""),
         review=_review(values.get("review")),
+        registry=values.get("registry", ""),
         labels=values.get("labels", {}),
         typed=pending.found,
     )

@@ -343,6 +343,8 @@ class EnvironmentDefinition:
     """Where this definition was found, for people: the policy, the default branch, a commit."""
     unfounded: str = ""
     """Why nothing may be promoted by this definition: it gets round what keeps others out. "" where it may."""
+    registry: str = ""
+    """The repository into which a release's image is copied before it is rolled out from there; "" = none."""
     labels: Mapping[str, str] = field(default_factory=dict)
     typed: tuple[TypedExpression, ...] = ()
     """Values that are still expressions; their fields hold a stand-in until they are evaluated."""

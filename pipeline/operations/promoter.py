@@ -18,4 +18,5 @@ def promoter_of(app: Application, requester: Requester, *, judge: Judge) -> Prom
         clock=app.clock,
         home=app.settings.home,
         installation=app.settings.installation,
+        registry=app.registry,
     )

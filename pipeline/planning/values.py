@@ -106,6 +106,7 @@ class Resolver:
             target=self.options(environment.target),
             configuration=self.mapping(environment.configuration),
             url=self.text(environment.url),
+            registry=self.text(environment.registry),
             verification=tuple(self.options(check) for check in environment.verification),
             supervision=tuple(self.options(sink) for sink in environment.supervision),
             labels=self.mapping(environment.labels),

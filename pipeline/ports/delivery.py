@@ -66,6 +66,9 @@ class Delivery(Protocol):
     ) -> Promotion | None:
         """Checks failed: do what `on_failure` says. None when this run has no promotion there."""
 
+    def promotion(self, environment: EnvironmentDefinition) -> Promotion | None:
+        """This run's newest promotion into the environment, as it stands."""
+
     def target(self, environment: EnvironmentDefinition) -> Target:
         """The environment's target, for checks that ask it."""
 

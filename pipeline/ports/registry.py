@@ -15,6 +15,9 @@ class Registry(Protocol):
     Errors that may leave: UsageError (a name that is none), ImageNotFoundError, RegistryError and kin, CancelledError.
     """
 
+    def has(self, image: str) -> bool:
+        """Whether the registry has `repository@sha256:…`; errors as of `copy`."""
+
     def copy(self, source: str, target: str, *, progress: Progress, cancel: Cancellation) -> str:
         """Bring `repository@sha256:…` into the repository `target`; gives `target@sha256:…`, the same digest.
 

@@ -18,6 +18,16 @@ class OciRegistry:
     def __init__(self, settings: Settings) -> None:
         self._settings = settings
 
+    def has(self, image: str) -> bool:
+        """See the port."""
+        name, digest = pinned(image)
+        of = repository(name)
+        access = self._access(of)
+        try:
+            return RepositoryClient(access, of).manifest(digest) is not None
+        finally:
+            access.close()
+
     def copy(self, source: str, target: str, *, progress: Progress, cancel: Cancellation) -> str:
         """See the port."""
         name, digest = pinned(source)

@@ -43,8 +43,10 @@ class Version:
 
 
 def versions(observed: Observed, promotion: str) -> tuple[Version | None, Version | None]:
-    """The new version and the old one. Without a promotion the new one is what serves, the youngest of several."""
-    new = promotion or _youngest(observed.serving)
+    """The new version and the old one. The new one is what the promotion brought; without one, or where it found its
+    release there already, it is what serves, the youngest of several."""
+    there = {item.promotion for item in observed.instances}
+    new = promotion if promotion in there else _youngest(observed.serving)
     mine = tuple(item for item in observed.instances if new and item.promotion == new)
     others = [item for item in observed.instances if item.promotion != new]
     old = _youngest([item for item in others if item.serving] or others)

@@ -93,6 +93,37 @@ def shop(
             subprocess.run(["docker", "rmi", "--force", image], capture_output=True)
 
 
+def test_an_environment_runs_from_its_own_repository_and_its_log_is_read(
+    ecluse: Command, shop: Shop, registry: str
+) -> None:
+    own = f"{registry}/e2e/{uuid4().hex}"
+    text = shop.text("0s").replace("    target:", f"    registry: {own}\n    target:")
+    text = text.replace(
+        "{name: page,", "{name: log, log: {pattern: 'complains', every: 200ms, for: 1s}}\n      - {name: page,"
+    )
+    shop.repository.commit({"pipeline.yml": text})
+    done = ecluse("run", cwd=shop.repository.path)
+    assert (done.code, shop.number()) == (0, 1), done.out + done.err
+    assert "log: pass: 0 lines match" in done.out
+    container = ("docker", "ps", "--quiet", "--filter", f"publish={shop.port}")
+    serving = subprocess.run(container, capture_output=True, text=True, check=True).stdout.strip()
+    look = ("docker", "inspect", "-f", "{{.Config.Image}}", serving)
+    image = subprocess.run(look, capture_output=True, text=True, check=True).stdout.strip()
+    assert image.startswith(f"{own}@sha256:")
+    shown = ecluse("show", "1", "smoke", cwd=shop.repository.path)
+    assert "● log ▄▄" in shown.out, shown.out
+
+    loud = "CMD echo complains; httpd -f -p 8080 -h /w\n"
+    dockerfile = (shop.repository.path / "Dockerfile").read_text().rpartition("CMD")[0] + loud
+    shop.repository.commit({"Dockerfile": dockerfile, **files(status="ok", number=2)})
+    done = ecluse("run", cwd=shop.repository.path)
+    assert (done.code, shop.number()) == (5, 1), done.out + done.err
+    assert "log: 1 line matches (ecluse-" in done.out
+    listing = ("docker", "images", "--quiet", "--filter", f"reference={own}")
+    for copy in set(subprocess.run(listing, capture_output=True, text=True, check=True).stdout.split()):
+        subprocess.run(["docker", "rmi", "--force", copy], capture_output=True)
+
+
 def test_a_good_commit_goes_live_and_a_bad_one_does_not(ecluse: Command, shop: Shop, pushgateway: Pushgateway) -> None:
     first = ecluse("run", cwd=shop.repository.path)
     assert (first.code, shop.number()) == (0, 1), first.out + first.err

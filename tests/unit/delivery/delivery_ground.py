@@ -24,6 +24,7 @@ from pipeline.model.gate import Verdict as GateVerdict
 from pipeline.model.ledger import verify
 from pipeline.model.release import Measurement, Promotion, PromotionKind, Release
 from pipeline.ports.cancellation import Cancellation
+from pipeline.ports.registry import Registry
 from pipeline.ports.target import Rollout
 from pipeline.ports.verification import Verification
 from pipeline.records.sql import SqlRecords
@@ -79,6 +80,7 @@ class Ground:
     clock: Ticking = field(default_factory=Ticking)
     judge: Judge = all_open
     said: list[str] = field(default_factory=list)
+    registry: Registry | None = None
     unfit: frozenset[str] = frozenset()
     """Commits whose versions fail their checks."""
 
@@ -109,7 +111,12 @@ class Ground:
             clock=self.clock,
             home=home or self.home,
             installation=INSTALLATION,
+            registry=self._registry,
         )
+
+    def _registry(self) -> Registry:
+        assert self.registry is not None
+        return self.registry
 
     def promote(
         self,

@@ -281,4 +281,7 @@ def test_the_new_version_is_the_promotion_or_the_youngest_that_serves() -> None:
     assert before is not None
     assert (found.promotion, before.promotion) == ("p3", "p2")
     assert versions(Observed(instances=(old,)), "p1")[1] is None
+    found, before = versions(Observed(instances=(old,)), "p9")
+    assert found is not None, "p9 found its release there already"
+    assert (found.promotion, before) == ("p1", None)
     assert versions(Observed(instances=()), "") == (None, None)
