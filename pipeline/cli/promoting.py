@@ -116,9 +116,9 @@ def _do(
     except ParkedError as error:
         return _parked(app, error, found, waited=wait is not None, as_json=as_json)
     if as_json:
-        show_json({**planned_json(found), "promotion": promotion})
+        show_json({**planned_json(found), "promotion": promotion, "ledger": app.records.head()})
     else:
-        show(ended_lines(promotion, order.release, width=output().width))
+        show(ended_lines(promotion, order.release, head=app.records.head(), width=output().width))
     return status_of(promotion)
 
 
@@ -139,11 +139,11 @@ def _parked(app: Application, error: ParkedError, found: Outlook, *, waited: boo
     """It waits, and that is no failure; where somebody waited for it in vain, it is."""
     promotion = app.records.find_promotion(error.promotion)
     if as_json:
-        show_json({**planned_json(found), "promotion": promotion})
+        show_json({**planned_json(found), "promotion": promotion, "ledger": app.records.head()})
     else:
         from pipeline.cli.render.promoting import ended_lines
 
-        show(ended_lines(promotion, found.release, width=output().width))
+        show(ended_lines(promotion, found.release, head=app.records.head(), width=output().width))
         click.echo(f"  {error.hint}")
     return ExitCode.REFUSED if waited else ExitCode.SUCCEEDED
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import threading
 from collections.abc import Callable, Mapping
+from contextlib import suppress
 from datetime import datetime
 from functools import partial
 
@@ -11,8 +12,9 @@ from pipeline.delivery.passage import Passage
 from pipeline.delivery.planning import strategy_for
 from pipeline.delivery.promoter import WAITS, Order, Promoter
 from pipeline.delivery.release import image_to_run, seal
-from pipeline.errors import EcluseError, UsageError
+from pipeline.errors import EcluseError, RecordsError, UsageError
 from pipeline.model.definition import EnvironmentDefinition
+from pipeline.model.ledger import head_line
 from pipeline.model.release import Measurement, Promotion, Release
 from pipeline.model.run import Run
 from pipeline.model.status import PromotionState
@@ -70,7 +72,7 @@ class RunDelivery:
         )
         image = image_to_run(environment, release.images)
         secrets = self._secrets(environment)
-        self._records().save_release(release)
+        self._records().save_release(release, actor=self._run.actor or "unknown")
         with self._guard:
             if environment.name in self._active:
                 raise UsageError(
@@ -99,6 +101,8 @@ class RunDelivery:
             promotion = passage.roll_out(rollout, verify=verify, progress=progress, cancel=cancel)
             if promotion.state is PromotionState.VERIFYING and not verified_later:
                 promotion = passage.keep("deployed", progress)
+            if promotion.finished is not None:
+                self._tell_head(progress)
             return promotion
         finally:
             if passage.promotion.state is PromotionState.VERIFYING and verified_later:
@@ -124,7 +128,9 @@ class RunDelivery:
             with self._guard:
                 self._active[environment.name] = passage
             return passage.promotion
-        return self._end(passage, lambda: (passage.measure(measurements), passage.keep("verified", progress))[-1])
+        ended = self._end(passage, lambda: (passage.measure(measurements), passage.keep("verified", progress))[-1])
+        self._tell_head(progress)
+        return ended
 
     def refuted(
         self,
@@ -138,7 +144,9 @@ class RunDelivery:
         passage = self._verifying(environment, progress=progress)
         if passage is None:
             return None
-        return self._end(passage, lambda: (passage.measure(measurements), passage.refute(reason, progress))[-1])
+        ended = self._end(passage, lambda: (passage.measure(measurements), passage.refute(reason, progress))[-1])
+        self._tell_head(progress)
+        return ended
 
     def promotion(self, environment: EnvironmentDefinition) -> Promotion | None:
         """From the records."""
@@ -213,6 +221,13 @@ class RunDelivery:
         wanted = (self._run.id, PromotionState.VERIFYING)
         history = self._promoter.journal.history(environment.name)
         return next((item for item in history if (item.run, item.state) == wanted), None)
+
+    def _tell_head(self, progress: Progress) -> None:
+        """The ledger's head goes into the log: where that is kept, nothing up to here can be cut off unseen."""
+        with suppress(RecordsError):
+            head = self._records().head()
+            if head is not None:
+                progress(head_line(head))
 
     def _end(self, passage: Passage, act: Callable[[], Promotion]) -> Promotion:
         with self._guard:

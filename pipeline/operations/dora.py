@@ -33,20 +33,10 @@ def dora(app: Application, place: Path, *, repository: str, environment: str, da
             f"nothing was ever deployed to an environment '{environment}'",
             hint=f"known environments: {known}" if known else "a stage of kind deploy brings releases there",
         )
-    releases = _releases(app, mine)
+    releases = {release.id: release for release in app.records.releases(repository=repository, limit=_MOST)}
     delivered = [_delivered(item, releases, place, since) for item in mine]
     stream = _stream(app, place, promotions, environment, since=since, until=until)
     return measure(environment, delivered, since=since, until=until, stream=stream)
-
-
-def _releases(app: Application, promotions: Sequence[Promotion]) -> dict[str, Release]:
-    found: dict[str, Release] = {}
-    for reference in {name for item in promotions for name in (item.release, item.replaces)} - {""}:
-        try:
-            found[reference] = app.records.find_release(reference)
-        except NotFoundError:
-            continue
-    return found
 
 
 def _delivered(promotion: Promotion, releases: dict[str, Release], place: Path, since: datetime) -> Delivered:

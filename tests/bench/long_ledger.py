@@ -134,7 +134,7 @@ COMMANDS = (
     ("releases",),
     ("history", "prod"),
     ("why", "prod"),
-    ("dora",),
+    ("dora", "prod"),
     ("ledger", "show"),
     ("ledger", "show", "--action", "release.sealed"),
     ("ledger", "verify"),

@@ -11,7 +11,8 @@ from pipeline.cli.render.lines import Line, Piece, columns, fitted, line
 from pipeline.cli.render.words import ago, moment, promotion_look, shape, short, spoken
 from pipeline.model.decision import Block
 from pipeline.model.gate import GateAnswer, GateState, Verdict
-from pipeline.model.release import Promotion, PromotionKind, Release
+from pipeline.model.ledger import head_line
+from pipeline.model.release import LedgerEntry, Promotion, PromotionKind, Release
 from pipeline.operations.promote import Outlook
 
 _LOOKS = {GateState.PASSED: "succeeded", GateState.WAITING: "waiting", GateState.FAILED: "failed"}
@@ -53,21 +54,22 @@ def verdict_lines(verdict: Verdict) -> list[Line]:
     return lines
 
 
-def ended_lines(promotion: Promotion, release: Release, *, width: int) -> list[Line]:
-    """How a promotion ended, or that it waits."""
+def ended_lines(promotion: Promotion, release: Release, *, head: LedgerEntry | None, width: int) -> list[Line]:
+    """How a promotion ended, or that it waits; and the ledger's head, for whoever keeps what was printed."""
     look = promotion_look(promotion.state)
-    head = line(
+    first = line(
         shape(look),
         " ",
         _named(release),
         f" in {one_line(promotion.environment)}: ",
         (spoken(promotion.state.value), look),
     )
-    lines = [head]
+    lines = [first]
     if promotion.detail:
         lines.append(line(("  " + one_line(promotion.detail), "dim")))
     lines.append(line(("  promotion ", "dim"), promotion.id))
-    return [fitted(entry, width) for entry in lines]
+    anchor = [line((f"  {head_line(head)}", "dim"))] if head is not None else []  # whole: half an anchor holds nothing
+    return [*(fitted(entry, width) for entry in lines), *anchor]
 
 
 def block_lines(blocks: Sequence[Block], *, now: datetime) -> list[Line]:
