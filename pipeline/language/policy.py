@@ -22,6 +22,7 @@ from pipeline.language.semantics import check_cycles, check_references, environm
 from pipeline.language.tree import MapNode, Node, Path, Span, entry_at, span_at
 from pipeline.language.validation import Validation
 from pipeline.language.values import Reading, plain_value
+from pipeline.language.verifications import check_verifications
 from pipeline.model.definition import EnvironmentDefinition
 from pipeline.model.gate import CommandRule, scripts_of
 from pipeline.model.policy import Person, Policy, Protected, Right
@@ -59,6 +60,7 @@ def load_policy(text: bytes, *, file: str, script: Script) -> tuple[Policy, tupl
     values = _checked(root, problems)
     environments = _environments(values, root, problems)
     check_counts(environments, _section(values, "groups"), problems)
+    check_verifications(environments, root, (), problems)
     scripts = _scripts(environments, script, problems)
     if problems.errors:
         raise _refused(problems, text)

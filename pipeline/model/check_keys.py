@@ -5,7 +5,6 @@ from __future__ import annotations
 import re
 from collections.abc import Mapping
 from typing import Any, Final
-from urllib.parse import urlsplit
 
 from pipeline.model.check import (
     Against,
@@ -76,6 +75,8 @@ def parse_check(item: Value) -> Check:
 
 
 def _prometheus(keys: Mapping[str, Value], name: str, within: float | None) -> PrometheusCheck:
+    from urllib.parse import urlsplit  # most files have no such check
+
     url, query = str(keys.get("url", "")), str(keys.get("query", "")).strip()
     parts = urlsplit(url)
     if parts.scheme not in ("http", "https") or not parts.hostname:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from datetime import datetime
 
+from pipeline.cli.render.chart import chart_lines
 from pipeline.cli.render.clean import one_line
 from pipeline.cli.render.comparing import comparison_page
 from pipeline.cli.render.lines import Line, Piece, columns, fitted, line
@@ -67,6 +68,7 @@ def ended_lines(promotion: Promotion, release: Release, *, head: LedgerEntry | N
     lines = [first]
     if promotion.detail:
         lines.append(line(("  " + one_line(promotion.detail), "dim")))
+    lines += [line("  ", *chart) for chart in chart_lines(promotion.measurements)]
     lines.append(line(("  promotion ", "dim"), promotion.id))
     anchor = [line((f"  {head_line(head)}", "dim"))] if head is not None else []  # whole: half an anchor holds nothing
     return [*(fitted(entry, width) for entry in lines), *anchor]

@@ -5,6 +5,8 @@ from __future__ import annotations
 import pytest
 from language_file import HEAD, load, said
 
+from pipeline.errors import DefinitionError
+from pipeline.language.policy import load_policy
 from pipeline.model.check import Bound, Pace, PrometheusCheck
 from pipeline.model.check_keys import parse_check
 
@@ -56,6 +58,16 @@ METRICS = "url: 'http://p:9090', query: 'sum(errors)'"
 def test_what_no_release_could_pass_is_refused(check: str, problems: list[str]) -> None:
     first, *_ = said(written(check)).split("\n")
     assert first == (f"pipeline.yml:{problems[0]}" if problems else "")
+
+
+def test_a_policy_is_looked_at_in_the_same_way() -> None:
+    text = "version: 1\nenvironments:\n  prod:\n    target: {docker: {}}\n    verification: [{log: {pattern: '('}}]\n"
+    with pytest.raises(DefinitionError) as caught:
+        load_policy(text.encode(), file="policy.yml", script=lambda _: b"")
+    (problem,) = caught.value.diagnostics
+    assert (problem.message, problem.position.line, problem.position.column) == (
+        "environment 'prod': '(' is not a pattern of RE2: missing ): (", 5, 20,
+    )  # fmt: skip
 
 
 def test_the_keys_stay_as_they_are_written() -> None:
