@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import threading
-from collections.abc import Callable, Mapping, Sequence
-from contextlib import suppress
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -84,8 +84,9 @@ def drive(
         raise RefusedError("an untrusted run must not have processes of this machine", hint=HINT)
     rules = leg.rules or _rules_again(app, leg)
     folder = app.settings.home / "runs" / run.id
-    claim(folder, this_process())
-    write_run_file(folder, RunFile(run=run, plan=plan, parallel=leg.parallel))
+    with _nothing_left_of(run, folder):
+        claim(folder, this_process())
+        write_run_file(folder, RunFile(run=run, plan=plan, parallel=leg.parallel))
     announcer: Announcer
     session: LazySession
     recorder = Recorder(
@@ -107,12 +108,14 @@ def drive(
         )
     )
     if run.number or not _all_reused(plan):
-        session.open()  # also to remove what a process left that was killed
+        with _nothing_left_of(run, folder):
+            session.open()  # also to remove what a process left that was killed
     interrupted: BaseException | None = None
     cancel.clearing = False  # a leg before this one may have ended
     conclusion: Conclusion | None = Conclusion.CANCELLED
     try:
-        scope = _scope(app, leg, session, recorder, delivery, rules)
+        with _nothing_left_of(run, folder):
+            scope = _scope(app, leg, session, recorder, delivery, rules)
     except BaseException:
         session.close()
         raise
@@ -156,6 +159,17 @@ def drive(
     if recorder_problem or problem:
         raise recorder_problem or problem  # type: ignore[misc]  # one of them is an error
     return replace(finished, number=recorder.number())
+
+
+@contextmanager
+def _nothing_left_of(run: Run, folder: Path) -> Iterator[None]:
+    """A run that cannot even begin, because of the machine's settings or its disk, is none that could be resumed."""
+    try:
+        yield
+    except BaseException:
+        if not run.number:
+            _leave(folder, over=True)
+        raise
 
 
 def _close_stages(app: Application, scope: RunScope, announcer: Announcer, folder: Path) -> None:

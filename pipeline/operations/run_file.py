@@ -43,6 +43,8 @@ def write_run_file(folder: Path, file: RunFile) -> None:
             out.write(json.dumps(body, separators=(",", ":")))
         draft.replace(folder / _NAME)
     except OSError as error:
+        with suppress(OSError):
+            draft.unlink()
         raise StorageError(
             f"cannot write {folder / _NAME}: {error.strerror}",
             hint="check the space and the permissions of that folder",

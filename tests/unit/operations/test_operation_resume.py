@@ -15,7 +15,7 @@ from ground import gone
 
 from pipeline.bootstrap import Application
 from pipeline.diagnostic import Diagnostic, Position
-from pipeline.errors import HostRestartedError, NotFoundError, RefusedError, UsageError
+from pipeline.errors import HostRestartedError, NotFoundError, RefusedError, SettingsError, UsageError
 from pipeline.executors.scripted import Scripted, ScriptedExecutor
 from pipeline.model.definition import Definition, Need, StageDefinition, When
 from pipeline.model.identity import RunIdentity
@@ -228,6 +228,28 @@ def test_what_somebody_removed_from_the_engine_is_made_again(
     if starts:
         with app.storage.open(recorded.stages[0].attempts[-1].log) as log:
             assert b"runs again: its layer of the workspace is gone, and c needs it" in log.read()
+
+
+class Unfit(Machine):
+    """A machine whose settings name no engine that can be."""
+
+    def executor(self, name: str) -> ScriptedExecutor:
+        raise SettingsError("setting 'docker_host' is no address", hint="correct it")
+
+
+def test_a_run_that_could_not_begin_is_none_to_be_resumed(tmp_path: Path) -> None:
+    app = Unfit(tmp_path)
+    with pytest.raises(SettingsError):
+        run_all(app, CHAIN)
+    assert interrupted(tmp_path) == ()
+    assert list((tmp_path / "runs").iterdir()) == []
+
+
+def test_a_run_that_cannot_go_on_now_stays_to_be_resumed(app: Machine, tmp_path: Path) -> None:
+    run = left_by_a_killed_process(app, CHAIN, done("a"), under_way("b"))
+    with pytest.raises(SettingsError):
+        drive(Unfit(tmp_path), Leg(run=run, plan=CHAIN, parallel=2), (), cancel=Cancellation())
+    assert read_run_file(tmp_path / "runs" / run.id) is not None
 
 
 def test_a_run_that_was_killed_before_the_records_knew_it(app: Machine, tmp_path: Path) -> None:
