@@ -15,7 +15,7 @@ from pipeline.model.trust import Trust
 from pipeline.operations.event import guess_event
 from pipeline.operations.includes import RepositoryIncludes
 from pipeline.operations.lockfile import Pin, lock_of, write_lock
-from pipeline.operations.policy import read_policy
+from pipeline.operations.policy import policy_of, read_policy, unknown_groups
 from pipeline.operations.source import describe
 from pipeline.ports.application import Application
 
@@ -41,15 +41,24 @@ def check(app: Application, root: Path, *, file: str, lock: bool = False) -> Che
     """Read the file of the working tree at `root`, which positions call by its path there.
 
     With `lock` the branches and tags of `include` are resolved anew, and written to the lock file unless something is
-    wrong with what they give. UsageError when the file cannot be read.
+    wrong with what they give. The environments are those of the machine's policy, where it has any; else the groups
+    that they ask must be in it, where there is one. UsageError when a file cannot be read.
     """
     includes = RepositoryIncludes(app.settings, root, file, trust=lambda: _trust(app, root), relock=lock)
     written = read_pipeline(_text(root / file, file), file=file, includes=includes)
     pins = includes.pins
     try:
-        definition, diagnostics = define(written, kinds=app.kinds, expressions=app.expressions)
+        policy = policy_of(app.settings)
+        definition, diagnostics = define(
+            written, kinds=app.kinds, expressions=app.expressions, environments=policy.environments
+        )
     except DefinitionError as error:
-        return Checked(file=file, definition=None, diagnostics=error.diagnostics, sources=written.texts)
+        sources = error.sources or written.texts
+        return Checked(file=file, definition=None, diagnostics=error.diagnostics, sources=sources)
+    unknown = tuple(unknown_groups(definition.environments, policy))
+    if unknown:
+        diagnostics = (*diagnostics, *unknown)
+        return Checked(file=file, definition=None, diagnostics=diagnostics, sources=written.texts)
     if lock:
         _write(root / lock_of(file), pins)
     return Checked(file=file, definition=definition, diagnostics=diagnostics, sources=written.texts, pins=pins)

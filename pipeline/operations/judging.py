@@ -3,19 +3,20 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
+from contextlib import suppress
 from dataclasses import replace
 from pathlib import Path
 
 from pipeline.delivery.admission import Judge, Question
 from pipeline.delivery.gates import evaluate
 from pipeline.delivery.proof import doubt
-from pipeline.errors import NotFoundError
+from pipeline.errors import EcluseError, NotFoundError
 from pipeline.model.definition import EnvironmentDefinition
 from pipeline.model.gate import ApprovalRule, DependencyRule, EvidenceRule, Verdict
 from pipeline.model.gate_facts import Author, CheckAnswer, GateFacts, LiveService, RunEvidence
 from pipeline.model.ledger import plain_address
 from pipeline.model.policy import Policy
-from pipeline.model.release import PromotionKind
+from pipeline.model.release import PromotionKind, Release
 from pipeline.operations.authors import authors_between
 from pipeline.operations.gate_checks import ask_checks
 from pipeline.operations.inspect import live_releases, removals
@@ -97,7 +98,22 @@ def _evidence(app: Application, question: Question) -> RunEvidence | None:
     environment = question.environment
     if not environment.after and not any(isinstance(gate.rule, EvidenceRule) for gate in environment.gates):
         return None
-    return run_evidence(app.records, question.release, environment=environment.name, promotion=question.promotion)
+    found = run_evidence(app.records, question.release, environment=environment.name, promotion=question.promotion)
+    if found is None or not any(
+        isinstance(gate.rule, EvidenceRule) and gate.rule.provenance for gate in environment.gates
+    ):
+        return found
+    return replace(found, provenance=_with_provenance(app, question.release))
+
+
+def _with_provenance(app: Application, release: Release) -> frozenset[str]:
+    """The images that have one; one whose registry cannot be asked has none, and the gate stays shut."""
+    found: set[str] = set()
+    for image in release.images.values():
+        with suppress(EcluseError):
+            if app.registry().has_provenance(image):
+                found.add(image)
+    return frozenset(found)
 
 
 def _services(app: Application, environment: EnvironmentDefinition) -> Iterator[LiveService]:

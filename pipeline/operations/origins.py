@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -23,6 +23,7 @@ from pipeline.planning.reviews import review_of, with_reviews
 
 if TYPE_CHECKING:
     from pipeline.ports.application import Application
+    from pipeline.settings import Settings
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -54,7 +55,7 @@ def environments_for(
 
     Values are resolved with the variables of the file that they come from. DefinitionError where one cannot be.
     """
-    protected = app.settings.protected_branches
+    protected = protected_branches(app.settings, policy, own.name)
     if policy.environments is not None:
         found = of_policy(policy)
         return Environments(
@@ -81,7 +82,7 @@ def environments_for(
         trusted=event.trust is Trust.PROTECTED,
         hosted=bool(event.host),
     )
-    tip = _tip(app, branch, source=source, event=event)
+    tip = _tip(app, branch, source=source, event=event, protected=protected)
     chosen = choose(tuple(mine.values()), tip, around, here=here)
     return Environments(
         policy=policy,
@@ -90,12 +91,20 @@ def environments_for(
     )
 
 
+def protected_branches(settings: Settings, policy: Policy, pipeline: str) -> tuple[str, ...]:
+    """Those of the policy for this pipeline, else those of the settings (globs)."""
+    found = policy.protected.get(pipeline)
+    return found.branches if found is not None else settings.protected_branches
+
+
 def environments_at(app: Application, folder: Path, *, file: str = "pipeline.yml") -> Environments:
     """Those of the repository that holds a folder, as a command finds it; where the policy has environments, no
     repository is asked. Raises SourceError, DefinitionError, UsageError."""
     policy = policy_of(app.settings)
     if policy.environments is not None:
-        return Environments(policy=policy, environments=of_policy(policy))
+        nobody = Event(kind="manual")
+        places = (review_of(item, nobody, protected=()) if item.review else item for item in of_policy(policy))
+        return Environments(policy=policy, environments=tuple(places))
     from pipeline.operations.prepare import StartRequest, prepared
 
     found = prepared(app, StartRequest(repository=folder, file=file))
@@ -126,7 +135,9 @@ def as_of_now(environment: EnvironmentDefinition, policy: Policy) -> Environment
     return replace(environment, unfounded=f"{policy.file} does not have it")
 
 
-def _tip(app: Application, branch: DefaultBranch, *, source: Source, event: Event) -> Tip | None:
+def _tip(
+    app: Application, branch: DefaultBranch, *, source: Source, event: Event, protected: Sequence[str]
+) -> Tip | None:
     if not branch.commit or branch.problem:
         return None
     if branch.definition is None:
@@ -135,7 +146,7 @@ def _tip(app: Application, branch: DefaultBranch, *, source: Source, event: Even
     there = replace(source, commit=commit, revision=branch.commit)
     try:
         found = resolved_environments(
-            with_reviews(branch.definition, event, protected=app.settings.protected_branches),
+            with_reviews(branch.definition, event, protected=protected),
             event=event,
             source=source,
             overrides={},

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Callable
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Final
@@ -11,7 +11,10 @@ from typing import Final
 from pipeline.diagnostic import Diagnostic
 from pipeline.errors import UsageError
 from pipeline.language.policy import load_policy
-from pipeline.model.policy import Policy
+from pipeline.language.problems import suggestion
+from pipeline.model.definition import EnvironmentDefinition
+from pipeline.model.gate import ApprovalRule
+from pipeline.model.policy import NO_POLICY, Policy
 from pipeline.operations.repository_files import file_of_tree, safe_path
 from pipeline.settings import Settings
 
@@ -51,6 +54,20 @@ def read_policy(settings: Settings, place: str) -> ReadPolicy:
     text = read("")
     policy, diagnostics = load_policy(text, file=name, script=lambda path: read(safe_path(path)))
     return ReadPolicy(policy=policy, name=name, text=text, diagnostics=diagnostics)
+
+
+def unknown_groups(environments: Iterable[EnvironmentDefinition], policy: Policy) -> Iterator[Diagnostic]:
+    """Errors about approvals that environments want of groups that the policy does not have; none without a policy."""
+    for environment in environments if policy.revision != NO_POLICY else ():
+        for gate in environment.gates:
+            if isinstance(gate.rule, ApprovalRule) and gate.rule.group not in policy.groups:
+                yield Diagnostic(
+                    code="unknown-group",
+                    message=f"environment '{environment.name}' wants approvals of the group '{gate.rule.group}', "
+                    f"which {policy.file} does not have",
+                    position=gate.position,
+                    note=suggestion(gate.rule.group, policy.groups),
+                )
 
 
 def _of_folder(path: Path) -> tuple[Callable[[str], bytes], str]:

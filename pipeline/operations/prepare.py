@@ -14,7 +14,7 @@ from pipeline.errors import DefinitionError, SourceError, UsageError
 from pipeline.language.load import Written, read_pipeline
 from pipeline.model.definition import Definition
 from pipeline.model.plan import Plan
-from pipeline.model.policy import Policy
+from pipeline.model.policy import Policy, Protected
 from pipeline.model.source import Event, Source
 from pipeline.model.tree import Tree
 from pipeline.model.trust import Trust, reads_from
@@ -22,7 +22,7 @@ from pipeline.operations.changed import ChangedPaths
 from pipeline.operations.defining import defined
 from pipeline.operations.event import guess_event
 from pipeline.operations.includes import RepositoryIncludes
-from pipeline.operations.origins import environments_for
+from pipeline.operations.origins import environments_for, protected_branches
 from pipeline.operations.policy import policy_of
 from pipeline.operations.reuse import look_up
 from pipeline.operations.source import describe, git_environment
@@ -100,7 +100,8 @@ def prepared(
     )
     policy = policy_of(app.settings)
     definition, diagnostics = defined(app, written, environments=policy.environments)
-    definition = with_reviews(definition, event, protected=app.settings.protected_branches)
+    event = _as_protected(app, source, event, policy.protected.get(definition.name))
+    definition = with_reviews(definition, event, protected=protected_branches(app.settings, policy, definition.name))
     changes = ChangedPaths(source, event, lambda: _histories(app, source, event))
     trigger = judge_triggers(definition.triggers, event, lambda: changes.of_event)
     if any(_READS_CHANGED.search(text) for text in written.texts.values()):
@@ -202,6 +203,15 @@ def _event(app: Application, request: StartRequest, source: Source) -> Event:
     if request.target is not None:
         event = replace(event, target=request.target)
     return event
+
+
+def _as_protected(app: Application, source: Source, event: Event, protected: Protected | None) -> Event:
+    """How far the run is trusted where the policy says which branches and tags of this pipeline are protected; what a
+    CI host says itself stands."""
+    if protected is None or not event.host:
+        return event
+    settings = replace(app.settings, protected_branches=protected.branches, protected_tags=protected.tags)
+    return replace(event, trust=guess_event(source, app.environment, settings).trust)
 
 
 def _pipeline_text(request: StartRequest, source: Source) -> bytes:

@@ -25,3 +25,6 @@ class Registry(Protocol):
         tags by which cosign finds its own. What the target has already is not moved again, so that a copy which was
         broken off goes on where it was. When this returns, the target has been asked and has exactly these bytes.
         """
+
+    def has_provenance(self, image: str) -> bool:
+        """Whether a provenance (SLSA) is attached to `repository@sha256:…`; who signed it is not looked at."""

@@ -53,6 +53,18 @@ class OciRegistry:
             here.close()
         return f"{target}@{digest}"
 
+    def has_provenance(self, image: str) -> bool:
+        """See the port."""
+        from pipeline.registries.provenance import has_provenance
+
+        name, digest = pinned(image)
+        place = repository(name)
+        access = self._access(place)
+        try:
+            return has_provenance(RepositoryClient(access, place), digest)
+        finally:
+            access.close()
+
     def _access(self, of: Repository) -> Access:
         return Access(
             of.registry,

@@ -11,6 +11,8 @@ from environment.repository import Repository
 from pipeline.bootstrap import Application
 from pipeline.errors import DefinitionError
 from pipeline.model.definition import EnvironmentDefinition
+from pipeline.model.trust import Trust
+from pipeline.operations.check import check
 from pipeline.operations.origins import environments_at
 from pipeline.operations.prepare import Planned, StartRequest, planned
 
@@ -160,3 +162,40 @@ def test_commands_find_the_same(app: Application, git_repo: Callable[..., Reposi
     (tmp_path / "policy.yml").write_text(POLICY)
     elsewhere = Application({"ECLUSE_HOME": str(tmp_path / "h"), "ECLUSE_POLICY": str(tmp_path / "policy.yml")})
     assert [item.name for item in environments_at(elsewhere, tmp_path).environments] == ["prod"]
+
+
+GROUPS = "version: 1\npeople: {anna: {}}\ngroups: {ops: [anna]}\nprotected: {shop: {branches: [trunk]}}\n"
+APPROVED = GUARDED.replace("window: {timezone: UTC, allow: Mon}", "approvals: {from: opps}")
+
+
+def test_the_check_knows_the_policy(git_repo: Callable[..., Repository], tmp_path: Path) -> None:
+    path = tmp_path / "policy.yml"
+    app = Application({"ECLUSE_HOME": str(tmp_path / "home"), "ECLUSE_POLICY": str(path)})
+    repository = git_repo({"pipeline.yml": HEAD + APPROVED})
+    path.write_text(GROUPS)
+    (problem,) = check(app, repository.path, file="pipeline.yml").diagnostics
+    words = "environment 'prod' wants approvals of the group 'opps', which policy.yml does not have"
+    assert (problem.message, problem.note) == (words, "did you mean 'ops'?")
+    assert problem.position.line == len((HEAD + APPROVED).splitlines())
+    path.write_text(POLICY)
+    repository.write({"pipeline.yml": DEPLOYING})
+    assert check(app, repository.path, file="pipeline.yml").errors == 0
+    path.write_text("version: 1\ngroups: {ops: eve}\n")
+    found = check(app, repository.path, file="pipeline.yml").diagnostics
+    assert [item.position.file for item in found] == ["policy.yml"]
+
+
+JOB = {"CI": "woodpecker", "CI_PIPELINE_EVENT": "push"}
+"""Of a host that does not say which branches are protected."""
+
+
+@pytest.mark.parametrize(("branch", "trust"), [("trunk", Trust.PROTECTED), ("main", Trust.BRANCH)])
+def test_the_policy_says_which_branches_are_protected(
+    git_repo: Callable[..., Repository], tmp_path: Path, branch: str, trust: Trust
+) -> None:
+    (tmp_path / "policy.yml").write_text(GROUPS)
+    repository = git_repo({"pipeline.yml": HEAD + GUARDED})
+    job = {**JOB, "CI_COMMIT_BRANCH": branch, "CI_COMMIT_SHA": repository.git("rev-parse", "HEAD")}
+    home, policy = str(tmp_path / "home"), str(tmp_path / "policy.yml")
+    app = Application({**job, "ECLUSE_HOME": home, "ECLUSE_POLICY": policy})
+    assert plan(app, repository).plan.event.trust is trust
