@@ -5,7 +5,9 @@ from __future__ import annotations
 import json
 import socket
 import ssl
-from collections.abc import Mapping, Sequence
+import threading
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from email.message import Message
 from http.client import HTTPConnection, HTTPException, HTTPResponse, HTTPSConnection
@@ -57,13 +59,41 @@ def fetch(
     parts = urlsplit(url)
     deadline = monotonic() + timeout
     connection = _connection(parts.scheme, parts.hostname or "", parts.port, timeout, certificates)
+    path = (parts.path or "/") + (f"?{parts.query}" if parts.query else "")
     try:
-        path = (parts.path or "/") + (f"?{parts.query}" if parts.query else "")
-        connection.request(method, path, headers={"User-Agent": "ecluse", "Connection": "close", **(headers or {})})
-        response = connection.getresponse()
-        return Fetched(status=response.status, headers=response.headers, body=_read(response, deadline))
+        connection.connect()
+        with _hung_up_at(deadline, connection.sock):
+            connection.request(method, path, headers={"User-Agent": "ecluse", "Connection": "close", **(headers or {})})
+            response = connection.getresponse()
+            return Fetched(status=response.status, headers=response.headers, body=_read(response))
     finally:
         connection.close()
+
+
+@contextmanager
+def _hung_up_at(deadline: float, connected: socket.socket) -> Iterator[None]:
+    """Hang up at the deadline: a server that sends a byte now and then never lets a socket's own timeout pass.
+
+    Whatever comes of a block that took longer is a TimeoutError.
+    """
+
+    def hang_up() -> None:
+        with suppress(OSError):
+            connected.shutdown(socket.SHUT_RDWR)
+
+    watch = threading.Timer(max(deadline - monotonic(), 0.0), hang_up)
+    watch.daemon = True
+    watch.start()
+    try:
+        yield
+    except (OSError, HTTPException) as error:
+        if monotonic() >= deadline:
+            raise TimeoutError from error
+        raise
+    finally:
+        watch.cancel()
+    if monotonic() >= deadline:
+        raise TimeoutError
 
 
 def _connection(scheme: str, host: str, port: int | None, timeout: float, certificates: str) -> HTTPConnection:
@@ -73,13 +103,11 @@ def _connection(scheme: str, host: str, port: int | None, timeout: float, certif
     return HTTPSConnection(host, port, timeout=timeout, context=context)
 
 
-def _read(response: HTTPResponse, deadline: float) -> bytes:
-    body = b""
+def _read(response: HTTPResponse) -> bytes:
+    body = bytearray()
     while len(body) < BODY_LIMIT and (chunk := response.read1(min(65536, BODY_LIMIT - len(body)))):
         body += chunk
-        if monotonic() > deadline:
-            raise TimeoutError
-    return body
+    return bytes(body)
 
 
 def _unanswered(check: HttpCheck, error: Exception, spent: float, timeout: float) -> Answer:

@@ -6,6 +6,7 @@ import json
 import threading
 import time
 from collections.abc import Iterator
+from contextlib import suppress
 from dataclasses import replace
 from datetime import UTC, datetime
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
@@ -67,6 +68,9 @@ class Anything(BaseHTTPRequestHandler):
     def do_GET(self) -> None:
         self.asked.append(self.path)
         path = self.path.partition("/api/v1/query?")[0]
+        if path == "/headers":
+            self._drip_headers()
+            return
         status, body = ANSWERS.get(path, (200, b""))
         self.send_response(status)
         self.send_header("Location", "/good")
@@ -78,6 +82,14 @@ class Anything(BaseHTTPRequestHandler):
         if path == "/mute":
             time.sleep(0.5)
         self.wfile.write(body)
+
+    def _drip_headers(self) -> None:
+        self.wfile.write(b"HTTP/1.1 200 OK\r\n")
+        with suppress(OSError):
+            for number in range(100):
+                self.wfile.write(f"X-{number}: y\r\n".encode())
+                self.wfile.flush()
+                time.sleep(0.02)
 
     def log_message(self, *_: object) -> None:
         """Quiet."""
@@ -121,6 +133,7 @@ def ask(item: Value, place: Place, secrets: tuple[str, ...] = ()) -> Answer:
         pytest.param("/login", "error", "Prometheus at {url}: status 401", id="login"),
         pytest.param("/moved", "error", "Prometheus at {url}: status 302", id="redirects-are-not-followed"),
         pytest.param("/mute", "error", "Prometheus at {url}: no answer within 300ms", id="mute"),
+        pytest.param("/headers", "error", "Prometheus at {url}: no answer within 300ms", id="headers-without-end"),
         pytest.param("/drips", "error", "Prometheus at {url}: no answer within 300ms", id="drips"),
     ],
 )
