@@ -3,8 +3,18 @@
 from __future__ import annotations
 
 from pipeline.dockerapi.asking import hijack, plain_socket, post
-from pipeline.dockerapi.connection import address, connect
+from pipeline.dockerapi.connection import Certificates, address, connect
 from pipeline.dockerapi.context import named_context
 from pipeline.dockerapi.faults import status_of, translating
 
-__all__ = ["address", "connect", "hijack", "named_context", "plain_socket", "post", "status_of", "translating"]
+__all__ = [
+    "Certificates",
+    "address",
+    "connect",
+    "hijack",
+    "named_context",
+    "plain_socket",
+    "post",
+    "status_of",
+    "translating",
+]

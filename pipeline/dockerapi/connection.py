@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import os
 import threading
+from dataclasses import dataclass
 from functools import partial
 from typing import TYPE_CHECKING, Any, cast
 
 from pipeline.dockerapi.context import context_address
 from pipeline.dockerapi.faults import translating
 from pipeline.dockerapi.local import PREFIX, LocalClient
-from pipeline.errors import EngineError
+from pipeline.errors import EngineError, UsageError
 from pipeline.settings import Settings
 
 if TYPE_CHECKING:
@@ -22,7 +23,17 @@ ASK_TIMEOUT = 120
 CONNECTIONS = 32
 """Connections kept open: one for each thread of a busy run."""
 
-_clients: dict[tuple[str, int], APIClient] = {}
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Certificates:
+    """PEM files of this machine: who signed the engine's certificate, and who we are to it."""
+
+    authority: str
+    certificate: str
+    key: str
+
+
+_clients: dict[tuple[str, Certificates | None, int], APIClient] = {}
 _lock = threading.Lock()
 
 
@@ -31,25 +42,26 @@ def address(settings: Settings) -> str:
     return settings.docker_host or os.environ.get("DOCKER_HOST", "") or context_address() or DEFAULT_ADDRESS
 
 
-def connect(settings: Settings) -> APIClient:
+def connect(settings: Settings, certificates: Certificates | None = None) -> APIClient:
     """A client that several threads may share; the same one for every caller of this process.
 
-    Costs one `_ping`, which also tells the engine's API version. DOCKER_TLS_VERIFY and DOCKER_CERT_PATH count for
-    tcp addresses. Raises EngineUnreachableError with a remedy. For an engine on this machine it is a `LocalClient`,
-    which imports `docker` when something is asked that it does not do itself.
+    Costs one `_ping`, which also tells the engine's API version. For tcp addresses without `certificates`
+    DOCKER_TLS_VERIFY and DOCKER_CERT_PATH count. Raises EngineUnreachableError with a remedy, UsageError where a
+    certificate cannot be read. For an engine on this machine it is a `LocalClient`, which imports `docker` when
+    something is asked that it does not do itself.
     """
     place = address(settings)
-    key = (place, os.getpid())
+    key = (place, certificates, os.getpid())
     with _lock:
         client = _clients.get(key)
         if client is None:
-            client = _clients[key] = _open(place)
+            client = _clients[key] = _open(place, certificates)
         return client
 
 
-def _open(place: str) -> APIClient:
+def _open(place: str, certificates: Certificates | None) -> APIClient:
     if not place.startswith(PREFIX):
-        return _open_full(place)
+        return _open_full(place, certificates)
     with translating(f"reach the engine at {place}", address=place):
         local = LocalClient(place, full=partial(_open_full, place))
         if not local.greet():
@@ -57,12 +69,11 @@ def _open(place: str) -> APIClient:
     return cast("APIClient", local)
 
 
-def _open_full(place: str) -> APIClient:
+def _open_full(place: str, certificates: Certificates | None = None) -> APIClient:
     with translating(f"reach the engine at {place}", address=place):
         from docker import APIClient
-        from docker.utils import kwargs_from_env
 
-        more = {} if place.startswith(("unix:", "ssh:", "npipe:")) else kwargs_from_env()
+        more = _identity(place, certificates)
         more["base_url"] = place if not more.get("tls") else place.replace("tcp://", "https://", 1)
         client: Any = APIClient(
             version="1.41",
@@ -71,6 +82,8 @@ def _open_full(place: str) -> APIClient:
             use_ssh_client=place.startswith("ssh:"),
             **more,
         )
+        if more.get("tls"):
+            _trust_only(client, str(more["base_url"]))
         answer = client._get(client._url("/_ping", versioned_api=False))
         answer.raise_for_status()
         version = answer.headers.get("Api-Version", "")
@@ -79,6 +92,38 @@ def _open_full(place: str) -> APIClient:
         client._version = version
         opened: APIClient = client
         return opened
+
+
+def _identity(place: str, certificates: Certificates | None) -> dict[str, Any]:
+    """What the client is given to prove who it is and to know the engine by."""
+    from docker.utils import kwargs_from_env
+
+    if place.startswith(("unix:", "ssh:", "npipe:")):
+        return {}
+    if certificates is None:
+        return {**kwargs_from_env()}
+    from docker.errors import TLSParameterError
+    from docker.tls import TLSConfig
+
+    try:
+        config = TLSConfig(
+            client_cert=(certificates.certificate, certificates.key), ca_cert=certificates.authority, verify=True
+        )
+    except TLSParameterError as error:
+        words = str(error).partition("TLS configurations")[0].strip()
+        raise UsageError(
+            f"the certificates for the engine at {place} cannot be used: {words}",
+            hint="check the paths under `tls` of the environment's target, and that this user may read them",
+        ) from error
+    return {"tls": config}
+
+
+def _trust_only(client: Any, url: str) -> None:
+    """The engine's own authority and no other: requests prefers REQUESTS_CA_BUNDLE to what a session was given."""
+    from requests.utils import get_environ_proxies
+
+    client.trust_env = False
+    client.proxies = get_environ_proxies(url)
 
 
 def _not_an_engine(place: str) -> EngineError:

@@ -145,6 +145,7 @@ def check_gates(environments: Mapping[str, Any], root: Node, problems: Problems)
         path: Path = ("environments", name)
         for below, code, message, note in (
             *_steps(name, values),
+            *_unproxied(name, values),
             *_odd_gates(name, values),
             *_behind_reviews(name, values, reviews),
         ):
@@ -188,6 +189,28 @@ def _behind_reviews(name: str, values: Values, reviews: set[str]) -> Iterator[Od
                 message.format(gate["soaked"]["in"]),
                 "name one that stays",
             )
+
+
+def _unproxied(name: str, values: Values) -> Iterator[Odd]:
+    """Without a proxy a docker target is one container on one engine."""
+    target = values.get("target")
+    docker = target.get("docker") if isinstance(target, dict) else None
+    if not isinstance(docker, dict):
+        return
+    place: Path = ("target", "docker")
+    if "proxy" in docker:
+        if "publish" in docker:
+            message = f"the containers of environment '{name}' stand behind a proxy and publish nothing"
+            yield (*place, "publish"), "publish", message, "the proxy has the port that users know: leave 'publish' out"
+        return
+    replicas, hosts = docker.get("replicas", 1), docker.get("hosts", ())
+    if isinstance(replicas, int) and replicas > 1:
+        message = f"environment '{name}' wants {replicas} replicas and has no proxy in front of them"
+        note = "write 'proxy', or 'replicas: 1': only one container can hold a published port"
+        yield (*place, "replicas"), "replicas", message, note
+    if isinstance(hosts, list) and len(hosts) > 1:
+        message = f"environment '{name}' names {len(hosts)} engines and has no proxy in front of them"
+        yield (*place, "hosts"), "hosts", message, "write 'proxy', or name one engine"
 
 
 def _odd_gates(name: str, values: Values) -> Iterator[Odd]:

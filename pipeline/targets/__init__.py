@@ -6,8 +6,8 @@ from collections.abc import Mapping
 from typing import Final
 
 TARGETS: Final[Mapping[str, str]] = {
-    "docker": "pipeline.targets.docker.target:DockerTarget",
+    "docker": "pipeline.targets.docker.kinds:docker_target",
     "swarm": "pipeline.targets.swarm.target:SwarmTarget",
 }
-"""Name to `module:class`; each takes the EnvironmentDefinition, the machine's Settings and `service=` (the pipeline's
-name, which keeps two pipelines with an environment of the same name apart)."""
+"""Name to `module:attribute`; each takes the EnvironmentDefinition, the machine's Settings and `service=` (the
+pipeline's name, which keeps two pipelines with an environment of the same name apart)."""

@@ -5,18 +5,20 @@ from __future__ import annotations
 import importlib
 import io
 import tarfile
+import tempfile
 from collections.abc import Callable, Iterator, Mapping
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
-import docker
 import pytest
 from contracts.ground import Ground
+from docker import APIClient
+from environment.haproxy import Haproxy, haproxy
 from environment.postgres import Postgres, postgres
 from environment.progress import UnavailableError
 from environment.swarm import Swarm
-from target_ground import Cluster
+from target_ground import Cluster, Engine
 
 from pipeline.executors import EXECUTORS
 from pipeline.ports.records import Records
@@ -121,9 +123,9 @@ def database_url(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[str
 
 
 @pytest.fixture
-def client(engine: str) -> Iterator[docker.APIClient]:
+def client(engine: str) -> Iterator[APIClient]:
     """Looks at the engine from outside."""
-    made = docker.APIClient(base_url=engine, version="auto")
+    made = APIClient(base_url=engine, version="auto")
     yield made
     made.close()
 
@@ -134,3 +136,22 @@ def cluster(swarm: Swarm, swarm_image: str, tmp_home: Path) -> Iterator[Cluster]
     subject = Cluster(swarm, tmp_home, swarm_image)
     yield subject
     subject.close()
+
+
+@pytest.fixture
+def docker(engine: str, tmp_home: Path, images: Any) -> Iterator[Engine]:
+    """Environments of docker targets on the real engine, removed at the end."""
+    subject = Engine(engine, tmp_home, images.busybox)
+    yield subject
+    subject.clear()
+
+
+@pytest.fixture
+def proxy(short_folder: Path) -> Iterator[Haproxy]:
+    """A real HAProxy of the test's own."""
+    folder = Path(tempfile.mkdtemp(prefix="haproxy-", dir=short_folder))
+    try:
+        with haproxy(folder) as made:
+            yield made
+    except UnavailableError as error:
+        pytest.fail(f"test environment: {error}", pytrace=False)

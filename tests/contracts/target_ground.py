@@ -9,6 +9,7 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Protocol
 
+from environment.haproxy import Haproxy
 from environment.servers import free_port
 from environment.swarm import Swarm
 
@@ -18,6 +19,7 @@ from pipeline.model.strategy import Strategy
 from pipeline.model.value import Value
 from pipeline.ports.target import Rollout
 from pipeline.settings import Settings
+from pipeline.targets.docker.proxied import ProxiedTarget
 from pipeline.targets.docker.target import DockerTarget
 from pipeline.targets.swarm.target import SwarmTarget
 
@@ -59,6 +61,7 @@ class Engine:
         self.image = image
         self.port = free_port()
         self.made: list[DockerTarget] = []
+        self.proxied_made: list[ProxiedTarget] = []
 
     def target(self, *, name: str = "dev", service: str = "shop", script: str = GOOD, **options: Value) -> DockerTarget:
         publish: Value = [f"127.0.0.1:{self.port}:8080"]
@@ -66,6 +69,31 @@ class Engine:
         made = DockerTarget(environment(given, name=name), self.settings, service=service)
         self.made.append(made)
         return made
+
+    def proxied(self, front: Haproxy, *, backend: str = "added", script: str = GOOD, **options: Value) -> ProxiedTarget:
+        """An environment behind this proxy: two replicas, where `options` name no other number."""
+        wanted: dict[str, Value] = {"socket": front.api, "backend": backend, "port": 8080, "ports": "21000-21099"}
+        if backend == "declared":
+            wanted["servers"] = "seat"
+        given: dict[str, Value] = {
+            "command": ["sh", "-c", script],
+            "drain": "1s",
+            "replicas": 2,
+            "proxy": {"haproxy": wanted},
+            **options,
+        }
+        made = ProxiedTarget(environment(given), self.settings, service="shop")
+        self.proxied_made.append(made)
+        return made
+
+    def unreached(self, proxy: Value) -> ProxiedTarget:
+        """An environment whose proxy is not there; there is nothing of it to remove."""
+        return ProxiedTarget(environment({"proxy": proxy}), self.settings, service="shop")
+
+    def clear(self) -> None:
+        """Remove what was made."""
+        for target in (*self.made, *self.proxied_made):
+            target.remove()
 
     def page(self) -> str:
         """What the published port answers, or why it does not."""

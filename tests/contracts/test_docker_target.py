@@ -23,14 +23,6 @@ from pipeline.ports.cancellation import Cancellation
 RECREATE = Strategy(kind=StrategyKind.RECREATE)
 
 
-@pytest.fixture
-def docker(engine: str, tmp_home: Path, images: Images) -> Iterator[Engine]:
-    subject = Engine(engine, tmp_home, images.busybox)
-    yield subject
-    for target in subject.made:
-        target.remove()
-
-
 def test_the_port_changes_hands_while_both_processes_run_on(docker: Engine) -> None:
     target, said = docker.target(), []
     target.roll_out(order("p1", docker.image), progress=said.append, cancel=Cancellation())

@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from dataclasses import dataclass, field
-from pathlib import Path
 
 import pytest
-from target_ground import ENDS, Cluster, Engine, Images, environment, order
+from environment.haproxy import Haproxy
+from target_ground import ENDS, GOOD, Cluster, Engine, environment, order
 
 from pipeline.errors import CancelledError, LeaseLostError, TargetError
 from pipeline.model.strategy import Strategy, StrategyKind
@@ -25,6 +25,7 @@ STRATEGIES = {
 
 CAN = {
     "docker": frozenset({StrategyKind.RECREATE, StrategyKind.BLUE_GREEN}),
+    "proxied": frozenset(StrategyKind),
     "scripted": frozenset(StrategyKind),
     "swarm": frozenset(StrategyKind),
 }
@@ -80,14 +81,6 @@ class Ground:
         return {item.promotion: item.share for item in self.target().observe().serving}
 
 
-@pytest.fixture
-def docker(engine: str, tmp_home: Path, images: Images) -> Iterator[Engine]:
-    subject = Engine(engine, tmp_home, images.busybox)
-    yield subject
-    for target in subject.made:
-        target.remove()
-
-
 def ground_of(kind: str, request: pytest.FixtureRequest) -> Ground:
     if kind == "scripted":
         return scripted()
@@ -100,11 +93,16 @@ def ground_of(kind: str, request: pytest.FixtureRequest) -> Ground:
             keeps=False,
             nearest=lambda _: 50,
         )
-    subject: Engine = request.getfixturevalue("docker")
+    proxy: Haproxy | None = request.getfixturevalue("proxy") if kind == "proxied" else None
+    subject: Engine = request.getfixturevalue("docker")  # after the proxy, so that it is cleared away before it
+
+    def target(script: str = GOOD) -> Target:
+        return subject.proxied(proxy, script=script) if proxy else subject.target(script=script)
+
     return Ground(
-        target=subject.target,
+        target=target,
         order=lambda promotion, **more: order(promotion, subject.image, **more),
-        bad=lambda promotion, **more: (subject.target(script=ENDS), order(promotion, subject.image, **more)),
+        bad=lambda promotion, **more: (target(ENDS), order(promotion, subject.image, **more)),
     )
 
 
@@ -267,8 +265,9 @@ def test_a_first_version_by_canary_serves_at_once(canary: Ground) -> None:
     assert canary.shift("p1", 100).succeeded
 
 
-def test_a_target_says_which_strategies_it_can_do(request: pytest.FixtureRequest) -> None:
-    assert {kind: ground_of(kind, request).target().strategies for kind in CAN} == CAN
+@pytest.mark.parametrize("kind", CAN)
+def test_a_target_says_which_strategies_it_can_do(request: pytest.FixtureRequest, kind: str) -> None:
+    assert ground_of(kind, request).target().strategies == CAN[kind]
 
 
 def test_a_strategy_that_the_target_cannot_do_is_refused_before_anything_moves(ground: Ground) -> None:

@@ -24,6 +24,8 @@ SERVERS = {
     "prometheus-pushgateway": "prometheus-pushgateway",
     "nagios4": "nagios4-core",
     "nsca": "nsca",
+    "haproxy": "haproxy",
+    "sshd": "openssh-server",
     "/usr/lib/postgresql/15/bin/postgres": "postgresql-15",
     # Nagios demands something that takes mail: this one is no daemon.
     "/usr/sbin/sendmail": "msmtp-mta",

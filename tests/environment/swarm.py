@@ -31,6 +31,7 @@ class Node:
     log: Path
     network: str
     """Where registries are spoken to without TLS."""
+    flags: Sequence[str] = ()
     child: subprocess.Popen[bytes] | None = None
     daemons: list[Identity] = field(default_factory=list)
 
@@ -61,7 +62,7 @@ class Node:
             f"--data-root={self.folder}/data", f"--exec-root={self.folder}/exec", f"--pidfile={self.folder}/pid",
             f"--host={self.url}", f"--group={os.getgid()}", "--log-level=warn",
             "--exec-opt=native.cgroupdriver=cgroupfs", f"--cgroup-parent=/{self._cgroup}",
-            f"--insecure-registry={self.network}",
+            f"--insecure-registry={self.network}", *self.flags,
         )  # fmt: skip
         with self.log.open("ab") as sink:
             self.child = subprocess.Popen(

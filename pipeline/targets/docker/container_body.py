@@ -10,13 +10,18 @@ from pipeline.targets.docker.options import DockerOptions, Published
 
 
 def container_body(
-    order: Rollout, options: DockerOptions, *, labels: Mapping[str, str], network: str, alias: str, rehearsal: bool
+    order: Rollout,
+    options: DockerOptions,
+    *,
+    labels: Mapping[str, str],
+    network: str,
+    alias: str,
+    publish: tuple[Published, ...],
 ) -> dict[str, Any]:
-    """The container of a release; a rehearsal has no ports, no alias, and is not restarted.
+    """The container of a release. `alias` "" gives it none. The engine does not start it again before it is kept.
 
     Configuration is its environment. Secrets are not in it: they would show in `docker inspect`.
     """
-    publish = () if rehearsal else options.publish
     body: dict[str, Any] = {
         "Image": order.image,
         "Env": [f"{name}={value}" for name, value in sorted(order.configuration.items())],
@@ -27,11 +32,11 @@ def container_body(
             "PortBindings": _bindings(publish),
             "Binds": list(options.volumes),
             "NetworkMode": network,
-            "RestartPolicy": {"Name": "no" if rehearsal else "unless-stopped"},
+            "RestartPolicy": {"Name": "no"},
             "Init": True,
             **_limits(options),
         },
-        "NetworkingConfig": {"EndpointsConfig": {network: {"Aliases": [] if rehearsal else [alias]}}},
+        "NetworkingConfig": {"EndpointsConfig": {network: {"Aliases": [alias] if alias else []}}},
     }
     if options.command is not None:
         body["Cmd"] = list(options.command)

@@ -24,7 +24,8 @@ from pipeline.model.identity import (
 from pipeline.model.value import digest_of
 from pipeline.ports.target import Rollout
 from pipeline.targets.docker.container_body import container_body
-from pipeline.targets.docker.options import DockerOptions
+from pipeline.targets.docker.options import DockerOptions, Published
+from pipeline.targets.haproxy.backend import Seat
 
 if TYPE_CHECKING:
     from docker import APIClient
@@ -33,6 +34,8 @@ LABEL_SERVICE = "io.ecluse.service"
 LABEL_REPLACES = "io.ecluse.replaces"
 LABEL_IMAGE = "io.ecluse.image"
 LABEL_REHEARSAL = "io.ecluse.rehearsal"
+LABEL_REPLICA = "io.ecluse.replica"
+LABEL_SEAT = "io.ecluse.seat"
 SECRETS_FOLDER = "run/secrets"
 
 
@@ -57,6 +60,10 @@ class Deployed:
     networks: Mapping[str, str]
     """Network name to IP address."""
     started: datetime | None
+    replica: int = 0
+    """Which of several it is, from 1; 0 where there is one."""
+    seat: Seat | None = None
+    """Where a proxy reaches it."""
 
 
 class Fleet:
@@ -119,24 +126,50 @@ class Fleet:
     def create(self, order: Rollout, *, network: str, replaces: str, rehearsal: bool = False) -> str:
         """Make a container, attached to that network, with its secrets as files; it is not started. Returns its id."""
         name = f"{self.name}-{order.promotion}" + ("-rehearsal" if rehearsal else "")
-        labels = {
+        labels = self._labels(order, replaces) | ({LABEL_REHEARSAL: "1"} if rehearsal else {})
+        body = container_body(
+            order,
+            self.options,
+            labels=labels,
+            network=network,
+            alias="" if rehearsal else self.environment,
+            publish=() if rehearsal else self.options.publish,
+        )
+        return self._create(name, body, order)
+
+    def create_replica(
+        self, order: Rollout, *, network: str, replaces: str, replica: int, seat: Seat, port: int
+    ) -> str:
+        """Make one of several containers, whose port is published at its seat; it is not started. Returns its id."""
+        labels = self._labels(order, replaces) | {LABEL_REPLICA: str(replica), LABEL_SEAT: str(seat)}
+        publish = (Published(address=seat.address, host=seat.port, port=port),)
+        body = container_body(order, self.options, labels=labels, network=network, alias="", publish=publish)
+        return self._create(f"{self.name}-{order.promotion}-{replica}", body, order)
+
+    def _labels(self, order: Rollout, replaces: str) -> dict[str, str]:
+        return {
             **self._filter,
             LABEL_RELEASE: order.release,
             LABEL_PROMOTION: order.promotion,
             LABEL_REPLACES: replaces,
             LABEL_IMAGE: order.image,
             LABEL_SPEC: self.spec(order),
-            **({LABEL_REHEARSAL: "1"} if rehearsal else {}),
         }
-        body = container_body(
-            order, self.options, labels=labels, network=network, alias=self.environment, rehearsal=rehearsal
-        )
+
+    def _create(self, name: str, body: Mapping[str, Any], order: Rollout) -> str:
         client: Any = self.client
         with translating(f"create container {name}"):
             made: str = client.create_container_from_config(body, name)["Id"]
             if order.secrets:
                 client.put_archive(made, "/", _secret_files(order.secrets))
         return made
+
+    def keep(self, container: str) -> None:
+        """Let the engine start it again from now on, should it end. Before it is healthy its end is its own, with its
+        exit code."""
+        client: Any = self.client
+        with translating(f"give container {container[:12]} its restart policy"):
+            client.update_container(container, restart_policy={"Name": "unless-stopped"})
 
     def stop(self, container: str, *, grace: float) -> None:
         """Stop with a grace period; the container stays."""
@@ -220,5 +253,12 @@ def _deployed(answer: Mapping[str, Any]) -> Deployed:
         exit_code=int(state["ExitCode"]),
         health=str((state.get("Health") or {}).get("Status", "")),
         networks={name: end["IPAddress"] for name, end in answer["NetworkSettings"]["Networks"].items()},
+        replica=int(labels.get(LABEL_REPLICA, 0)),
+        seat=_seat(labels[LABEL_SEAT]) if LABEL_SEAT in labels else None,
         started=None if started.startswith("0001") else datetime.fromisoformat(re.sub(r"(\.\d{6})\d*", r"\1", started)),
     )
+
+
+def _seat(text: str) -> Seat:
+    address, _, port = text.rpartition(":")
+    return Seat(address=address, port=int(port))

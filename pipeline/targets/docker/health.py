@@ -12,6 +12,7 @@ from pipeline.errors import EngineError
 from pipeline.ports.cancellation import Cancellation
 from pipeline.ports.target import Progress
 from pipeline.targets.docker.fleet import Deployed, Fleet
+from pipeline.targets.docker.gap import answers
 from pipeline.targets.docker.options import Health
 
 Clock = Callable[[], float]
@@ -87,15 +88,20 @@ def _ask(fleet: Fleet, item: Deployed, health: Health | None) -> tuple[Answer, s
     if item.health:
         return _own_check(fleet, item)
     address = next((ip for ip in item.networks.values() if ip), "")
+    port = (health.port if health else 0) or (0 if health and not health.http else _first_port(fleet))
+    inside = port
+    if item.seat and fleet.options.proxy and port == fleet.options.proxy.port:
+        address, port = item.seat.address, item.seat.port
     if health and health.http:
-        return _http(address, health.port or _first_port(fleet), health.http)
-    port = health.port if health else _first_port(fleet)
+        return _http(address, port or 80, health.http, inside or 80)
     if not port or not address:
         return Answer.NOBODY_CAN_TELL, "running, without a health check"
-    return _tcp(address, port)
+    return (_kept if item.seat else _tcp)(address, port, inside)
 
 
 def _first_port(fleet: Fleet) -> int:
+    if fleet.options.proxy:
+        return fleet.options.proxy.port
     return next((item.port for item in fleet.options.publish if item.protocol == "tcp"), 0)
 
 
@@ -115,25 +121,33 @@ def _own_check(fleet: Fleet, item: Deployed) -> tuple[Answer, str]:
     return Answer.NOT_YET, f"its health check exits {code}" + (f": {last[:120]}" if last else "")
 
 
-def _tcp(address: str, port: int) -> tuple[Answer, str]:
+def _tcp(address: str, port: int, inside: int) -> tuple[Answer, str]:
     try:
         with socket.create_connection((address, port), timeout=1):
             return Answer.HEALTHY, ""
     except ConnectionRefusedError:
-        return Answer.NOT_YET, f"nothing listens on port {port}"
+        return Answer.NOT_YET, f"nothing listens on port {inside}"
     except OSError as error:
-        return Answer.NOBODY_CAN_TELL, f"port {port} cannot be reached from here ({error})"
+        return Answer.NOBODY_CAN_TELL, f"port {inside} cannot be reached from here ({error})"
 
 
-def _http(address: str, port: int, path: str) -> tuple[Answer, str]:
-    connection = http.client.HTTPConnection(address, port or 80, timeout=5)
+def _kept(address: str, port: int, inside: int) -> tuple[Answer, str]:
+    """As `_tcp` for a published port: the engine takes connections there before the container does, and closes them."""
+    answer, what = _tcp(address, port, inside)
+    if answer is Answer.HEALTHY and not answers((address, port)):
+        return Answer.NOT_YET, f"nothing listens on port {inside}"
+    return answer, what
+
+
+def _http(address: str, port: int, path: str, inside: int) -> tuple[Answer, str]:
+    connection = http.client.HTTPConnection(address, port, timeout=5)
     try:
         connection.request("GET", path, headers={"User-Agent": "ecluse"})
         status = connection.getresponse().status
     except (OSError, http.client.HTTPException) as error:
-        return Answer.NOT_YET, f"http {path} on port {port or 80}: {error}"
+        return Answer.NOT_YET, f"http {path} on port {inside}: {error}"
     finally:
         connection.close()
     if 200 <= status < 400:
         return Answer.HEALTHY, ""
-    return Answer.NOT_YET, f"http {path} on port {port or 80}: status {status}"
+    return Answer.NOT_YET, f"http {path} on port {inside}: status {status}"

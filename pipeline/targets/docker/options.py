@@ -3,8 +3,7 @@
 from __future__ import annotations
 
 import re
-import shlex
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from enum import StrEnum
 
@@ -12,6 +11,9 @@ from pipeline.errors import UsageError
 from pipeline.model.definition import EnvironmentDefinition
 from pipeline.model.quantity import seconds, size_in_bytes
 from pipeline.model.value import Options, Value
+from pipeline.targets.docker.hosts import Host, hosts_of
+from pipeline.targets.docker.proxy import Proxy, proxy_of
+from pipeline.targets.docker.values import mapping, texts, words
 
 _PUBLISH = re.compile(
     r"(?:(?P<ip>\[[0-9a-fA-F:]+\]|[0-9.]+):)?(?P<host>\d{1,5}):(?P<port>\d{1,5})(?:/(?P<proto>tcp|udp))?"
@@ -61,7 +63,9 @@ class Health:
 class DockerOptions:
     """Everything under `target: {docker: …}`. Times in seconds, memory in bytes."""
 
-    host: str = ""
+    hosts: tuple[Host, ...] = (Host(),)
+    replicas: int = 1
+    proxy: Proxy | None = None
     publish: tuple[Published, ...] = ()
     network: str = ""
     volumes: tuple[str, ...] = ()
@@ -81,20 +85,18 @@ class DockerOptions:
 def docker_options(environment: EnvironmentDefinition) -> DockerOptions:
     """Parse; UsageError names the environment and the key."""
     options, where = environment.target, f"environment '{environment.name}': target.docker"
-    if int(str(options.get("replicas", 1))) != 1:
-        raise UsageError(
-            f"{where}.replicas: a docker target runs one container, not {options['replicas']}",
-            hint="write `replicas: 1` or leave it out: only one container can hold a published port",
-        )
-    resources = _mapping(options.get("resources"))
+    _refuse_what_needs_a_proxy(options, where)
+    resources = mapping(options.get("resources"))
     cpu, memory, pids = resources.get("cpu"), resources.get("memory"), resources.get("pids")
     try:
         return DockerOptions(
-            host=str(options.get("host", "")),
-            publish=tuple(_published(text) for text in _texts(options.get("publish"))),
+            hosts=hosts_of(options),
+            replicas=int(str(options.get("replicas", 1))),
+            proxy=proxy_of(options["proxy"]) if "proxy" in options else None,
+            publish=tuple(_published(text) for text in texts(options.get("publish"))),
             network=str(options.get("network", "")),
-            volumes=tuple(_volume(text) for text in _texts(options.get("volumes"))),
-            command=_words(options["command"]) if "command" in options else None,
+            volumes=tuple(_volume(text) for text in texts(options.get("volumes"))),
+            command=words(options["command"]) if "command" in options else None,
             user=str(options.get("user", "")),
             health=_health(options["health"]) if "health" in options else None,
             drain=seconds(str(options.get("drain", "10s"))),
@@ -105,11 +107,32 @@ def docker_options(environment: EnvironmentDefinition) -> DockerOptions:
             pids=None if pids is None else int(str(pids)),
             labels={
                 **environment.labels,
-                **{key: str(value) for key, value in _mapping(options.get("labels")).items()},
+                **{key: str(value) for key, value in mapping(options.get("labels")).items()},
             },
         )
     except ValueError as error:
         raise UsageError(f"{where}: {error}", hint="correct that value in the pipeline file") from error
+
+
+def _refuse_what_needs_a_proxy(options: Options, where: str) -> None:
+    replicas, hosts = int(str(options.get("replicas", 1))), options.get("hosts")
+    if "proxy" in options:
+        if "publish" in options:
+            raise UsageError(
+                f"{where}.publish: behind a proxy the containers publish nothing of their own",
+                hint="leave `publish` out: the proxy has the port that users know",
+            )
+        return
+    if replicas != 1:
+        raise UsageError(
+            f"{where}.replicas: without a proxy a docker target runs one container, not {replicas}",
+            hint="put a `proxy` in front of them, or write `replicas: 1`: only one container can hold a published port",
+        )
+    if isinstance(hosts, Sequence) and not isinstance(hosts, str) and len(hosts) > 1:
+        raise UsageError(
+            f"{where}.hosts: without a proxy a docker target runs on one engine, not on {len(hosts)}",
+            hint="put a `proxy` in front of them, or name one host",
+        )
 
 
 def _published(text: str) -> Published:
@@ -132,7 +155,7 @@ def _volume(text: str) -> str:
 def _health(value: Value) -> Health:
     if isinstance(value, str):
         return Health(command=("CMD-SHELL", value))
-    options = _mapping(value)
+    options = mapping(value)
     command = options.get("command")
     port = options.get("tcp", options.get("port", 0))
     return Health(
@@ -146,22 +169,4 @@ def _health(value: Value) -> Health:
 
 
 def _health_command(value: Value) -> tuple[str, ...]:
-    return ("CMD-SHELL", value) if isinstance(value, str) else ("CMD", *_texts(value))
-
-
-def _words(value: Value) -> tuple[str, ...]:
-    return tuple(shlex.split(value)) if isinstance(value, str) else _texts(value)
-
-
-def _texts(value: Value) -> tuple[str, ...]:
-    if value is None:
-        return ()
-    if isinstance(value, str):
-        return (value,)
-    if isinstance(value, Mapping) or not hasattr(value, "__iter__"):
-        raise ValueError(f"{value!r} is not a list of texts")
-    return tuple(str(item) for item in value)
-
-
-def _mapping(value: Value) -> Options:
-    return value if isinstance(value, Mapping) else {}
+    return ("CMD-SHELL", value) if isinstance(value, str) else ("CMD", *texts(value))

@@ -34,10 +34,11 @@ class DockerTarget:
 
     def __init__(self, environment: EnvironmentDefinition, settings: Settings, *, service: str = "") -> None:
         self._options = docker_options(environment)
-        settings = replace(settings, docker_host=self._options.host) if self._options.host else settings
+        (host,) = self._options.hosts
+        settings = replace(settings, docker_host=host.engine) if host.engine else settings
         self._environment = environment.name
         self._fleet = Fleet(
-            connect(settings),
+            connect(settings, host.certificates),
             installation=settings.installation,
             service=service,
             environment=environment.name,
@@ -283,9 +284,12 @@ class DockerTarget:
             progress(f"starting {item.name}")
             with translating(f"start {item.name}"):
                 self._fleet.client.start(item.id)
-        return await_healthy(
+        reason = await_healthy(
             self._fleet, item.id, timeout=order.timeout, progress=progress, cancel=cancel, now=monotonic
         )
+        if not reason and not item.rehearsal:
+            self._fleet.keep(item.id)
+        return reason
 
     def _refused(self, item: Deployed, reason: str) -> RolloutResult:
         """Remove a container that is not fit to serve; the result carries the end of its log."""

@@ -147,9 +147,9 @@ stages: {a: {image: 'a:1'}}
 environments: {dev: {target: {docker: {replicas: 2}}}}
 """,
             """\
-pipeline.yml:4:50 error: 'target.docker.replicas' of environment 'dev' must be at most 1, not 2
+pipeline.yml:4:50 error: environment 'dev' wants 2 replicas and has no proxy in front of them
     4 | environments: {dev: {target: {docker: {replicas: 2}}}}
-      |                                                  ^
+      |                                                  ^ write 'proxy', or 'replicas: 1': only one container can hold a published port
 1 error. Nothing was run.
 """,
             id="bad-replicas",
