@@ -10,7 +10,6 @@ from typing import Final
 
 from pipeline.diagnostic import Diagnostic
 from pipeline.errors import UsageError
-from pipeline.language.policy import load_policy
 from pipeline.language.problems import suggestion
 from pipeline.model.definition import EnvironmentDefinition
 from pipeline.model.gate import ApprovalRule
@@ -51,6 +50,8 @@ def read_policy(settings: Settings, place: str) -> ReadPolicy:
         raise UsageError(f"'{place}' names no file of a repository", hint="write git+URL#FILE@BRANCH, TAG or COMMIT")
     else:
         read, name = _of_folder(Path(place).expanduser().absolute())
+    from pipeline.language.policy import load_policy
+
     text = read("")
     policy, diagnostics = load_policy(text, file=name, script=lambda path: read(safe_path(path)))
     return ReadPolicy(policy=policy, name=name, text=text, diagnostics=diagnostics)
