@@ -21,6 +21,9 @@ LABEL_ENVIRONMENT = "io.ecluse.environment"
 LABEL_RELEASE = "io.ecluse.release"
 LABEL_PROMOTION = "io.ecluse.promotion"
 
+TRIAL = "probe-"
+"""How the name begins under which an engine is tried out, where a run has its id."""
+
 ROLE_STAGE = "stage"
 ROLE_SERVICE = "service"
 ROLE_SANDBOX = "sandbox"

@@ -9,8 +9,8 @@ from contextlib import suppress
 from datetime import datetime, timedelta
 from pathlib import Path
 
-PREFIX = "probe-"
-"""How the names of trials begin, where a run has its id."""
+from pipeline.model.identity import TRIAL
+
 WAIT = timedelta(hours=1)
 """So long after it was first seen a trial is certainly over: it takes seconds."""
 _NAME = "probes.json"
@@ -19,13 +19,13 @@ _NAME = "probes.json"
 def stale_probes(home: Path, runs: Iterable[str], now: datetime) -> frozenset[str]:
     """Of these trials those that were seen long ago."""
     known = _read(home)
-    return frozenset(run for run in runs if run.startswith(PREFIX) and _since(known, run, now) + WAIT <= now)
+    return frozenset(run for run in runs if run.startswith(TRIAL) and _since(known, run, now) + WAIT <= now)
 
 
 def note_probes(home: Path, runs: Iterable[str], now: datetime) -> None:
     """Remember when each was first seen; those that are not there any more are forgotten."""
     known = _read(home)
-    seen = {run: _since(known, run, now).isoformat() for run in runs if run.startswith(PREFIX)}
+    seen = {run: _since(known, run, now).isoformat() for run in runs if run.startswith(TRIAL)}
     if seen == known:
         return
     path = home / "cache" / _NAME

@@ -9,6 +9,7 @@ from pathlib import Path
 
 from pipeline.errors import DiskFullError, NotFoundError, StorageError
 from pipeline.model.history import ExpiredArtifact, RunOutline
+from pipeline.model.identity import TRIAL
 from pipeline.model.outcome import errored
 from pipeline.model.run import Run
 from pipeline.model.status import RunState
@@ -16,7 +17,7 @@ from pipeline.model.ulid import moment_of
 from pipeline.operations.closing import close_run
 from pipeline.operations.holding import held_by_releases, held_by_remains, held_by_runs
 from pipeline.operations.keeping import outlived
-from pipeline.operations.probes import PREFIX, note_probes, stale_probes
+from pipeline.operations.probes import note_probes, stale_probes
 from pipeline.operations.retention import Rule, due
 from pipeline.operations.runner_process import Life, claimant, life_of
 from pipeline.operations.stale_files import StaleFile, remove_stale, stale_files
@@ -87,7 +88,7 @@ def prunable(app: Application, request: PruneRequest, executors: Sequence[str], 
         left[name] = app.executor(name).leftovers(app.settings.installation)
         over[name] = outlived(left[name], app.settings, now)
     runs_left = frozenset(item.run for items in left.values() for item in items)
-    trials = frozenset(run for run in runs_left if run.startswith(PREFIX))
+    trials = frozenset(run for run in runs_left if run.startswith(TRIAL))
     probes = trials if request.abandon else stale_probes(home, trials, now)
     held = released | held_by_runs(run for run in unfinished if run not in closing) | held_by_remains(left, over)
     blobs = _Blobs(app, stored, now)

@@ -22,6 +22,7 @@ from pipeline.errors import (
     NotFoundError,
     ServiceNotReadyError,
 )
+from pipeline.executors.docker.engine_facts import mounts_overlays
 from pipeline.executors.docker.executor import DockerExecutor
 from pipeline.executors.docker.session import DockerSession
 from pipeline.model.container import ContainerSpec, Network, View
@@ -32,6 +33,7 @@ from pipeline.model.identity import (
     LABEL_RUN,
     ROLE_SANDBOX,
     ROLE_TARGET,
+    TRIAL,
 )
 from pipeline.ports.cancellation import Cancellation
 from pipeline.settings import CERTIFICATE_VARIABLES, CERTIFICATES_PATH, Settings
@@ -384,3 +386,16 @@ def test_what_a_killed_stage_makes_while_its_run_is_cleared_away_goes_with_a_sec
     session.close()
     assert of_run(client, run) == []
     assert client.volumes(filters={"label": f"{LABEL_RUN}={run.run}"})["Volumes"] in (None, [])
+
+
+def test_what_a_trial_of_the_engine_makes_is_known_for_one(docker_ground: Ground, engine: str) -> None:
+    ground, client = docker_ground, docker.APIClient(base_url=engine)
+    with ThreadPoolExecutor(1) as pool:
+        seen: set[str] = set()
+        while not seen:
+            trial = pool.submit(mounts_overlays, client, ground.settings)
+            while not trial.done():
+                seen |= {item.run for item in ground.executor.leftovers(ground.settings.installation)}
+            assert trial.result()
+    assert all(run.startswith(TRIAL) for run in seen), "`gc` gives those an hour, and would remove others at once"
+    assert ground.executor.leftovers(ground.settings.installation) == ()

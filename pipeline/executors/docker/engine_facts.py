@@ -3,10 +3,8 @@
 from __future__ import annotations
 
 import json
-import os
 import secrets
 import threading
-from datetime import UTC, datetime
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -17,8 +15,7 @@ from pipeline.executors.docker.depot import Depot
 from pipeline.executors.docker.slots import Slots
 from pipeline.executors.docker.workspace_overlay import EMPTY_TAR, OverlayWorkspace
 from pipeline.model.container import View
-from pipeline.model.identity import RunIdentity
-from pipeline.model.ulid import ulid
+from pipeline.model.identity import TRIAL, RunIdentity
 from pipeline.settings import Settings
 
 if TYPE_CHECKING:
@@ -67,13 +64,13 @@ def engine_of(client: APIClient) -> str:
 
 def mounts_overlays(client: APIClient, settings: Settings) -> bool:
     """Try it: a file written into a layer must be seen through a mount of two."""
-    # twice: `gc` may take away what it finds of a trial, because nobody resumes one
+    # twice: `gc --abandon` may take away what it finds of a trial
     return any(_mounts_an_overlay(client, settings) for _ in range(2))
 
 
 def _mounts_an_overlay(client: APIClient, settings: Settings) -> bool:
-    # the oldest run that there can be, which is long over
-    trial = RunIdentity(installation=settings.installation, run=ulid(datetime.fromtimestamp(0, UTC), os.urandom(10)))
+    # no run: `gc` leaves it alone for an hour, so that one beside us takes nothing away from under it
+    trial = RunIdentity(installation=settings.installation, run=f"{TRIAL}{secrets.token_hex(4)}")
     depot = Depot(client, trial, small=True)
     depot.furnish()
     overlay = OverlayWorkspace(client, trial, depot, Slots(client, trial, depot))
