@@ -26,6 +26,12 @@ def _image(text: str) -> None:
     image_parts(text)
 
 
+def _repository(text: str) -> None:
+    name, tag, digest = image_parts(text)
+    if tag or digest:
+        raise ValueError(text, f"write {name}: what is copied keeps its digest")
+
+
 _PORT: Final = re.compile(r"(?:(?:\[[0-9a-fA-F:]+\]|[0-9.]+):)?([0-9]{1,5}):([0-9]{1,5})(?:/(?:tcp|udp))?")
 _CRON: Final = "write minute, hour, day, month and weekday, such as 0 3 * * 1-5"
 _CRON_FIELDS: Final = ("minute", "hour", "day", "month", "weekday")
@@ -113,6 +119,7 @@ FORMATS: Final[Mapping[str, tuple[Callable[[str], None], str, str]]] = {
     "duration": (_duration, "is not a duration", "write it like 500ms, 30s, 20m, 1h30m or 30d"),
     "size": (_size, "is not a size", "write it like 512MiB or 1GiB"),
     "image": (_image, "is not an image reference", "write it like python:3.12-slim or registry.example.org/shop:1.0"),
+    "repository": (_repository, "is not a repository", "write it like registry.example.org/team/shop"),
     "port": (_port, "is not a published port", "write [address:]host port:container port, such as 8080:80"),
     "node-port": (_node_port, "is not a published port of a swarm", "write port:container port, such as 8080:80"),
     "constraint": (_constraint, "is not a constraint", "write it like node.role == worker or node.labels.zone != a"),

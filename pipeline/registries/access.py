@@ -17,8 +17,9 @@ from pipeline.registries.faults import reaching, refused
 if TYPE_CHECKING:
     import requests
 
-PATIENCE = (10.0, 60.0)
-"""Seconds for a connection, and without a byte."""
+CONNECTING = 10.0
+PATIENCE = 60.0
+"""Seconds without a byte."""
 _REDIRECTS = (301, 302, 303, 307, 308)
 _TOKEN_LIMIT = 1 << 20
 
@@ -58,20 +59,22 @@ class Access:
         headers: Mapping[str, str] | None = None,
         data: Any = None,
         follow: bool = False,
+        patience: float = PATIENCE,
     ) -> requests.Response:
         """One request below the registry's address, or to a Location that it gave. The body is not read yet.
 
         Answers that are not expected are errors (`faults.refused`). `follow`: redirects, as blobs have them.
+        `patience`: seconds that the registry may take to answer.
         """
         url = self._url(path)
         scope = " ".join(sorted(scopes))
         with reaching(self.registry, what):
-            response = self._send(method, url, headers, data, scope)
+            response = self._send(method, url, headers, data, scope, patience)
             if response.status_code == 401 and self._authenticated(response, scope, what):
                 response.close()
                 if data is not None and not isinstance(data, bytes):
                     raise RegistryBusyError(f"cannot {what}: the login ran out meanwhile")
-                response = self._send(method, url, headers, data, scope)
+                response = self._send(method, url, headers, data, scope, patience)
             for _ in range(5):
                 if not follow or response.status_code not in _REDIRECTS:
                     break
@@ -92,19 +95,25 @@ class Access:
         return f"{self.scheme}://{self.host}{parts.path}" + (f"?{parts.query}" if parts.query else "")
 
     def _send(
-        self, method: str, url: str, headers: Mapping[str, str] | None, data: Any, scope: str
+        self, method: str, url: str, headers: Mapping[str, str] | None, data: Any, scope: str, patience: float
     ) -> requests.Response:
         given = dict(headers or {})
         with self._lock:
             authorization = self._authorization.get(scope) or self._authorization.get("")
         if authorization:
             given["Authorization"] = authorization
-        return self._raw(method, url, headers=given, data=data)
+        return self._raw(method, url, headers=given, data=data, patience=patience)
 
-    def _raw(self, method: str, url: str, **more: Any) -> requests.Response:
+    def _raw(self, method: str, url: str, *, patience: float = PATIENCE, **more: Any) -> requests.Response:
         session = self._opened()
         answer: requests.Response = session.request(
-            method, url, stream=True, allow_redirects=False, timeout=PATIENCE, proxies=self._proxies(url), **more
+            method,
+            url,
+            stream=True,
+            allow_redirects=False,
+            timeout=(CONNECTING, patience),
+            proxies=self._proxies(url),
+            **more,
         )
         return answer
 

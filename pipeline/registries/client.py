@@ -19,6 +19,8 @@ from pipeline.registries.names import Repository
 
 MANIFEST_LIMIT = 4 << 20
 """Bytes: what every registry takes."""
+COMMITTING = 900.0
+"""Seconds that a registry may take to store a blob that it has: some move it to another storage first."""
 _PAGES = 100
 
 
@@ -174,6 +176,7 @@ class RepositoryClient:
                 expected=(201, 204),
                 headers={"Content-Type": "application/octet-stream"},
                 data=stream,
+                patience=COMMITTING,
             ).close()
         except BaseException:
             with suppress(EcluseError):

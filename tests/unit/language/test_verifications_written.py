@@ -60,6 +60,22 @@ def test_what_no_release_could_pass_is_refused(check: str, problems: list[str]) 
     assert first == (f"pipeline.yml:{problems[0]}" if problems else "")
 
 
+@pytest.mark.parametrize(
+    ("repository", "problem"),
+    [
+        pytest.param("registry.example.org/team/shop", "", id="good"),
+        pytest.param("localhost:5000/shop", "", id="port"),
+        pytest.param("'${{ 1 }}/shop'", "", id="looked-at-later"),
+        pytest.param("registry.example.org/Shop", "is not a repository ('registry' of environment 'prod')", id="none"),
+        pytest.param("r.example.org/shop:1", "is not a repository ('registry' of environment 'prod')", id="tag"),
+    ],
+)
+def test_where_images_are_copied_to(repository: str, problem: str) -> None:
+    text = HEAD + "stages: {a: {image: 'a:1'}}\nenvironments:\n  prod:\n    target: {docker: {}}\n"
+    first, *_ = said(f"{text}    registry: {repository}\n").split("\n")
+    assert first == (f"pipeline.yml:7:15 error: '{repository}' {problem}" if problem else "")
+
+
 def test_a_policy_is_looked_at_in_the_same_way() -> None:
     text = "version: 1\nenvironments:\n  prod:\n    target: {docker: {}}\n    verification: [{log: {pattern: '('}}]\n"
     with pytest.raises(DefinitionError) as caught:
