@@ -11,6 +11,7 @@ from functools import partial
 from pipeline.delivery.passage import Passage
 from pipeline.delivery.planning import strategy_for
 from pipeline.delivery.promoter import WAITS, Order, Promoter
+from pipeline.delivery.promotion import by_end
 from pipeline.delivery.release import image_to_run, seal
 from pipeline.errors import EcluseError, RecordsError, UsageError
 from pipeline.model.definition import EnvironmentDefinition
@@ -192,8 +193,8 @@ class RunDelivery:
         mine = next((item for item in history if item.run == self._run.id and item.release == release.id), None)
         if mine is None or mine.state not in WAITS:
             return None
-        live = next((item for item in history if item.state is PromotionState.DEPLOYED), None)
-        if live is None or live.release != release.id or live.id < mine.id:
+        live = next((item for item in by_end(history) if item.state is PromotionState.DEPLOYED), None)
+        if live is None or live.release != release.id or (live.finished or live.created) < mine.created:
             return None
         self._promoter.journal.move(
             mine, PromotionState.SUPERSEDED, detail=f"promotion {live.id} by {live.requested_by} brought it in"
@@ -210,7 +211,7 @@ class RunDelivery:
         mine = self._left_verifying(environment)
         if mine is None:
             return None
-        lease = self._promoter.take(environment, mine, progress=progress, cancel=Cancellation())
+        lease = self._promoter.take(environment, progress=progress, cancel=Cancellation())
         mine = self._left_verifying(environment)  # somebody may have put it right before it was our turn
         if mine is None:
             lease.release()

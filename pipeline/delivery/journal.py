@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
+from datetime import datetime, timedelta
 
 from pipeline.delivery.lease import EnvironmentLease
 from pipeline.delivery.promotion import (
@@ -130,7 +131,7 @@ class PromotionJournal:
                 f"promotion {promotion.id} is {promotion.state} and cannot become {state}",
                 hint=f"`ecluse history {promotion.environment}` shows what happened to it",
             )
-        moved = advance(promotion, state, now=self._clock.now(), detail=detail, gap=gap)
+        moved = advance(promotion, state, now=self._moment(promotion), detail=detail, gap=gap)
         told = {**(data or {}), **({"runs": picture(seen)} if seen else {})}
         return self._save(moved, ACTIONS[state], told, seen=promotion.state)
 
@@ -155,6 +156,13 @@ class PromotionJournal:
             self._records().promotions(repository=self.requester.repository, environment=environment, limit=limit)
         )
 
+    def under_way(self, environment: str) -> list[Promotion]:
+        """All promotions of an environment that have not ended, newest first."""
+        found = self._records().promotions(
+            repository=self.requester.repository, environment=environment, under_way=True, limit=10_000
+        )
+        return list(found)
+
     def decided(self, promotion: Promotion) -> str:
         """The last of `DECIDED` that was written of a promotion, or ""."""
         found = self._records().entries(actions=DECIDED, subjects=(promotion.id,), newest=1)
@@ -165,6 +173,13 @@ class PromotionJournal:
         found = self._records().entries(actions=(SHIFTING,), subjects=(promotion.id,), newest=1)
         share = found[-1].data.get("share") if found else None
         return share if isinstance(share, int) else 0
+
+    def _moment(self, promotion: Promotion) -> datetime:
+        """Now, and after every earlier end there: which is the latest must not depend on clocks that are set back."""
+        ends = (item.finished for item in self.history(promotion.environment, limit=50))
+        latest = max((end for end in ends if end is not None), default=None)
+        now = self._clock.now()
+        return now if latest is None or latest < now else latest + timedelta(microseconds=1)
 
     def _save(
         self, promotion: Promotion, action: str, data: Mapping[str, Value], *, seen: PromotionState | None

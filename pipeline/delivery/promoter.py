@@ -83,7 +83,7 @@ class Promoter:
         promotion = self._known(order) or self._begin(order, target)
         if promotion.state in WAITS:
             promotion = self._admit(promotion, order, target)
-        lease = self.take(order.environment, promotion, progress=progress, cancel=cancel)
+        lease = self.take(order.environment, promotion=promotion, progress=progress, cancel=cancel)
         try:
             return self._locked(promotion, order, target, lease, progress=progress)
         except BaseException:
@@ -91,9 +91,14 @@ class Promoter:
             raise
 
     def take(
-        self, environment: EnvironmentDefinition, promotion: Promotion, *, progress: Progress, cancel: Cancellation
+        self,
+        environment: EnvironmentDefinition,
+        *,
+        promotion: Promotion | None = None,
+        progress: Progress,
+        cancel: Cancellation,
     ) -> EnvironmentLease:
-        """The environment's lease, awaited. RefusedError when the promotion is superseded meanwhile."""
+        """The environment's lease, awaited. RefusedError when the promotion that wants it is superseded meanwhile."""
         service = self.requester.service
         lease = EnvironmentLease(
             name=f"{service}/{environment.name}",
@@ -104,7 +109,12 @@ class Promoter:
             installation=self._installation,
             seconds=self._lease_seconds,
         )
-        lease.take(progress=progress, cancel=cancel, look=lambda: self._still_wanted(promotion))
+
+        def look() -> None:
+            if promotion is not None:
+                self._still_wanted(promotion)
+
+        lease.take(progress=progress, cancel=cancel, look=look)
         return lease
 
     def passage(
@@ -130,7 +140,7 @@ class Promoter:
         progress: Progress,
     ) -> None:
         """End, oldest first, all promotions that their promoters left half-way but the one to `spare`."""
-        for left in reversed(self.journal.history(environment.name)):
+        for left in reversed(self.journal.under_way(environment.name)):
             if left.state in UNFINISHED and left.id != spare:
                 passage = self.passage(left, environment, target, lease)
                 put_right(passage, self.journal.under(lease), now=self._clock.now(), progress=progress)
@@ -157,9 +167,8 @@ class Promoter:
         if order.promotion:
             return self._records().find_promotion(order.promotion)
         mine = (self.requester.run, order.release.id, order.kind)
-        for item in self.journal.history(order.environment.name):
-            same = (item.run, item.release, item.kind) == mine and PROMOTION_MOVES[item.state]
-            if same and (item.run or item.state is PromotionState.WAITING):
+        for item in self.journal.under_way(order.environment.name):
+            if (item.run, item.release, item.kind) == mine and (item.run or item.state is PromotionState.WAITING):
                 return item
         return None
 
@@ -167,7 +176,7 @@ class Promoter:
         plan = self.question(order, target).plan
         promotion = self.journal.begin(plan, reason=order.reason, override=order.override)
         if not order.environment.queue:
-            for older in self.journal.history(order.environment.name):
+            for older in self.journal.under_way(order.environment.name):
                 if older.state in WAITS and older.id < promotion.id:
                     self.journal.move(
                         older, PromotionState.SUPERSEDED, detail=f"promotion {promotion.id} came after it"

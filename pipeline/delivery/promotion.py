@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import replace
 from datetime import datetime
 from typing import Final
@@ -74,13 +74,19 @@ def measured(promotion: Promotion, measurements: Sequence[Measurement]) -> Promo
     return replace(promotion, measurements=(*promotion.measurements, *measurements))
 
 
+def by_end(promotions: Iterable[Promotion]) -> list[Promotion]:
+    """Those that are under way first, then those that ended, the latest end first: one that waited long may have been
+    made before another that it replaced."""
+    return sorted(promotions, key=lambda item: (item.finished is None, item.finished or item.created), reverse=True)
+
+
 def expected_release(promotions: Sequence[Promotion]) -> str:
-    """The release id that should be live, from the promotions of one environment, newest first; "" for none.
+    """The release id that should be live, from the promotions of one environment; "" for none.
 
     A promotion that was rolled back left what it replaced; one that was refused or failed before its end changed
     nothing that lasts.
     """
-    for promotion in promotions:
+    for promotion in by_end(promotions):
         match promotion.state:
             case PromotionState.DEPLOYED | PromotionState.PARTIAL | PromotionState.VERIFYING:
                 return promotion.release

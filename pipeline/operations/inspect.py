@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 
+from pipeline.delivery.promotion import by_end
 from pipeline.model.release import LedgerEntry, Promotion, Release
 from pipeline.model.run import Run
 from pipeline.model.status import Conclusion, PromotionState
@@ -55,12 +56,12 @@ def releases(records: Records, *, repository: str, limit: int) -> Sequence[Relea
 
 
 def live_releases(promotions: Sequence[Promotion], removed: Mapping[str, LedgerEntry]) -> Mapping[str, Promotion]:
-    """Environment → the promotion that made what is live there, from promotions given newest first.
+    """Environment → the promotion that made what is live there, the latest end counts.
 
     An environment whose latest deployment was taken away (its id is in `removed`) has nothing live.
     """
     latest: dict[str, Promotion] = {}
-    for promotion in promotions:
+    for promotion in by_end(promotions):
         if promotion.state is PromotionState.DEPLOYED:
             latest.setdefault(promotion.environment, promotion)
     return {name: promotion for name, promotion in latest.items() if promotion.id not in removed}

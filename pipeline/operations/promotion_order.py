@@ -6,6 +6,7 @@ from collections.abc import Sequence
 from dataclasses import replace
 
 from pipeline.delivery.promoter import Order
+from pipeline.delivery.promotion import by_end
 from pipeline.errors import NotFoundError, UsageError
 from pipeline.model.definition import EnvironmentDefinition
 from pipeline.model.release import Promotion, PromotionKind
@@ -70,7 +71,7 @@ def back(app: Application, place: Surroundings, *, environment: str, release: st
     live. NotFoundError where there is none."""
     definition = place.environment(environment)
     history = app.records.promotions(repository=place.repository, environment=environment, limit=_ALL)
-    good = [item for item in history if item.state is PromotionState.DEPLOYED]
+    good = [item for item in by_end(history) if item.state is PromotionState.DEPLOYED]
     if release:
         wanted = app.records.find_release(release)
         chosen = next((item for item in good if item.release == wanted.id), None)
@@ -124,7 +125,7 @@ def _verified(app: Application, place: Surroundings, order: Order) -> Promotion:
     history: Sequence[Promotion] = app.records.promotions(
         repository=place.repository, environment=order.environment.name, release=order.release.id, limit=_ALL
     )
-    found = next((item for item in history if item.state is PromotionState.DEPLOYED), None)
+    found = next((item for item in by_end(history) if item.state is PromotionState.DEPLOYED), None)
     if found is None:
         raise NotFoundError(f"release {order.release.name} was never verified in '{order.environment.name}'")
     return found

@@ -105,9 +105,15 @@ class Records(History, Decisions, Protocol):
         """
 
     def promotions(
-        self, *, repository: str = "", environment: str = "", release: str = "", limit: int = 50
+        self,
+        *,
+        repository: str = "",
+        environment: str = "",
+        release: str = "",
+        under_way: bool = False,
+        limit: int = 50,
     ) -> Sequence[Promotion]:
-        """Newest first."""
+        """Newest first; with `under_way` only those that have not ended."""
 
     def ledger(self, *, after: int = 0, limit: int = 1000) -> Sequence[LedgerEntry]:
         """Entries in order, from the one behind seq `after`."""

@@ -105,10 +105,11 @@ def _check_seen(connection: sa.Connection, promotion: Promotion, seen: Promotion
 
 
 def list_promotions(
-    connection: sa.Connection, repository: str, environment: str, release: str, limit: int
+    connection: sa.Connection, repository: str, environment: str, release: str, *, under_way: bool, limit: int
 ) -> Sequence[Promotion]:
     """Newest first."""
-    rows = connection.execute(queries.latest_promotions(repository, environment, release, limit))
+    wanted = queries.latest_promotions(repository, environment, release, limit)
+    rows = connection.execute(wanted.where(t.promotions.c.finished.is_(None)) if under_way else wanted)
     return [promotion_of(row) for row in rows]
 
 

@@ -183,14 +183,22 @@ class SqlRecords(SqlHistory, SqlDecisions):
             )
 
     def promotions(
-        self, *, repository: str = "", environment: str = "", release: str = "", limit: int = 50
+        self,
+        *,
+        repository: str = "",
+        environment: str = "",
+        release: str = "",
+        under_way: bool = False,
+        limit: int = 50,
     ) -> Sequence[Promotion]:
         """Newest first."""
         database = self._database()
         from pipeline.records import release_records
 
         with database.reading() as connection:
-            return release_records.list_promotions(connection, repository, environment, release, limit)
+            return release_records.list_promotions(
+                connection, repository, environment, release, under_way=under_way, limit=limit
+            )
 
     def referenced_blobs(self) -> frozenset[str]:
         """Digests that a log, a service's log or an artifact names."""

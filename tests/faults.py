@@ -6,6 +6,8 @@ from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import Any
 
+from pipeline.errors import LeaseLostError
+
 WRITES = frozenset(
     {
         "save_release",
@@ -38,6 +40,8 @@ class Fault:
     dead: bool = False
 
     def around(self, name: str, call: Callable[[], Any]) -> Any:
+        if self.dead and name == "renew_lease":
+            raise LeaseLostError("nobody beats any more")  # ends the heartbeat's thread, as a kill would
         if self.dead:
             raise KilledError
         if name not in WRITES:

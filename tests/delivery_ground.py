@@ -14,6 +14,7 @@ from faults import Fault, Watched
 
 from pipeline.delivery.admission import Judge, Question
 from pipeline.delivery.journal import Requester
+from pipeline.delivery.lease import SECONDS
 from pipeline.delivery.planning import strategy_for
 from pipeline.delivery.promoter import Order, Promoter
 from pipeline.delivery.promotion import expected_release
@@ -83,9 +84,15 @@ class Ground:
     registry: Registry | None = None
     unfit: frozenset[str] = frozenset()
     """Commits whose versions fail their checks."""
+    lease_seconds: float = SECONDS
+    installation: str = INSTALLATION
+    target_kind: type[ScriptedTarget] = ScriptedTarget
+    records: SqlRecords = None  # type: ignore[assignment]
+    """Under the home where none are given."""
 
     def __post_init__(self) -> None:
-        self.records = SqlRecords(f"sqlite:///{self.home / 'records.db'}")
+        if self.records is None:
+            self.records = SqlRecords(f"sqlite:///{self.home / 'records.db'}", now=self.clock.now)
 
     def copy(self, home: Path) -> Ground:
         """The same at this moment, in another place."""
@@ -98,7 +105,7 @@ class Ground:
             fence=self.place.fence,
         )
         clock = copy.copy(self.clock)
-        return replace(self, home=home, place=place, clock=clock, said=[])
+        return replace(self, home=home, place=place, clock=clock, said=[], records=None)  # type: ignore[arg-type]
 
     def promoter(self, fault: Fault | None = None, *, actor: str = "anna", home: Path | None = None) -> Promoter:
         fault = fault or Fault()
@@ -106,11 +113,12 @@ class Ground:
         return Promoter(
             requester=Requester(actor=actor, repository=REPOSITORY, service="shop"),
             records=lambda: records,
-            target=lambda environment: Watched(ScriptedTarget(environment, place=self.place), fault),  # type: ignore[arg-type,return-value]
+            target=lambda environment: Watched(self.target_kind(environment, place=self.place), fault),  # type: ignore[arg-type,return-value]
             judge=self.judge,
             clock=self.clock,
             home=home or self.home,
-            installation=INSTALLATION,
+            installation=self.installation,
+            lease_seconds=self.lease_seconds,
             registry=self._registry,
         )
 
@@ -154,10 +162,9 @@ class Ground:
     def put_right(self, *, actor: str = "olga") -> None:
         """What the next promoter does before its own work."""
         promoter = self.promoter(actor=actor)
-        last = promoter.journal.history(self.environment.name)[0]
-        lease = promoter.take(self.environment, last, progress=self.said.append, cancel=Cancellation())
+        lease = promoter.take(self.environment, progress=self.said.append, cancel=Cancellation())
         try:
-            target = ScriptedTarget(self.environment, place=self.place)
+            target = self.target_kind(self.environment, place=self.place)
             promoter.recover(self.environment, target, lease, progress=self.said.append)
         finally:
             lease.release()
