@@ -12,8 +12,8 @@ from pipeline.delivery.gates import evaluate
 from pipeline.delivery.proof import doubt
 from pipeline.errors import EcluseError, NotFoundError
 from pipeline.model.definition import EnvironmentDefinition
-from pipeline.model.gate import ApprovalRule, DependencyRule, EvidenceRule, Verdict
-from pipeline.model.gate_facts import Author, CheckAnswer, GateFacts, LiveService, RunEvidence
+from pipeline.model.gate import ApprovalRule, DependencyRule, EvidenceRule, SoakRule, Verdict
+from pipeline.model.gate_facts import Author, CheckAnswer, GateFacts, LiveInterval, LiveService, RunEvidence
 from pipeline.model.ledger import plain_address
 from pipeline.model.policy import Policy
 from pipeline.model.release import PromotionKind, Release
@@ -46,7 +46,6 @@ def facts_of(app: Application, question: Question, *, policy: Policy, folder: Pa
     """Only what the environment's gates ask for is gathered."""
     records, environment, release = app.records, question.environment, question.release
     rules = tuple(gate.rule for gate in environment.gates)
-    promotions = records.promotions(repository=release.repository, limit=_ALL)
     given = records.approvals(promotion=question.promotion.id) if question.promotion else ()
     proven = (
         replace(item, proof="") if item.proof and doubt(item, signing=app.signing, policy=policy) else item
@@ -62,13 +61,23 @@ def facts_of(app: Application, question: Question, *, policy: Policy, folder: Pa
         approvals=tuple(proven),
         authors=_authors(app, question, policy, folder),
         evidence=_evidence(app, question),
-        intervals=live_intervals(release.id, promotions, removed=removals(records, promotions)),
+        intervals=_intervals(app, question),
         blocks=tuple(records.blocks(repository=release.repository, environment=environment.name, open_at=now)),
         checks=_checks(app, question, policy, folder),
         services=tuple(_services(app, environment)) if any(isinstance(rule, DependencyRule) for rule in rules) else (),
         ledger=plain_address(app.settings.database),
         override=question.override,
     )
+
+
+def _intervals(app: Application, question: Question) -> tuple[LiveInterval, ...]:
+    """Only where somebody looks at them: it takes the whole history of the repository."""
+    environment = question.environment
+    soaks = any(isinstance(gate.rule, SoakRule) for gate in environment.gates)
+    if question.plan.kind is PromotionKind.PROMOTE and not environment.after and not soaks:
+        return ()
+    promotions = app.records.promotions(repository=question.release.repository, limit=_ALL)
+    return live_intervals(question.release.id, promotions, removed=removals(app.records, promotions))
 
 
 def person_behind(policy: Policy, name: str) -> str:
