@@ -9,6 +9,7 @@ import pipeline
 from pipeline.diagnostic import Diagnostic
 from pipeline.language.load import Written, define
 from pipeline.model.definition import Definition, EnvironmentDefinition
+from pipeline.model.value import digest_of
 from pipeline.ports.application import Application
 
 
@@ -16,7 +17,7 @@ def defined(
     app: Application, written: Written, *, environments: tuple[EnvironmentDefinition, ...] | None = None
 ) -> tuple[Definition, tuple[Diagnostic, ...]]:
     """The definition; with `environments` (of the policy) these count, and the file's own do not."""
-    others = "" if environments is None else repr(sorted((item.name, item.target_kind) for item in environments))
+    others = "" if environments is None else digest_of(environments)
     state = f"{written.digest}\0{pipeline.__version__}\0{sorted(app.kinds)!r}\0{others}"
     mark = app.settings.home / "cache" / "checked" / hashlib.sha256(state.encode()).hexdigest()
     clean = mark.exists()

@@ -87,7 +87,9 @@ def environments_for(
     return Environments(
         policy=policy,
         environments=tuple(item.environment for item in chosen),
-        diagnostics=tuple(_hint(item) for item in chosen if item.otherwise is not None),
+        diagnostics=tuple(
+            _hint(item) for item in chosen if item.otherwise is not None or _is_unfounded(item.environment)
+        ),
     )
 
 
@@ -158,11 +160,19 @@ def _tip(
     return Tip(name=branch.title, environments=found)
 
 
+def _is_unfounded(environment: EnvironmentDefinition) -> bool:
+    """A written review environment is no place, and nobody takes it for one."""
+    return bool(environment.unfounded) and (environment.review is None or bool(environment.instance_of))
+
+
 def _hint(chosen: Chosen) -> Diagnostic:
     environment, mine = chosen.environment, chosen.otherwise or chosen.environment
+    message = f"environment '{mine.name}' is another one on {environment.origin}, and that one counts"
+    if chosen.otherwise is None:
+        message = f"nothing can be promoted into environment '{mine.name}' yet: {environment.unfounded}"
     return Diagnostic(
         code="environment-elsewhere",
-        message=f"environment '{mine.name}' is another one on {environment.origin}, and that one counts",
+        message=message,
         position=mine.position,
         severity=Severity.HINT,
         note="a change of what guards an environment counts once it is merged",

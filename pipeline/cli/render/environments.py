@@ -70,13 +70,18 @@ def _definition(found: EnvironmentPage) -> list[Line]:
         "on failure": environment.on_failure,
         "brought in": "by runs and by people" if environment.automatic else "when somebody asks for it",
         "promotions": "wait for each other" if environment.queue else "are superseded by newer ones",
-        "configuration": f"{len(environment.configuration)} values, version {short(found.configuration)}",
+        "configuration": _configuration(found),
         "secrets": ", ".join(environment.secrets),
         "ledger": environment.ledger,
         "policy": short(found.policy),
         "labels": ", ".join(f"{name}={value}" for name, value in environment.labels.items()),
     }
     return [*lines, *columns([[(f"  {name}", "dim"), one_line(value)] for name, value in facts.items() if value])]
+
+
+def _configuration(found: EnvironmentPage) -> str:
+    names = found.environment.configuration
+    return f"{', '.join(names)}, version {short(found.configuration)}" if names else ""
 
 
 def spell_strategy(strategy: Strategy | None) -> str:

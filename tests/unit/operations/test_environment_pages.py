@@ -97,8 +97,8 @@ def test_a_page_says_what_is_missing(shop: Shop, capsys: pytest.CaptureFixture[s
     page = capsys.readouterr().out
     for words in (
         f"prod on docker, main ({shop.release.commit[:12]})",
-        "strategy       canary, 10%, 100%, 5m between",
-        "brought in     when somebody asks for it",
+        "strategy    canary, 10%, 100%, 5m between",
+        "brought in  when somebody asks for it",
         "soaked     live in dev for 3d",
         "approvals  1 of ops, not authors",
         "window     always, not 2020-12-20..2021-01-05 (Europe/Paris)",

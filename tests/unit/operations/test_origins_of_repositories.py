@@ -97,6 +97,8 @@ def test_a_file_that_the_default_branch_does_not_have(app: Application, git_repo
     tip = repository.git("rev-parse", "HEAD")[:12]
     places = found(plan(app, repository))
     assert (places["dev"].unfounded, places["prod"].unfounded) == ("", f"main ({tip}) does not have it yet")
+    words = "nothing can be promoted into environment 'prod' yet"
+    assert hints(plan(app, repository)) == [f"{words}: main ({tip}) does not have it yet"]
 
 
 @pytest.mark.parametrize("branches", [1, 2])
