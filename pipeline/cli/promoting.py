@@ -116,7 +116,7 @@ def _do(
     except ParkedError as error:
         return _parked(app, error, found, waited=wait is not None, as_json=as_json)
     if as_json:
-        show_json({**planned_json(found), "promotion": promotion, "ledger": app.records.head()})
+        show_json({**planned_json(found), "promotion": promotion, "ledger": _anchor(app)})
     else:
         show(ended_lines(promotion, order.release, head=app.records.head(), width=output().width))
     return status_of(promotion)
@@ -139,13 +139,21 @@ def _parked(app: Application, error: ParkedError, found: Outlook, *, waited: boo
     """It waits, and that is no failure; where somebody waited for it in vain, it is."""
     promotion = app.records.find_promotion(error.promotion)
     if as_json:
-        show_json({**planned_json(found), "promotion": promotion, "ledger": app.records.head()})
+        show_json({**planned_json(found), "promotion": promotion, "ledger": _anchor(app)})
     else:
         from pipeline.cli.render.promoting import ended_lines
 
         show(ended_lines(promotion, found.release, head=app.records.head(), width=output().width))
         click.echo(f"  {error.hint}")
     return ExitCode.REFUSED if waited else ExitCode.SUCCEEDED
+
+
+def _anchor(app: Application) -> str | None:
+    """The ledger's head as `ecluse ledger verify --anchor` takes it, also from a file in which it stands."""
+    from pipeline.model.ledger import Anchor
+
+    head = app.records.head()
+    return str(Anchor.of(head)) if head is not None else None
 
 
 def _agree(found: Outlook, *, yes: bool) -> None:

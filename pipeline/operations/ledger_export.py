@@ -106,7 +106,7 @@ def _link(seq: int, line: bytes) -> Link:
     it was sealed, it would be another hash."""
     try:
         told = json.loads(line)
-        place, claimed, previous = told["seq"], told["hash"], told["previous"]
+        place, claimed, previous = int(told["seq"]), str(told["hash"]), str(told["previous"])
         behind = f',"previous":"{previous}","reason":'.encode()
         mark = f',"hash":"{claimed}"'.encode()
         at = line.rfind(mark + behind)

@@ -17,6 +17,8 @@ from pipeline.ports.signing import Signing
 
 _TOLD: Final = re.compile(r"(?<![0-9a-f:])(?:ledger )?([1-9][0-9]{0,18}:[0-9a-f]{64})(?![0-9a-f])")
 """An anchor as promotions print it, wherever in a line."""
+_EXPORTED: Final = ('{"action"', '{"head"')
+"""How lines of an export begin: what stands in them is no anchor but the ledger itself."""
 _MOST: Final = 1024 * 1024
 """Characters of a line that may be a head."""
 
@@ -104,7 +106,7 @@ def read_anchor(text: str) -> tuple[list[Anchor], list[Head]]:
             hint="give SEQ:HASH, a hash of 64 digits, an export, or a file in which one of them stands",
         ) from error
     heads = [head for line in lines if (head := parse_head(line)) is not None]
-    written = [line for line in lines if not line.lstrip().startswith("{")]
+    written = [line for line in lines if not line.startswith(_EXPORTED)]
     found = [Anchor.parse(line) for line in written]
     found += [Anchor.parse(match) for line in written for match in _TOLD.findall(line)]
     anchors = [item for item in dict.fromkeys(found) if item is not None]

@@ -147,7 +147,18 @@ class TestExports:
         assert (found.broken.seq, what in found.broken.what) == (seq, True)
 
     @pytest.mark.parametrize(
-        "line", [b"", b"[" * 200_000, b"{}", b"[]", b"null", b'{"seq":1}', b"\xff\xfe", b"0" * 9999]
+        "line",
+        [
+            b"",
+            b"[" * 200_000,
+            b"{}",
+            b"[]",
+            b"null",
+            b'{"seq":1}',
+            b'{"seq":"\x1b","hash":"","previous":""}',
+            b"\xff\xfe",
+            b"0" * 9999,
+        ],
     )
     def test_a_line_of_anything_is_no_entry(self, kept: tuple[Application, Path, bytes], line: bytes) -> None:
         app, folder, content = kept
@@ -241,6 +252,8 @@ class TestAnchors:
         file = tmp_path / "file"
         file.write_text(f"{head.hash}\n{head.anchor}\n{head.line}\n")
         assert read_anchor(str(file)) == ([Anchor(hash=head.hash), head.anchor], [head])
+        file.write_text(f'{{"event":"note","text":"ledger {head.anchor}"}}\n  "ledger": "{head.anchor}"\n')
+        assert read_anchor(str(file)) == ([head.anchor], [])
         file.write_bytes(exported(app))
         assert read_anchor(str(file)) == ([], [head])
 
