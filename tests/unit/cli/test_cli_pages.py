@@ -318,6 +318,19 @@ def history_of(observed: Observed | None, problem: str = "") -> History:
     )
 
 
+def test_the_history_draws_what_was_measured() -> None:
+    samples = tuple(
+        Measurement(
+            check="errors", passed=value < 2, seen=str(value), wanted="below 2", time=BEGIN, query="e", value=value
+        )
+        for value in (0.0, 1.0, 2.0)
+    )
+    history = history_of(None, problem="no engine")
+    drawn = replace(history, promotions=(replace(history.promotions[0], measurements=samples),))
+    page = text(history_lines(drawn, now=NOW, width=200))
+    assert page.rstrip("\n").endswith("  ✕ errors ▁▅█ 0 … 2, last 2, wants below 2")
+
+
 def serving(release: str) -> Observed:
     """One instance that serves this release."""
     instance = Instance(
