@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import importlib
 import io
+import secrets
 import tarfile
 import tempfile
 from collections.abc import Callable, Iterator, Mapping
@@ -21,6 +22,7 @@ from environment.swarm import Swarm
 from target_ground import Cluster, Engine
 
 from pipeline.executors import EXECUTORS
+from pipeline.model.value import Value
 from pipeline.ports.records import Records
 from pipeline.records import SqlRecords, sqlite_url
 from pipeline.settings import Settings
@@ -155,3 +157,9 @@ def proxy(short_folder: Path) -> Iterator[Haproxy]:
             yield made
     except UnavailableError as error:
         pytest.fail(f"test environment: {error}", pytrace=False)
+
+
+@pytest.fixture
+def everywhere() -> dict[str, Value]:
+    """Options of a service with an instance on each node, at a port of the node."""
+    return {"replicas": 3, "routing": "host", "publish": [f"{20_000 + secrets.randbelow(10_000)}:8080"]}

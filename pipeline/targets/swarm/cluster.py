@@ -8,10 +8,12 @@ from collections.abc import Iterator, Mapping
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from datetime import datetime
+from time import monotonic
 from typing import TYPE_CHECKING, Any
 
 from pipeline.dockerapi import translating
-from pipeline.errors import TargetError
+from pipeline.errors import EngineError, TargetError
+from pipeline.ports.cancellation import Cancellation
 from pipeline.targets.swarm.spec import Spec, replicas_of
 from pipeline.targets.swarm.tasks import Node, Task, nodes, tasks
 
@@ -112,12 +114,11 @@ class Cluster:
         with self._speaking("list the nodes of the swarm"):
             return nodes(self.client.nodes())
 
-    def tasks(self, *services: Service) -> tuple[Task, ...]:
-        """Every task of those services that the swarm remembers."""
+    def tasks(self, *services: Service, known: Mapping[str, Node]) -> tuple[Task, ...]:
+        """Every task of those services that the swarm remembers, on the nodes that are `known`."""
         if not services:
             return ()
         with self._speaking("list the tasks of a service"):
-            known = nodes(self.client.nodes())
             return tasks(self.client.tasks(filters={"service": [item.id for item in services]}), known)
 
     def network(self, name: str) -> str:
@@ -134,29 +135,45 @@ class Cluster:
 
     def tail(self, task: Task, lines: int = 15) -> str:
         """The last lines of its log; "" where they cannot be had (its node is gone)."""
-        return self._log(task, {"tail": lines}, limit=64 << 10).decode(errors="replace").rstrip()
+        log, _ = self._log(task, {"tail": lines}, limit=64 << 10)
+        return log.decode(errors="replace").rstrip()
 
     def log(self, task: Task, *, since: datetime | None, limit: int) -> bytes:
-        """The newest `limit` bytes of what it has written since then; nothing where its node is gone."""
-        return self._log(task, {} if since is None else {"since": f"{since.timestamp():.6f}"}, limit=limit)
+        """The newest `limit` bytes of what it has written since then. TargetError where its node does not give it: a
+        part must not be taken for the whole."""
+        query = {} if since is None else {"since": f"{since.timestamp():.6f}"}
+        ends = monotonic() + LOG_WITHIN
+        while True:
+            log, complaint = self._log(task, query, limit=limit)
+            if not complaint:
+                return log
+            if monotonic() > ends:
+                node = task.node.name if task.node else "its node"
+                raise TargetError(
+                    f"{self._where}: the log of an instance on {node} cannot be read through the swarm: {complaint}",
+                    hint=f"`docker node ls` tells whether {node} is ready",
+                )
+            Cancellation().wait(0.2)  # a node that has just come back gives its logs a moment later
 
-    def _log(self, task: Task, query: Mapping[str, object], *, limit: int) -> bytes:
-        import docker.errors
-        import requests
-        import urllib3
-
-        kept, silent = b"", (requests.RequestException, urllib3.exceptions.HTTPError, docker.errors.NotFound)
-        with translating("read the log of a task"), suppress(*silent):
-            url = self.client._url("/tasks/{0}/logs", task.id)
-            wanted = {"stdout": 1, "stderr": 1, **query}
-            with self.client.get(url, params=wanted, timeout=LOG_WITHIN, stream=True) as answer:
-                self.client._raise_for_status(answer)
-                while len(header := answer.raw.read(8)) == 8:
-                    stream, length = struct.unpack(">BxxxL", header)
-                    block = answer.raw.read(length)
-                    if stream in (1, 2):  # not what the swarm itself says about nodes that do not answer
-                        kept = (kept + block)[-limit:]
-        return kept
+    def _log(self, task: Task, query: Mapping[str, object], *, limit: int) -> tuple[bytes, str]:
+        """What it has written, and what the swarm says where that is not all."""
+        kept, complaint = b"", b""
+        try:
+            with translating("read the log of a task"):
+                url = self.client._url("/tasks/{0}/logs", task.id)
+                wanted = {"stdout": 1, "stderr": 1, **query}
+                with self.client.get(url, params=wanted, timeout=LOG_WITHIN, stream=True) as answer:
+                    self.client._raise_for_status(answer)
+                    while len(header := answer.raw.read(8)) == 8:
+                        stream, length = struct.unpack(">BxxxL", header)
+                        block = answer.raw.read(length)
+                        if stream in (1, 2):
+                            kept = (kept + block)[-limit:]
+                        else:
+                            complaint += block
+        except EngineError as error:
+            return kept, error.message
+        return kept, " ".join(complaint.decode(errors="replace").split())
 
     def own_node(self) -> str:
         """The id of the node that we speak to; TargetError where it is no manager of a swarm."""

@@ -75,7 +75,7 @@ class Scene:
 
 def look(cluster: Cluster, ownership: Ownership, options: SwarmOptions) -> Scene:
     """Ask the swarm what is there of the environment."""
-    services = cluster.services(ownership.marks)
+    services, nodes = cluster.services(ownership.marks), cluster.nodes()
 
     def named(part: Part) -> Service | None:
         name = service_name(options, part)
@@ -83,8 +83,8 @@ def look(cluster: Cluster, ownership: Ownership, options: SwarmOptions) -> Scene
 
     return Scene(
         services=services,
-        tasks=cluster.tasks(*services),
-        nodes=cluster.nodes(),
+        tasks=cluster.tasks(*services, known=nodes),
+        nodes=nodes,
         main=named(Part.MAIN),
         canary=named(Part.CANARY),
         rehearsal=named(Part.REHEARSAL),

@@ -161,7 +161,7 @@ class SwarmTarget:
         )
 
     def logs(self, promotion: str, *, since: datetime | None, limit: int) -> Mapping[str, bytes]:
-        """From the engines' logs through the manager; an instance on a node that is lost has none."""
+        """From the engines' logs through the manager. TargetError where a node that answers does not give its part."""
         scene = self._changes.scene()
         silent = scene.rehearsal.id if scene.rehearsal else ""
         mine = [task for task in scene.tasks if task.promotion == promotion and task.service != silent]

@@ -11,7 +11,7 @@ from pipeline.targets.swarm.cluster import Cluster, Service
 from pipeline.targets.swarm.convergence import Goal, Standing, standing
 from pipeline.targets.swarm.tasks import Task
 
-PAUSE = 0.2
+PAUSE = 0.1
 """Seconds between two looks."""
 ROOM_WITHIN = 4.0
 """Seconds for which there is no node for an instance before that counts as final: a port takes one to be free again."""
@@ -105,7 +105,7 @@ class Watch:
 
     def until_placed(self, service: Service) -> None:
         """Wait until no instance of it is without a node."""
-        while any(task.is_meant and task.node is None for task in self._cluster.tasks(service)):
+        while any(task.is_meant and task.node is None for task in self._tasks(service)):
             if self._now() > self._ends:
                 return
             self._cancel.wait(PAUSE)
@@ -114,13 +114,16 @@ class Watch:
         """Wait until no process of the service is left; "" then, else why not."""
         while True:
             self._cancel.check()
-            left = [task for task in self._cluster.tasks(service) if task.lives]
+            left = [task for task in self._tasks(service) if task.lives]
             self._note(left)
             if not left:
                 return ""
             if self._now() > self._ends:
                 return f"{len(left)} instances of the old version did not end within {self._timeout:g}s"
             self._cancel.wait(PAUSE)
+
+    def _tasks(self, service: Service) -> Sequence[Task]:
+        return self._cluster.tasks(service, known=self._cluster.nodes())
 
     def _look(
         self,
@@ -131,7 +134,8 @@ class Watch:
         known: frozenset[str] = frozenset(),
     ) -> Standing:
         self._cancel.check()
-        tasks, nodes = self._cluster.tasks(*services), self._cluster.nodes()
+        nodes = self._cluster.nodes()
+        tasks = self._cluster.tasks(*services, known=nodes)
         self._note(tasks)
         for node in nodes.values():
             if not node.up and node.id not in self._down and self._since:

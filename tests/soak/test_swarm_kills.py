@@ -1,0 +1,78 @@
+"""Promoters on a real swarm killed at random writes, and nodes cut off meanwhile: it is whole again every time."""
+
+from __future__ import annotations
+
+import os
+import random
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+from contracts.swarm_killing import die
+from contracts.target_ground import Cluster, order
+from environment.swarm import Swarm
+
+from pipeline.model.strategy import Strategy, StrategyKind
+from pipeline.ports.cancellation import Cancellation
+from pipeline.targets.swarm.target import SwarmTarget
+
+PROMOTIONS = int(os.environ.get("ECLUSE_TEST_PROMOTIONS", "50"))
+SEED = int(os.environ.get("ECLUSE_TEST_SEED") or random.SystemRandom().randrange(1 << 32))
+
+
+@pytest.fixture
+def cluster(swarm: Swarm, swarm_image: str, tmp_home: Path) -> Iterator[Cluster]:
+    subject = Cluster(swarm, tmp_home, swarm_image)
+    yield subject
+    subject.close()
+
+
+def roll(target: SwarmTarget, cluster: Cluster, promotion: str, kind: StrategyKind) -> None:
+    """By that strategy to its end."""
+    strategy = Strategy(kind=kind, steps=(50, 100))
+    ordered = order(promotion, cluster.image, strategy=strategy, timeout=60)
+    result = target.roll_out(ordered, progress=_nothing, cancel=Cancellation())
+    assert result.succeeded, result.reason
+    if kind is StrategyKind.CANARY:
+        result = target.shift(promotion, 100, progress=_nothing, cancel=Cancellation())
+        assert result.succeeded, result.reason
+
+
+@pytest.mark.soak
+@pytest.mark.timeout(2 * 3600)
+def test_a_swarm_is_whole_after_every_promotion(
+    cluster: Cluster, swarm: Swarm, capsys: pytest.CaptureFixture[str]
+) -> None:
+    drawn, target, live, kills = random.Random(SEED), cluster.target(), "p0", 0  # noqa: S311 - instants
+    roll(target, cluster, live, StrategyKind.ROLLING)
+    target.confirm(live, progress=_nothing)
+    for number in range(1, PROMOTIONS + 1):
+        promotion, kind = f"p{number}", drawn.choice(list(StrategyKind))
+        cut = drawn.choice([None, None, None, swarm.nodes[1], swarm.nodes[2]])
+        writes = drawn.randint(1, 4)
+        if cut:
+            cut.host.cut()
+        try:
+            kills += die(cluster, promotion, kind, "roll", writes)
+            if drawn.random() < 0.5:
+                target.roll_back(promotion, progress=_nothing)
+            else:
+                roll(target, cluster, promotion, kind)
+                target.confirm(promotion, progress=_nothing)
+                live = promotion
+        finally:
+            if cut:
+                cut.host.mend()
+                swarm.await_nodes(3)
+        seen = [item.promotion for item in target.observe().serving]
+        with capsys.disabled():
+            where = f" without {cut.name}" if cut else ""
+            print(f"{promotion} by {kind}, killed after write {writes}{where}: {live} serves", flush=True)
+        assert seen == [live, live], f"promotion {number} of seed {SEED}"
+        assert cluster.docker("config", "ls", "-q", "-f", f"name={cluster.name}") == ""
+        assert cluster.docker("service", "ls", "--format", "{{.Name}}", "-f", f"name={cluster.name}") == cluster.name
+    assert kills > PROMOTIONS // 3
+
+
+def _nothing(_: str) -> None:
+    return None
