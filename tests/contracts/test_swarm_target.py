@@ -22,7 +22,8 @@ from pipeline.ports.cancellation import Cancellation
 from pipeline.ports.target import Rollout, RolloutResult
 from pipeline.targets.swarm.target import SwarmTarget
 
-ROLLING = Strategy(kind=StrategyKind.ROLLING)
+SLOWLY = Strategy(kind=StrategyKind.ROLLING, pause=3)
+"""Slow enough for the swarm to find out that a node is lost before the end: that takes it three seconds."""
 CANARY = Strategy(kind=StrategyKind.CANARY, steps=(33, 100))
 
 
@@ -48,7 +49,7 @@ def test_a_node_that_dies_in_the_middle_is_named_and_the_old_version_serves_on_t
             victim.kill()
 
     try:
-        result = roll(target, order("p2", cluster.image, timeout=6), say)
+        result = roll(target, order("p2", cluster.image, timeout=4, strategy=SLOWLY), say)
         assert not result.succeeded
         assert any("node3 is down" in line for line in said)
         assert "node node3 down" in result.reason
@@ -77,7 +78,7 @@ def test_what_ran_on_a_node_that_is_cut_off_runs_elsewhere(cluster: Cluster, swa
             victim.cut()
 
     try:
-        result = roll(target, order("p2", cluster.image), say)
+        result = roll(target, order("p2", cluster.image, strategy=SLOWLY), say)
         assert result.succeeded, result.reason
         assert {item.promotion for item in result.observed.serving} == {"p2"}
         assert any("node3 is down" in line for line in said)
