@@ -27,9 +27,12 @@ CAN = {
     "docker": frozenset({StrategyKind.RECREATE, StrategyKind.BLUE_GREEN}),
     "proxied": frozenset(StrategyKind),
     "scripted": frozenset(StrategyKind),
-    "swarm": frozenset(StrategyKind),
+    "swarm": frozenset(StrategyKind) - {StrategyKind.CANARY},
+    "swarm-of-two": frozenset(StrategyKind),
 }
 """Each target under contract, and the strategies that it can do."""
+PAIR = "swarm-of-two"
+"""Held only to what takes two instances: each more takes time."""
 
 
 @dataclass
@@ -84,12 +87,17 @@ class Ground:
 def ground_of(kind: str, request: pytest.FixtureRequest) -> Ground:
     if kind == "scripted":
         return scripted()
-    if kind == "swarm":
+    if kind in ("swarm", PAIR):
         cluster: Cluster = request.getfixturevalue("cluster")
+        number = 2 if kind == PAIR else 1
+
+        def service(script: str = GOOD) -> Target:
+            return cluster.target(script=script, replicas=number)
+
         return Ground(
-            target=cluster.target,
+            target=service,
             order=lambda promotion, **more: order(promotion, cluster.image, **more),
-            bad=lambda promotion, **more: (cluster.target(script=ENDS), order(promotion, cluster.image, **more)),
+            bad=lambda promotion, **more: (service(ENDS), order(promotion, cluster.image, **more)),
             keeps=False,
             nearest=lambda _: 50,
         )
@@ -106,7 +114,7 @@ def ground_of(kind: str, request: pytest.FixtureRequest) -> Ground:
     )
 
 
-@pytest.fixture(params=list(CAN))
+@pytest.fixture(params=[kind for kind in CAN if kind != PAIR])
 def ground(request: pytest.FixtureRequest) -> Ground:
     return ground_of(request.param, request)
 
@@ -118,7 +126,12 @@ def canary(request: pytest.FixtureRequest) -> Ground:
 
 
 @pytest.fixture(
-    params=[pytest.param((kind, way), id=f"{kind}-{way}") for kind, can in CAN.items() for way in sorted(can)]
+    params=[
+        pytest.param((kind, way), id=f"{kind}-{way}")
+        for kind, can in CAN.items()
+        for way in sorted(can)
+        if kind != PAIR or way is StrategyKind.CANARY
+    ]
 )
 def by_strategy(request: pytest.FixtureRequest) -> tuple[Ground, Strategy]:
     """Each target with each strategy that it can do."""
