@@ -74,5 +74,5 @@ def _holds(passage: Passage, verify: Verify, share: int, progress: Progress) -> 
     if passage.environment.on_failure == "continue":
         progress(f"{reason}; going on, as on_failure says")
         return True
-    passage.refute(reason, progress)
+    passage.refute(reason, found.measurements, progress)
     return False

@@ -145,7 +145,9 @@ class RunDelivery:
         passage = self._verifying(environment, progress=progress)
         if passage is None:
             return None
-        ended = self._end(passage, lambda: (passage.measure(measurements), passage.refute(reason, progress))[-1])
+        ended = self._end(
+            passage, lambda: (passage.measure(measurements), passage.refute(reason, measurements, progress))[-1]
+        )
         self._tell_head(progress)
         return ended
 

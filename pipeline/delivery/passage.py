@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import replace
 
 from pipeline.delivery.canary import climb, steps_of
@@ -14,7 +14,7 @@ from pipeline.errors import CancelledError, EcluseError, LeaseLostError, UsageEr
 from pipeline.model.check import Verdict
 from pipeline.model.definition import EnvironmentDefinition
 from pipeline.model.hiding import hide
-from pipeline.model.release import Measurement, Promotion, PromotionKind
+from pipeline.model.release import Measurement, Promotion, PromotionKind, says_no
 from pipeline.model.status import PromotionState
 from pipeline.model.value import Value
 from pipeline.ports.cancellation import Cancellation
@@ -111,7 +111,7 @@ class Passage:
         self.measure(found.measurements)
         if found.verdict is Verdict.PASS:
             return self.keep("verified", progress)
-        return self.refute(found.sentence, progress)
+        return self.refute(found.sentence, found.measurements, progress)
 
     def measure(self, measurements: tuple[Measurement, ...]) -> Promotion:
         """Keep what checks have measured."""
@@ -140,9 +140,10 @@ class Passage:
             state, f"{word}: {names} {'serve' if len(observed.serving) > 1 else 'serves'}{trouble}", observed
         )
 
-    def refute(self, reason: str, progress: Progress) -> Promotion:
-        """Checks of what serves went wrong: as `fail`, and a release that is taken back for it is barred."""
-        return self.fail(reason, progress, bar=True)
+    def refute(self, reason: str, measurements: Sequence[Measurement], progress: Progress) -> Promotion:
+        """Checks of what serves went wrong: as `fail`, and a release that is taken back is barred where a check said
+        no. Where none could be asked, it may come again."""
+        return self.fail(reason, progress, bar=says_no(measurements))
 
     def fail(self, reason: str, progress: Progress, *, bar: bool = False) -> Promotion:
         """What `on_failure` says: go back, keep both, or go on with the new one. From a rollback nobody goes back."""

@@ -75,6 +75,12 @@ def conclusions(measurements: Sequence[Measurement]) -> tuple[Measurement, ...]:
     return tuple({item.check: item for item in measurements}.values())
 
 
+def says_no(measurements: Sequence[Measurement]) -> bool:
+    """Whether a check found something wrong with the version itself: what could not be asked, or had no clear answer,
+    is no word about it."""
+    return any(not item.passed and item.verdict in ("", "fail") for item in measurements)
+
+
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Promotion:
     """One attempt to bring a release into an environment."""
