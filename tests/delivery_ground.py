@@ -179,7 +179,7 @@ class Ground:
         return Verification(answers=((check, answer),), measurements=(measurement,))
 
     def history(self) -> list[Promotion]:
-        return list(self.records.promotions(environment=self.environment.name, limit=1000))
+        return list(self.records.promotions(environment=self.environment.name, limit=100_000))
 
     def live(self) -> set[str]:
         """Releases that serve, as the target says."""

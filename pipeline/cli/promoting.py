@@ -13,7 +13,7 @@ from pipeline.cli.render.events import now
 from pipeline.cli.stopping import stopping
 from pipeline.errors import ExitCode, ParkedError, UsageError
 from pipeline.model.quantity import seconds
-from pipeline.model.release import Promotion
+from pipeline.model.release import Promotion, PromotionKind
 from pipeline.model.status import PromotionState
 from pipeline.ports.cancellation import Cancellation
 
@@ -104,6 +104,7 @@ def _do(
     as_json: bool,
 ) -> int:
     from pipeline.cli.render.promoting import ended_lines
+    from pipeline.operations.onward import bring_on
     from pipeline.operations.promote import promote
 
     def say(text: str) -> None:
@@ -113,6 +114,8 @@ def _do(
     try:
         with stopping(cancel, note=say):
             promotion = promote(app, place, order, wait=wait, timeout=timeout, progress=say, cancel=cancel)
+            if promotion.state is PromotionState.DEPLOYED and order.kind is PromotionKind.PROMOTE:
+                bring_on(app, place, order.release, progress=say, cancel=cancel)
     except ParkedError as error:
         return _parked(app, error, found, waited=wait is not None, as_json=as_json)
     if as_json:

@@ -22,6 +22,9 @@ from pipeline.ports.application import Application
 from pipeline.ports.cancellation import Cancellation
 from pipeline.ports.observer import Observer
 
+LOOK_EVERY = 60.0
+"""Seconds after which gates are asked again though nobody has said anything: a check may answer otherwise."""
+
 Command = TypeVar("Command", bound=Callable[..., Any])
 Act = Callable[[Sequence[Observer], Cancellation], Run]
 
@@ -100,14 +103,46 @@ def watched(
     with stopping(cancel, note=view.note, asked_by=lambda: _asked_by(app)):
         try:
             observers: tuple[Observer, ...] = (view, *jobs)
-            finished = act(observers, cancel)
+            finished = _gone_on(app, view, act(observers, cancel), observers, cancel=cancel)
             if wait is not None and finished.state is RunState.PARKED:
-                return _waited(app, view, finished, observers, seconds=wait, cancel=cancel)
+                finished_or_not = _waited(app, view, finished, observers, seconds=wait, cancel=cancel)
+                if isinstance(finished_or_not, ExitCode):
+                    return finished_or_not
+                finished = finished_or_not
         finally:
             view.close()
             for job in jobs:
                 job.close()
+        _bring_on(app, finished, note=lambda text: click.echo(text, err=as_json), cancel=cancel)
     return exit_code(finished)
+
+
+def _gone_on(app: Application, view: View, run: Run, observers: Sequence[Observer], *, cancel: Cancellation) -> Run:
+    """Go on with a run that parked while another of its stages was under way, for which a gate had to wait."""
+    if run.state is not RunState.PARKED or not any(stage.kind == "deploy" and stage.parked for stage in run.stages):
+        return run
+    from pipeline.operations.onward import can_go_on
+    from pipeline.operations.resume import ResumeRequest, resume
+
+    seen: set[tuple[str, ...]] = set()
+    while (parked := _parked(run)) not in seen and not cancel.cancelled and can_go_on(app, run):
+        seen.add(parked)
+        view.note("the gates that it waited for are open; going on")
+        run = resume(app, ResumeRequest(repository=run.repository, reference=run.id), observers, cancel=cancel)
+    return run
+
+
+def _parked(run: Run) -> tuple[str, ...]:
+    return tuple(sorted(stage.name for stage in run.stages if stage.parked))
+
+
+def _bring_on(app: Application, run: Run, *, note: Callable[[str], None], cancel: Cancellation) -> None:
+    """What the run deployed goes on to environments that take releases by themselves."""
+    if run.conclusion is None or not any(stage.products.release for stage in run.stages):
+        return
+    from pipeline.operations.onward import bring_on_after
+
+    bring_on_after(app, run, progress=note, cancel=cancel)
 
 
 def _asked_by(app: Application) -> str:
@@ -118,23 +153,30 @@ def _asked_by(app: Application) -> str:
 
 def _waited(
     app: Application, view: View, run: Run, observers: Sequence[Observer], *, seconds: float, cancel: Cancellation
-) -> int:
-    """Go on with a parked run whenever somebody starts it, until it is over or the time has passed."""
+) -> Run | ExitCode:
+    """Go on with a parked run whenever somebody starts it or its gates open, until it is over or the time is."""
+    from pipeline.operations.onward import can_go_on, opening_of
     from pipeline.operations.resume import ResumeRequest, resume
     from pipeline.operations.waiting import wait_for_start
 
     until = app.clock.monotonic() + seconds
+    view.note(f"waits up to {spell_duration(seconds)} for somebody to start it")
     while run.state is RunState.PARKED:
-        view.note(f"waits up to {spell_duration(seconds)} for somebody to start it")
-        summons = wait_for_start(app, run, seconds=until - app.clock.monotonic(), cancel=cancel)
+        left = until - app.clock.monotonic()
+        opens = opening_of(app, run)
+        nap = LOOK_EVERY if opens is None else max(0.0, (opens - app.clock.now()).total_seconds())
+        summons = wait_for_start(app, run, seconds=min(left, nap, LOOK_EVERY), cancel=cancel)
         if cancel.cancelled:
             return ExitCode.CANCELLED
-        if summons is None:
+        if summons is None and app.clock.monotonic() >= until:
             view.note(f"nobody started it within {spell_duration(seconds)}; it stays parked")
             return ExitCode.REFUSED
-        request = ResumeRequest(repository=run.repository, reference=run.id, started=summons.started)
+        if summons is None and not can_go_on(app, run):
+            continue
+        started = summons.started if summons else frozenset()
+        request = ResumeRequest(repository=run.repository, reference=run.id, started=started)
         run = resume(app, request, observers, cancel=cancel)
-    return exit_code(run)
+    return run
 
 
 def _seconds(ctx: click.Context, parameter: click.Parameter, text: str | None) -> float | None:  # noqa: ARG001 - click's

@@ -11,6 +11,7 @@ from pipeline.delivery.lease import EnvironmentLease
 from pipeline.delivery.promotion import (
     ACTIONS,
     DECIDED,
+    END_ACTIONS,
     MEASURED,
     REPLANNED,
     SHIFTING,
@@ -131,7 +132,7 @@ class PromotionJournal:
                 f"promotion {promotion.id} is {promotion.state} and cannot become {state}",
                 hint=f"`ecluse history {promotion.environment}` shows what happened to it",
             )
-        moved = advance(promotion, state, now=self._moment(promotion), detail=detail, gap=gap)
+        moved = advance(promotion, state, now=self._moment(), detail=detail, gap=gap)
         told = {**(data or {}), **({"runs": picture(seen)} if seen else {})}
         return self._save(moved, ACTIONS[state], told, seen=promotion.state)
 
@@ -174,12 +175,14 @@ class PromotionJournal:
         share = found[-1].data.get("share") if found else None
         return share if isinstance(share, int) else 0
 
-    def _moment(self, promotion: Promotion) -> datetime:
-        """Now, and after every earlier end there: which is the latest must not depend on clocks that are set back."""
-        ends = (item.finished for item in self.history(promotion.environment, limit=50))
-        latest = max((end for end in ends if end is not None), default=None)
+    def _moment(self) -> datetime:
+        """Now, and after the last end in the ledger: which one is the latest must not depend on clocks set back."""
         now = self._clock.now()
-        return now if latest is None or latest < now else latest + timedelta(microseconds=1)
+        last = self._records().entries(actions=END_ACTIONS, newest=1)
+        told = last[-1].data.get("promotion") if last else None
+        finished = told.get("finished") if isinstance(told, Mapping) else None
+        end = datetime.fromisoformat(finished) if isinstance(finished, str) else now
+        return now if end < now else end + timedelta(microseconds=1)
 
     def _save(
         self, promotion: Promotion, action: str, data: Mapping[str, Value], *, seen: PromotionState | None

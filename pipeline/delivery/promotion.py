@@ -27,6 +27,9 @@ ACTIONS: Final[Mapping[PromotionState, str]] = {
 }
 """What the ledger calls the step into each state."""
 
+END_ACTIONS: Final = frozenset(action for state, action in ACTIONS.items() if not PROMOTION_MOVES[state])
+"""What the ledger calls the steps into states that are ends."""
+
 MEASURED: Final = "promotion.measured"
 """Checks were made and kept; the state stays."""
 
