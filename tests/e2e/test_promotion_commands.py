@@ -39,9 +39,11 @@ environments:
     target: {{docker: {{publish: ["127.0.0.1:{port}:8080"], drain: 1s}}}}
     verification: [{{http: /, json: {{status: ok}}, within: 5s}}]
     gates: [{gates}]
+  {late}
 """
 APPROVAL = "{approvals: {from: managers, not: [requester]}}"
 PROD_STAGE = "prod: {kind: deploy, environment: prod, needs: dev}"
+LATE = "late: {after: prod, target: {docker: {}}}"
 PAGE = "FROM {image}\nCOPY index.html /w/\nCMD {wait}httpd -f -p 8080 -h /w\n"
 
 
@@ -104,8 +106,10 @@ def shop(
 ) -> Iterator[Shop]:
     port, name = free_port(), f"e2e/{uuid4().hex}"
 
-    def text(*, gates: str = "", more: str = "", automatic: str = "true") -> str:
-        return PIPELINE.format(registry=registry, name=name, port=port, gates=gates, more=more, automatic=automatic)
+    def text(*, gates: str = "", more: str = "", automatic: str = "true", late: str = "") -> str:
+        return PIPELINE.format(
+            registry=registry, name=name, port=port, gates=gates, more=more, automatic=automatic, late=late
+        )
 
     keys = {}
     for person in ("anna", "mallory"):
@@ -125,7 +129,7 @@ def shop(
         text=text,
     )
     yield shop
-    for environment in ("dev", "prod"):
+    for environment in ("dev", "prod", "late"):
         definition = EnvironmentDefinition(name=environment, position=Position(file="", line=1, column=1))
         DockerTarget(definition, Settings(home=tmp_home, docker_host=engine), service="shop").remove()
     listing = ("docker", "images", "--format", "{{.ID}}", "--filter", f"reference=ecluse-local/{installation[:8]}/*")
@@ -141,7 +145,7 @@ def ok(result: Any, code: int = 0) -> Any:
 
 
 def test_a_stage_waits_for_approval_goes_live_and_is_taken_back(shop: Shop) -> None:
-    shop.repository.commit({"pipeline.yml": shop.text(gates=APPROVAL, more=PROD_STAGE)})
+    shop.repository.commit({"pipeline.yml": shop.text(gates=APPROVAL, more=PROD_STAGE, late=LATE)})
     shop.commit(number=1)
     parked = ok(shop("run"))
     assert "waits for" in parked.out
@@ -152,8 +156,10 @@ def test_a_stage_waits_for_approval_goes_live_and_is_taken_back(shop: Shop) -> N
     assert "knows nobody with the key" in ok(shop("approve", waiting, "--key", shop.key("mallory")), 4).err
     approved = ok(shop("approve", waiting[:12], "--key", shop.key("anna"), "--reason", "looks good"))
     assert "approved by anna" in approved.out
-    ok(shop("resume"))
+    resumed = ok(shop("resume"))
     assert shop.number() == 1
+    assert "goes on to 'late' by itself" in resumed.out
+    assert [item["state"] for item in shop.json("history", "late")["promotions"]] == ["deployed"]
 
     shop.commit(number=2)
     ok(shop("run"))
