@@ -19,7 +19,7 @@ name: away
 defaults: {{image: "{image}"}}
 stages:
   before: {{commands: ["echo written > file"]}}
-  slow: {{commands: ["echo awake", "sleep 2; cat file"], retry: {{max: 5, on: [errored], backoff: 2s}}}}
+  slow: {{commands: ["echo awake", "sleep 2; cat file"], retry: {{max: 5, on: [errored, exit 143], backoff: 2s}}}}
   after: {{commands: ["cat file"]}}
 """
 
@@ -55,7 +55,10 @@ def test_a_run_survives_its_engine_s_restart(
     stages = {item["name"]: item for item in json.loads(ecluse("show", "last", "--json", cwd=repository).out)["stages"]}
     assert len(stages["before"]["attempts"]) == 1, "what was done is not done again"
     assert len(stages["slow"]["attempts"]) > 1
-    assert stages["slow"]["attempts"][0]["outcome"]["conclusion"] == "errored"
+    assert stages["slow"]["attempts"][0]["outcome"]["conclusion"] in (
+        "errored",
+        "failed",  # exit 143: the engine still told that it had ended what ran
+    )
     assert "[after] written" in out
     assert traces.objects(own.url, installation) == {}
 
@@ -64,9 +67,7 @@ def test_an_engine_that_stays_away_ends_the_run_and_gc_clears_up_later(
     ecluse: Command, own: SecondEngine, installation: str, repository: Path
 ) -> None:
     pipeline = repository / "pipeline.yml"
-    pipeline.write_text(
-        pipeline.read_text().replace("max: 5, on: [errored], backoff: 2s", "max: 2, on: [errored], backoff: 4s")
-    )
+    pipeline.write_text(pipeline.read_text().replace("max: 5", "max: 2").replace("backoff: 2s", "backoff: 4s"))
     with ecluse.started("run", "--plain", cwd=repository, env={"DOCKER_HOST": own.url}) as process:
         until_awake(process)
         own.stop()
