@@ -5,9 +5,12 @@ from __future__ import annotations
 import hashlib
 import json
 import os
+from dataclasses import dataclass
 from pathlib import Path
 
 from pipeline.errors import UsageError
+
+FILES = ("ca.pem", "cert.pem", "key.pem")
 
 
 def context_address() -> str:
@@ -26,18 +29,35 @@ def context_address() -> str:
         return ""
 
 
-def named_context(name: str) -> str:
-    """The engine's address in docker's context of that name; UsageError where there is none."""
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Context:
+    """Where one of docker's contexts leads, and the files that prove who we are there ("" where it has none)."""
+
+    address: str
+    authority: str = ""
+    certificate: str = ""
+    key: str = ""
+
+
+def named_context(name: str) -> Context:
+    """Docker's context of that name; UsageError where there is none."""
     folder = Path(os.environ.get("DOCKER_CONFIG") or Path.home() / ".docker")
     try:
-        return _address(folder, name)
+        address = _address(folder, name)
     except (OSError, ValueError, KeyError, TypeError, AttributeError) as error:
         raise UsageError(
             f"docker has no context '{name}' on this machine",
             hint="`docker context ls` lists those that there are; `docker context create` makes one",
         ) from error
+    files = folder / "contexts" / "tls" / _digest(name) / "docker"
+    ca, certificate, key = (str(file) if file.exists() else "" for file in map(files.joinpath, FILES))
+    return Context(address=address, authority=ca, certificate=certificate, key=key)
 
 
 def _address(folder: Path, name: str) -> str:
-    meta = folder / "contexts" / "meta" / hashlib.sha256(name.encode()).hexdigest() / "meta.json"
+    meta = folder / "contexts" / "meta" / _digest(name) / "meta.json"
     return str(json.loads(meta.read_bytes())["Endpoints"]["docker"]["Host"])
+
+
+def _digest(name: str) -> str:
+    return hashlib.sha256(name.encode()).hexdigest()

@@ -3,15 +3,17 @@
 from __future__ import annotations
 
 import re
-import shlex
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from enum import StrEnum
 
+from pipeline.dockerapi import Certificates
 from pipeline.errors import UsageError
 from pipeline.model.definition import EnvironmentDefinition
 from pipeline.model.quantity import seconds, size_in_bytes
 from pipeline.model.value import Options, Value
+from pipeline.targets.docker.hosts import hosts_of
+from pipeline.targets.docker.values import mapping, texts, words
 
 _SERVICE = re.compile(r"[a-zA-Z0-9](?:[a-zA-Z0-9-]{0,49}[a-zA-Z0-9])?")
 _PUBLISH = re.compile(r"(?P<host>\d{1,5}):(?P<port>\d{1,5})(?:/(?P<proto>tcp|udp))?")
@@ -70,6 +72,7 @@ class SwarmOptions:
 
     service: str
     host: str = ""
+    certificates: Certificates | None = None
     context: str = ""
     nodes: Mapping[str, str] = field(default_factory=dict)
     """Node name to the address of its engine, for commands that are run in an instance."""
@@ -117,26 +120,28 @@ def swarm_options(environment: EnvironmentDefinition) -> SwarmOptions:
     if options.get("host") and options.get("context"):
         raise UsageError(f"{where}: both `host` and `context` say where the swarm is", hint="leave one of them out")
     try:
+        (manager,) = hosts_of({key: options[key] for key in ("host", "tls") if key in options})
         parsed = SwarmOptions(
             service=service,
-            host=str(options.get("host", "")),
+            host=manager.engine,
+            certificates=manager.certificates,
             context=str(options.get("context", "")),
             nodes=_text_mapping(options.get("nodes")),
             replicas=int(str(options.get("replicas", 1))),
-            publish=tuple(_published(text) for text in _texts(options.get("publish"))),
+            publish=tuple(_published(text) for text in texts(options.get("publish"))),
             routing=Routing(str(options.get("routing", "mesh"))),
-            networks=_texts(options.get("network")),
-            volumes=tuple(_volume(text) for text in _texts(options.get("volumes"))),
-            command=_words(options["command"]) if "command" in options else None,
+            networks=texts(options.get("network")),
+            volumes=tuple(_volume(text) for text in texts(options.get("volumes"))),
+            command=words(options["command"]) if "command" in options else None,
             user=str(options.get("user", "")),
             health=_health(options["health"]) if "health" in options else None,
             drain=seconds(str(options.get("drain", "10s"))),
             settle=seconds(str(options.get("settle", "1s"))),
-            constraints=tuple(_constraint(text) for text in _texts(options.get("constraints"))),
+            constraints=tuple(_constraint(text) for text in texts(options.get("constraints"))),
             spread=str(options.get("spread", "")),
             per_node=int(str(options.get("per_node", 0))),
             order=UpdateOrder(str(options.get("order", "auto"))),
-            limits=_limits(_mapping(options.get("resources"))),
+            limits=_limits(mapping(options.get("resources"))),
             labels={**environment.labels, **_text_mapping(options.get("labels"))},
         )
     except ValueError as error:
@@ -170,12 +175,12 @@ def _constraint(text: str) -> str:
 def _health(value: Value) -> Health:
     if isinstance(value, str):
         return Health(command=("CMD-SHELL", value))
-    options = _mapping(value)
+    options = mapping(value)
     command = options.get("command")
     if not command:
         raise ValueError("a health check of a swarm is a command that is run in the instance")
     return Health(
-        command=("CMD-SHELL", command) if isinstance(command, str) else ("CMD", *_texts(command)),
+        command=("CMD-SHELL", command) if isinstance(command, str) else ("CMD", *texts(command)),
         interval=seconds(str(options.get("interval", "2s"))),
         timeout=seconds(str(options.get("timeout", "2s"))),
         retries=int(str(options.get("retries", 3))),
@@ -184,7 +189,7 @@ def _health(value: Value) -> Health:
 
 
 def _limits(options: Options) -> Limits:
-    reserved = _mapping(options.get("reserve"))
+    reserved = mapping(options.get("reserve"))
     return Limits(
         cpu=_number(options.get("cpu")),
         memory=_size(options.get("memory")),
@@ -202,23 +207,5 @@ def _size(value: Value) -> int | None:
     return None if value is None else size_in_bytes(str(value))
 
 
-def _words(value: Value) -> tuple[str, ...]:
-    return tuple(shlex.split(value)) if isinstance(value, str) else _texts(value)
-
-
-def _texts(value: Value) -> tuple[str, ...]:
-    if value is None:
-        return ()
-    if isinstance(value, str):
-        return (value,)
-    if isinstance(value, Mapping) or not hasattr(value, "__iter__"):
-        raise ValueError(f"{value!r} is not a list of texts")
-    return tuple(str(item) for item in value)
-
-
 def _text_mapping(value: Value) -> dict[str, str]:
-    return {key: str(item) for key, item in _mapping(value).items()}
-
-
-def _mapping(value: Value) -> Options:
-    return value if isinstance(value, Mapping) else {}
+    return {key: str(item) for key, item in mapping(value).items()}

@@ -7,7 +7,7 @@ from contextlib import suppress
 from dataclasses import replace
 from datetime import datetime
 
-from pipeline.dockerapi import connect, named_context
+from pipeline.dockerapi import Certificates, connect, named_context
 from pipeline.errors import EcluseError, LeaseLostError, TargetError
 from pipeline.model.definition import EnvironmentDefinition
 from pipeline.model.strategy import StrategyKind
@@ -19,7 +19,7 @@ from pipeline.targets.swarm.changes import Changes
 from pipeline.targets.swarm.cluster import Cluster
 from pipeline.targets.swarm.command import run_command
 from pipeline.targets.swarm.keepsakes import Keepsakes
-from pipeline.targets.swarm.options import Routing, swarm_options
+from pipeline.targets.swarm.options import Routing, SwarmOptions, swarm_options
 from pipeline.targets.swarm.ownership import LABEL_FENCE, Ownership, fence_of, promotion_of, spec_digest, with_labels
 from pipeline.targets.swarm.scene import Scene
 from pipeline.targets.swarm.watch import Watch
@@ -33,13 +33,14 @@ class SwarmTarget:
 
     def __init__(self, environment: EnvironmentDefinition, settings: Settings, *, service: str = "") -> None:
         self._options = options = swarm_options(environment)
-        place = named_context(options.context) if options.context else options.host
+        place, self._certificates = _manager(options)
         self._settings = replace(settings, docker_host=place) if place else settings
         self._environment = environment.name
         self._ownership = Ownership(
             environment=environment.name, pipeline=service, installation=settings.installation
         )  # fmt: skip
-        self._cluster = Cluster(connect(self._settings), environment=environment.name)
+        client = connect(self._settings, self._certificates)
+        self._cluster = Cluster(client, environment=environment.name)
         self._keepsakes = Keepsakes(self._cluster, service=options.service, labels=self._ownership.marks)
         self._changes = Changes(self._cluster, self._keepsakes, ownership=self._ownership, options=options)
 
@@ -152,7 +153,7 @@ class SwarmTarget:
                 return run_command(self._cluster.client, task.container, command, timeout=timeout)
         for task in running:
             if task.node and task.node.name in reach:
-                client = connect(replace(self._settings, docker_host=reach[task.node.name]))
+                client = connect(replace(self._settings, docker_host=reach[task.node.name]), self._certificates)
                 return run_command(client, task.container, command, timeout=timeout)
         names = ", ".join(sorted({task.node.name for task in running if task.node}))
         raise TargetError(
@@ -217,3 +218,14 @@ class SwarmTarget:
 
     def _result(self, succeeded: bool, reason: str, gap: float | None = None) -> RolloutResult:
         return RolloutResult(succeeded=succeeded, reason=reason, observed=self.observe(), gap=gap)
+
+
+def _manager(options: SwarmOptions) -> tuple[str, Certificates | None]:
+    """Where the manager is ("" for this machine's engine), and what proves who we are to it."""
+    if not options.context:
+        return options.host, options.certificates
+    found = named_context(options.context)
+    if not found.key:
+        return found.address, None
+    proof = Certificates(authority=found.authority, certificate=found.certificate, key=found.key)
+    return found.address, proof

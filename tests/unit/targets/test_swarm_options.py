@@ -75,6 +75,10 @@ def spec(given: Mapping[str, Value], *, part: Part = Part.MAIN, strategy: Strate
         pytest.param({"service": "a b"}, "'a b' is no name of a service", id="bad-service"),
         pytest.param({"service": "x" * 52}, "is no name of a service", id="no-room-for-the-rehearsal"),
         pytest.param({"service": "a", "host": "x", "context": "y"}, "both `host` and `context`", id="two-places"),
+        pytest.param({"service": "a", "host": "10.0.0.1:2376"}, "is not an engine's address", id="no-scheme"),
+        pytest.param(
+            {"service": "a", "host": "tcp://m:2376", "tls": {"ca": "x"}}, "no certificate and no key", id="tls"
+        ),
         pytest.param({"service": "a", "publish": "127.0.0.1:80:80"}, "not a published port of a swarm", id="address"),
         pytest.param({"service": "a", "publish": "0:80"}, "not a published port of a swarm", id="port-0"),
         pytest.param({"service": "a", "routing": "ipvs"}, "'ipvs' is not a valid Routing", id="routing"),
