@@ -90,7 +90,7 @@ def haproxy(folder: Path, *, seats: int = 8) -> Iterator[Haproxy]:
     file.write_text(CONFIGURATION.format(folder=folder, seats=seats, **ports))
     (folder / "state").write_text("")
     pidfile = folder / "pid"
-    command = [path, "-W", "-f", file, "-p", pidfile]
+    command: list[str | Path] = [path, "-W", "-f", file, "-p", pidfile]
 
     def ready() -> bool:
         try:

@@ -25,6 +25,8 @@ SERVERS = {
     "nagios4": "nagios4-core",
     "nsca": "nsca",
     "haproxy": "haproxy",
+    # Engines of several hosts, also where the one of this host is somebody else's.
+    **ENGINE,
     "sshd": "openssh-server",
     "/usr/lib/postgresql/15/bin/postgres": "postgresql-15",
     # Nagios demands something that takes mail: this one is no daemon.
