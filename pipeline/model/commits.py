@@ -8,7 +8,7 @@ from datetime import datetime
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class CommitNote:
-    """A commit that is no merge. `message` is whole; `reverts` are the commits that it takes back, by its own words."""
+    """A commit. `message` is whole; `reverts` are the commits that it takes back, by its own words."""
 
     sha: str
     author: str
@@ -31,5 +31,7 @@ class CommitRange:
 
     added: tuple[CommitNote, ...] = ()
     removed: tuple[CommitNote, ...] = ()
+    merges: tuple[CommitNote, ...] = ()
+    """Merges on the way there: they stand in neither of the others."""
     cut: bool = False
     """Whether there were more than were asked for, or a shallow clone hides some."""

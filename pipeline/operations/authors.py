@@ -11,18 +11,17 @@ from pipeline.operations.commits import commits_between
 
 
 def authors_between(folder: Path | None, old: str, new: str, policy: Policy) -> tuple[Author, ...] | None:
-    """Each of them once, with one of their commits; None where the commits (`old` "" = from the first one) are not all
-    here."""
+    """Each of them once, merges included, with the newest of their commits; None where not all commits are here."""
     if folder is None:
         return None
     try:
-        commits = commits_between(folder, old, new)
+        commits = commits_between(folder, old, new, most=None)
     except SourceError:
         return None
     if commits.cut:
         return None
     found: dict[str, Author] = {}
-    for item in commits.added:
+    for item in (*commits.added, *commits.merges):
         address = item.address.strip().lower()
         found.setdefault(address, Author(address=item.address, person=policy.person_of(item.address), commit=item.sha))
     return tuple(found.values())

@@ -30,6 +30,7 @@ def test_both_ways_without_merges_and_with_reverts(git_repo: Callable[..., Repos
     assert [item.commit.sha for item in notes.added if item.counts] == [side]
     assert {item.author for item in forward.added} == {"Marin Lock"}
     assert {item.address for item in forward.added} == {"marin@example.org"}
+    assert [item.subject for item in forward.merges] == ["Merge branch 'side'"]
     assert not forward.removed
     back = commits_between(repository.path, head, start)
     assert (back.added, {item.sha for item in back.removed}) == ((), {item.sha for item in forward.added})
