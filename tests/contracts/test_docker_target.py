@@ -298,7 +298,7 @@ def test_another_promotion_after_a_kill_in_the_gap_replaces_the_one_that_served(
     assert docker.page() == "p1"
 
 
-def test_recreating_ends_the_old_one_before_the_new_one_starts(docker: Engine, tried: str) -> None:
+def test_recreating_never_runs_both_on_the_way_there_nor_back(docker: Engine, tried: str) -> None:
     script = f"mkdir /tried/mine || exit 6; trap 'rmdir /tried/mine; exit 0' TERM; ({GOOD}) & wait"
     target = docker.target(script=script, volumes=[f"{tried}:/tried"], drain="5s")
     target.roll_out(order("p1", docker.image), progress=print, cancel=Cancellation())
@@ -307,6 +307,8 @@ def test_recreating_ends_the_old_one_before_the_new_one_starts(docker: Engine, t
     assert docker.page() == "p2"
     assert result.gap is not None
     assert result.gap > 0
+    assert target.roll_back("p2", progress=print).succeeded
+    assert docker.page() == "p1"
 
 
 @pytest.mark.parametrize("method", ["create_container_from_config", "stop", "start"])

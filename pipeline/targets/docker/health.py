@@ -49,10 +49,12 @@ def await_healthy(
             return reason
         answer, what = _ask(fleet, item, health)
         spent = now() - began
-        if answer is Answer.HEALTHY:
-            return ""
-        if answer is Answer.NOBODY_CAN_TELL and spent >= fleet.options.settle:
-            return ""
+        settled = answer is Answer.NOBODY_CAN_TELL and spent >= fleet.options.settle
+        if answer is Answer.HEALTHY or settled:
+            item = fleet.look(container)
+            if item and not _ended(item):  # it may have ended while it was asked
+                return ""
+            continue
         if item.health == "unhealthy":
             return f"its health check says unhealthy ({what})" if what else "its health check says unhealthy"
         if spent > within:

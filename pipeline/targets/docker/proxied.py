@@ -121,10 +121,11 @@ class ProxiedTarget:
             self._seating.sweep()
             return self._result(True, f"nothing of promotion {promotion} runs")
         began = monotonic()
-        served = any(item.serving for item in (*found.mine, *found.base))
+        kept = any(item.serving for item in found.mine) and all(item.deployed.running for item in found.base)
+        served = kept or any(item.serving for item in found.base)
         if found.base:
             progress(f"giving the traffic back to {found.base[0].promotion}")
-            self._seating.restore(found.base, progress=progress)
+            self._restore(found, progress)
         gap = 0.0 if served else monotonic() - began
         self._retire(found.mine, progress)
         if not found.base:
@@ -237,8 +238,14 @@ class ProxiedTarget:
     def _undo(self, promotion: str, progress: Progress) -> None:
         """The old version has all traffic again, and nothing of the new one is left."""
         found = standing(self._seating.look(), promotion)
-        self._seating.restore(found.base, progress=progress)
+        self._restore(found, progress)
         self._retire(found.mine, progress, forget=False)
+
+    def _restore(self, found: Standing, progress: Progress) -> None:
+        """The base serves again. Where it was stopped, as recreate does it, the new one ends before it starts."""
+        if not all(item.deployed.running for item in found.base):
+            self._seating.stop(item for item in found.mine if item.deployed.running)
+        self._seating.restore(found.base, progress=progress)
 
     def _clear(self, found: Standing, order: Rollout, progress: Progress) -> Standing:
         """Remove what earlier promotions left behind, and those of ours that cannot be gone on with."""

@@ -26,6 +26,8 @@ ADDED = "ecluse-"
 THREADS = 8
 """Containers that are started or removed at the same time."""
 PAUSE = 0.1
+AGAIN_WITHIN = 60.0
+"""Seconds that an old version may take to become healthy again."""
 CHECKED_WITHIN = 15.0
 """Seconds that HAProxy gets to see a container that is healthy."""
 FORGOTTEN_WITHIN = 8.0
@@ -90,16 +92,10 @@ class Seating:
 
     def restore(self, replicas: Iterable[Replica], *, progress: Progress) -> None:
         """Let these serve again with full weight, started if they were stopped."""
-        never = Cancellation()
         items = tuple(replicas)
-        for item in items:
-            if not item.deployed.running:
-                with translating(f"start {item.deployed.name}"):
-                    item.engine.fleet.client.start(item.deployed.id)
-                reason = self._unfit(item.engine, item.deployed.id, timeout=60.0, progress=progress, cancel=never)
-                if reason:
-                    progress(f"{item.deployed.name}: {reason}")
-        self.share({item.deployed.id: FULL for item in items}, cancel=never)
+        with ThreadPoolExecutor(max_workers=THREADS, thread_name_prefix="replica") as pool:
+            list(pool.map(lambda item: self._start_again(item, progress), items))
+        self.share({item.deployed.id: FULL for item in items}, cancel=Cancellation())
 
     def drain(self, replicas: Iterable[Replica]) -> None:
         """No new requests for these; returns once they have none under way, or after the drain time."""
@@ -113,8 +109,8 @@ class Seating:
         """Drain these and stop their processes; they stay where they are."""
         items = tuple(replicas)
         self.drain(items)
-        for item in items:
-            item.engine.fleet.stop(item.deployed.id, grace=self._options.drain)
+        with ThreadPoolExecutor(max_workers=THREADS, thread_name_prefix="replica") as pool:
+            list(pool.map(lambda item: item.engine.fleet.stop(item.deployed.id, grace=self._options.drain), items))
 
     def retire(self, replicas: Iterable[Replica], *, progress: Progress) -> None:
         """Drain these, take them out of the proxy, and remove them."""
@@ -183,6 +179,15 @@ class Seating:
             f"no free port for replica {number} of promotion {order.promotion} on {engine.place or 'the engine'}",
             hint="give it more with `proxy.haproxy.ports`",
         )
+
+    def _start_again(self, item: Replica, progress: Progress) -> None:
+        if item.deployed.running:
+            return
+        with translating(f"start {item.deployed.name}"):
+            item.engine.fleet.client.start(item.deployed.id)
+        container, never = item.deployed.id, Cancellation()
+        if reason := self._unfit(item.engine, container, timeout=AGAIN_WITHIN, progress=progress, cancel=never):
+            progress(f"{item.deployed.name}: {reason}")
 
     def _unfit(
         self, engine: Engine, container: str, *, timeout: float, progress: Progress, cancel: Cancellation

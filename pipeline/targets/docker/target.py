@@ -128,7 +128,10 @@ class DockerTarget:
             progress(f"giving the traffic back to {old.name}")
             watch = self._handover.watch() if serving else None
             try:
-                self._networks.take(mine)
+                if old.running:
+                    self._networks.take(mine)
+                else:  # it was stopped, as recreate does it: the two never run at the same time
+                    self._stop(mine)
                 self._networks.give_back(old)
                 if watch:
                     watch.await_answer(5.0)
