@@ -116,26 +116,36 @@ class EnvironmentLease:
             self._lock.release()
 
     def _await(self, holder: str, *, progress: Progress, cancel: Cancellation, look: Callable[[], None]) -> None:
-        said = ""
+        """A holder is dead when its lease has not moved for its whole length, by our own stopwatch: wall clocks, which
+        somebody may set, say nothing here."""
+        seen, since, said = "", 0.0, ""
         while True:
-            began = self._clock.monotonic()
-            lease = self._records().take_lease(self._name, holder=holder, seconds=self._seconds)
-            if lease is not None:
-                with self._guard:
-                    self._lease, self._until = lease, began + self._seconds
-                return
             other = self._records().lease(self._name)
             if other is None:
+                if self._taken(holder):
+                    return
                 continue
-            if f" on {_place(self._installation)}#" in other.holder:
-                self._records().release_lease(other)  # we have its lock, so it is dead
-                continue
-            if other.holder != said:
+            ours = f" on {_place(self._installation)}#" in other.holder  # and we have its lock, so it is dead
+            now, state = self._clock.monotonic(), f"{other.token} {other.expires}"
+            if state != seen:
+                seen, since = state, now
+            if not ours and other.holder != said:
                 progress(f"{self._name} is being deployed to by {other.holder.rpartition('#')[0]}; waiting")
                 said = other.holder
+            if ours or now - since >= self._seconds:
+                self._records().release_lease(other)
+                continue
             look()
-            cancel.wait(PAUSE)
+            cancel.wait(min(PAUSE, self._seconds / 8))
             cancel.check()
+
+    def _taken(self, holder: str) -> bool:
+        began = self._clock.monotonic()
+        lease = self._records().take_lease(self._name, holder=holder, seconds=self._seconds)
+        if lease is not None:
+            with self._guard:
+                self._lease, self._until = lease, began + self._seconds
+        return lease is not None
 
     def _beat(self) -> None:
         while not self._stopped.wait(self._seconds / 4):
