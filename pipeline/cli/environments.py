@@ -11,6 +11,7 @@ import click
 from pipeline.cli.complete import complete_environment
 from pipeline.cli.environment_pages import list_environments, show_environment
 from pipeline.cli.environment_views import diff, drift
+from pipeline.cli.history import history
 from pipeline.cli.options import application, file_option, json_option, repository_option
 from pipeline.cli.promoting import carry_out, promotion_options
 from pipeline.errors import UsageError
@@ -76,3 +77,4 @@ env.add_command(list_environments)
 env.add_command(show_environment)
 env.add_command(diff)
 env.add_command(drift)
+env.add_command(history)

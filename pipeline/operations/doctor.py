@@ -13,7 +13,9 @@ from enum import StrEnum
 from pathlib import Path
 
 from pipeline.errors import EcluseError
+from pipeline.model.definition import EnvironmentDefinition
 from pipeline.model.status import RunState
+from pipeline.operations.policy import policy_of
 from pipeline.operations.registry_logins import configuration, logins
 from pipeline.operations.runner_process import Life, life_of
 from pipeline.ports.application import Application
@@ -57,6 +59,8 @@ def examine(app: Application, *, progress: Callable[[str], None]) -> Iterator[Fi
     yield from _engine(app)
     progress("registry logins")
     yield from _logins(app.environment)
+    progress("policy")
+    yield from _policy(app)
 
 
 def _fine(name: str, detail: str) -> Finding:
@@ -114,6 +118,35 @@ def _git() -> Finding:
         return _failed("git", "the git command is not installed", remedy)
     words = answer.stdout.decode(errors="replace").strip()
     return _fine("git", words) if _version(words) >= GIT_NEEDED else _failed("git", f"{words} is too old", remedy)
+
+
+def _policy(app: Application) -> Iterator[Finding]:
+    """Whether the policy can be read; and whose targets this user reaches, past all gates."""
+    if not app.settings.policy:
+        return
+    try:
+        policy = policy_of(app.settings)
+    except EcluseError as error:
+        yield _failed("policy", error.message, error.hint or "`ecluse check --policy FILE` shows every problem")
+        return
+    yield _fine("policy", f"{app.settings.policy}, revision {policy.revision.removeprefix('sha256:')[:12]}")
+    for environment in policy.environments or ():
+        if environment.gates:
+            yield _gates(app, environment)
+
+
+def _gates(app: Application, environment: EnvironmentDefinition) -> Finding:
+    """Gates bind only people who cannot change the target themselves."""
+    name = f"gates of {environment.name}"
+    try:
+        app.target(environment, service="doctor").observe()
+    except EcluseError:
+        return _fine(name, "its target cannot be reached from here without them")
+    return _warned(
+        name,
+        f"this user reaches its target ({environment.target_kind}) directly, and can change it past every gate",
+        "give the target's credentials only to whom carries out promotions",
+    )
 
 
 def _version(words: str) -> tuple[int, ...]:

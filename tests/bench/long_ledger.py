@@ -134,6 +134,7 @@ COMMANDS = (
     ("releases",),
     ("history", "prod"),
     ("why", "prod"),
+    ("board",),
     ("dora", "prod"),
     ("ledger", "show"),
     ("ledger", "show", "--action", "release.sealed"),

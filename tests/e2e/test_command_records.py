@@ -188,6 +188,29 @@ def test_doctor_names_the_remedy_for_what_is_missing(ecluse: Command, tmp_path: 
     assert "▲ container engine: " in without.out
 
 
+def test_doctor_says_whom_gates_bind(ecluse: Command, engine: str, tmp_path: Path) -> None:
+    policy = tmp_path / "policy.yml"
+    gate = "gates: [{window: {timezone: UTC, allow: 'Mon 09:00-10:00'}}]"
+    policy.write_text(
+        f"""version: 1
+environments:
+  dev: {{target: {{docker: {{}}}}}}
+  prod: {{target: {{docker: {{}}}}, {gate}}}
+  far: {{target: {{docker: {{host: "unix://{tmp_path}/no.sock"}}}}, {gate}}}
+"""
+    )
+    told = json.loads(ecluse("doctor", "--json", env={"ECLUSE_POLICY": str(policy)}).out)
+    found = {finding["name"]: finding["health"] for finding in told["findings"]}
+    assert {name: health for name, health in found.items() if "gates" in name or name == "policy"} == {
+        "policy": "fine",
+        "gates of prod": "warned",
+        "gates of far": "fine",
+    }
+    policy.write_text("version: 1\nenvironments: {prod: {}}\n")
+    broken = ecluse("doctor", env={"ECLUSE_POLICY": str(policy)})
+    assert (broken.code, "✕ policy: " in broken.out) == (3, True)
+
+
 def test_gc_says_when_it_cannot_reach_the_engine(ecluse: Command, tmp_path: Path) -> None:
     nowhere = {"DOCKER_HOST": f"unix://{tmp_path}/no.sock"}
     ended = ecluse("gc", env=nowhere)
