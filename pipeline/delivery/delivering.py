@@ -10,8 +10,8 @@ from functools import partial
 
 from pipeline.delivery.passage import Passage
 from pipeline.delivery.planning import strategy_for
-from pipeline.delivery.promoter import WAITS, Order, Promoter
-from pipeline.delivery.promotion import by_end
+from pipeline.delivery.promoter import Order, Promoter
+from pipeline.delivery.promotion import WAITS, by_end
 from pipeline.delivery.release import image_to_run, seal
 from pipeline.errors import EcluseError, RecordsError, UsageError
 from pipeline.model.definition import EnvironmentDefinition
@@ -184,6 +184,10 @@ class RunDelivery:
                 self._end(passage, partial(passage.fail, "the run ended before it was verified", _silent))
             except EcluseError as error:
                 problems.append(error)
+        try:
+            self._promoter.journal.end_waiting()
+        except EcluseError as error:
+            problems.append(error)
         if problems:
             raise problems[0]
 

@@ -15,6 +15,7 @@ from pipeline.delivery.promotion import (
     MEASURED,
     REPLANNED,
     SHIFTING,
+    WAITS,
     advance,
     measured,
     picture,
@@ -163,6 +164,13 @@ class PromotionJournal:
             repository=self.requester.repository, environment=environment, under_way=True, limit=10_000
         )
         return list(found)
+
+    def end_waiting(self) -> None:
+        """What the run has left waiting waits for nobody any more: the run is over."""
+        found = self._records().promotions(repository=self.requester.repository, under_way=True, limit=10_000)
+        for item in found:
+            if item.run == self.requester.run and item.state in WAITS:
+                self.move(item, PromotionState.SUPERSEDED, detail="its run is over")
 
     def decided(self, promotion: Promotion) -> str:
         """The last of `DECIDED` that was written of a promotion, or ""."""

@@ -12,7 +12,7 @@ from pipeline.delivery.lease import SECONDS, EnvironmentLease
 from pipeline.delivery.lock import EnvironmentLock
 from pipeline.delivery.passage import Passage
 from pipeline.delivery.planning import plan_of
-from pipeline.delivery.promotion import BEGUN, UNFINISHED
+from pipeline.delivery.promotion import BEGUN, UNFINISHED, WAITS
 from pipeline.delivery.recovery import put_right
 from pipeline.errors import ParkedError, RefusedError
 from pipeline.model.definition import EnvironmentDefinition
@@ -23,8 +23,6 @@ from pipeline.ports.clock import Clock
 from pipeline.ports.records import Records
 from pipeline.ports.registry import Registry
 from pipeline.ports.target import Progress, Target
-
-WAITS = frozenset({PromotionState.PLANNED, PromotionState.WAITING})
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)

@@ -53,6 +53,9 @@ UNFINISHED: Final = frozenset(
 )
 """States in which only somebody alive may leave a promotion; `waiting` waits for people."""
 
+WAITS: Final = frozenset({PromotionState.PLANNED, PromotionState.WAITING})
+"""States in which nothing was done yet, and nothing is held."""
+
 BEGUN: Final = frozenset({PromotionState.LOCKED, PromotionState.ROLLING_OUT, PromotionState.VERIFYING})
 """States in which the environment's lease is held by whoever brings it in."""
 

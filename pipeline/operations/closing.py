@@ -6,6 +6,7 @@ from dataclasses import replace
 from datetime import datetime
 from pathlib import Path
 
+from pipeline.delivery.journal import PromotionJournal, Requester
 from pipeline.errors import EcluseError
 from pipeline.model.identity import safe_name
 from pipeline.model.outcome import Outcome, cancelled
@@ -22,6 +23,8 @@ def close_run(app: Application, run: Run, ended: Outcome) -> None:
         if stage.state is not StageState.DONE:
             app.records.save_stage(run.id, closed_stage(stage, ended, now, folder, app.storage))
     app.records.update_run(run.id, state=RunState.DONE, conclusion=ended.conclusion, finished=now)
+    requester = Requester(actor=run.actor, repository=run.repository, service=run.pipeline, run=run.id)
+    PromotionJournal(requester=requester, records=lambda: app.records, clock=app.clock).end_waiting()
 
 
 def closed_stage(stage: StageRun, ended: Outcome, now: datetime, folder: Path, storage: Storage) -> StageRun:

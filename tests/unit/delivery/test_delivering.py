@@ -277,6 +277,28 @@ def test_what_the_gates_do_not_let_in_changes_nothing(
     ]
 
 
+def test_what_waited_is_superseded_when_its_run_is_over_and_not_when_it_is_parked(with_old: Ground) -> None:
+    with_old.answers = (GateAnswer(gate="window", kind="window", state=GateState.WAITING, reason="it is Sunday"),)
+    delivery = with_old.delivery()
+    with pytest.raises(ParkedError):
+        with_old.deploy(delivery)
+    delivery.close(parked=True)
+    assert with_old.states()[0] is S.WAITING
+    delivery.close()
+    assert with_old.states()[0] is S.SUPERSEDED
+
+
+def test_what_somebody_else_brought_in_meanwhile_is_not_brought_in_again(with_old: Ground) -> None:
+    with_old.answers = (GateAnswer(gate="asked", kind="asked", state=GateState.WAITING, reason="by hand only"),)
+    with pytest.raises(ParkedError):
+        with_old.deploy(with_old.delivery("r1"))
+    with_old.answers = ()
+    other = with_old.deploy(with_old.delivery("r2"))
+    orders = len(with_old.place.orders)
+    assert with_old.deploy(with_old.delivery("r1")).id == other.id
+    assert (with_old.states()[:2], len(with_old.place.orders)) == ([S.DEPLOYED, S.SUPERSEDED], orders)
+
+
 def test_what_waits_goes_on_when_the_gates_open(with_old: Ground) -> None:
     shut = GateAnswer(gate="window", kind="window", state=GateState.WAITING, reason="it is Sunday")
     with_old.answers = (shut,)
