@@ -15,7 +15,8 @@ WORKERS = 10
 
 @dataclass
 class Load:
-    """What came back: the answers' text (good ones only) with their times, and what went wrong."""
+    """What came back: the answers' text (good ones only) with the time at which each was asked for, and what went
+    wrong."""
 
     answers: list[tuple[float, str]] = field(default_factory=list)
     failures: list[str] = field(default_factory=list)
@@ -25,11 +26,11 @@ class Load:
         return time.monotonic()
 
     def counts(self, since: float = 0.0, until: float = float("inf")) -> Counter[str]:
-        """How often each version answered between two marks."""
+        """How often each version answered what was asked between two marks."""
         return Counter(text for at, text in list(self.answers) if since <= at < until)
 
     def await_answers(self, number: int, *, seconds: float = 60) -> Counter[str]:
-        """The counts of the next `number` answers from now on."""
+        """The counts of `number` answers to what is asked from now on: what was under way may go to who had it."""
         since, end = self.mark(), time.monotonic() + seconds
         while (counts := self.counts(since)).total() < number:
             if time.monotonic() > end:
@@ -62,13 +63,14 @@ def load(port: int, *, rate: float = 200.0, path: str = "/") -> Iterator[Load]:
 
 
 def _ask(port: int, path: str, said: Load) -> None:
+    asked = time.monotonic()
     connection = http.client.HTTPConnection("127.0.0.1", port, timeout=15)
     try:
         connection.request("GET", path)
         answer = connection.getresponse()
         text = answer.read().decode(errors="replace").strip()
         if answer.status == 200:
-            said.answers.append((time.monotonic(), text))
+            said.answers.append((asked, text))
         else:
             said.failures.append(f"{answer.status} {text[:60]}")
     except (OSError, http.client.HTTPException) as error:
