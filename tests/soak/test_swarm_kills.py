@@ -18,6 +18,8 @@ from pipeline.targets.swarm.target import SwarmTarget
 
 PROMOTIONS = int(os.environ.get("ECLUSE_TEST_PROMOTIONS", "50"))
 SEED = int(os.environ.get("ECLUSE_TEST_SEED") or random.SystemRandom().randrange(1 << 32))
+SLOWLY = Strategy(kind=StrategyKind.ROLLING, pause=3)
+"""Slow enough for the swarm to find out that a node is lost before the end: that takes it three seconds."""
 
 
 @pytest.fixture
@@ -36,6 +38,28 @@ def roll(target: SwarmTarget, cluster: Cluster, promotion: str, kind: StrategyKi
     if kind is StrategyKind.CANARY:
         result = target.shift(promotion, 100, progress=_nothing, cancel=Cancellation())
         assert result.succeeded, result.reason
+
+
+@pytest.mark.soak
+def test_what_ran_on_a_node_that_is_cut_off_runs_elsewhere(cluster: Cluster, swarm: Swarm) -> None:
+    target, said = cluster.target(replicas=3), []
+    roll(target, cluster, "p1", StrategyKind.ROLLING)
+    victim = swarm.nodes[2].host
+
+    def say(line: str) -> None:
+        said.append(line)
+        if line.startswith("1 of 3"):
+            victim.cut()
+
+    try:
+        result = target.roll_out(order("p2", cluster.image, strategy=SLOWLY), progress=say, cancel=Cancellation())
+        assert result.succeeded, result.reason
+        assert {item.promotion for item in result.observed.serving} == {"p2"}
+        assert any("node3 is down" in line for line in said)
+        assert {item.place for item in result.observed.serving} == {"node1", "node2"}
+    finally:
+        victim.mend()
+        swarm.await_nodes(3)
 
 
 @pytest.mark.soak
