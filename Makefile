@@ -15,10 +15,11 @@ ARGS ?=
 help: ## what there is
 	@awk -F ':.*## ' '/^[a-z]+:.*## / { printf "make %-7s %s\n", $$1, $$2 }' Makefile
 
-demo: ## from a commit to a verified deployment, with the example application; stays up until `make down`
+demo: ## from a commit over staging to prod, with the example application; stays up until `make down`
 	@$(environment) python >/dev/null
 	if [ ! -x examples/demo.sh ]; then echo "make demo: examples/demo.sh is missing from this checkout" >&2; exit 2; fi
 	$(environment) up >/dev/null
+	if ! $(environment) swarm >/dev/null; then echo "make demo: without a swarm, staging is a container" >&2; fi
 	variables=$$($(environment) env)
 	eval "$$variables"
 	PATH="$$PWD/.venv/bin:$$PATH" exec ./examples/demo.sh

@@ -30,7 +30,7 @@ HINT = "ecluse promote RELEASE --to ENV shows the plan first; ecluse why ENV say
 def board(repository: Path, file: str, as_json: bool, watch: bool) -> None:
     """Show every environment: what is live, what is on its way, what may come next, and what keeps it."""
     from pipeline.operations.board import board as look
-    from pipeline.operations.board import candidate_judge
+    from pipeline.operations.board import board_judge
     from pipeline.operations.origins import environments_at
     from pipeline.operations.place import repository_of
 
@@ -39,7 +39,7 @@ def board(repository: Path, file: str, as_json: bool, watch: bool) -> None:
 
     def seen() -> Board:
         found = environments_at(app, repository, file=file)
-        judge = candidate_judge(app, found, folder=repository, person=getpass.getuser())
+        judge = board_judge(app, found, folder=repository, person=getpass.getuser())
         return look(app, repository=place, environments=found.environments, judge=judge)
 
     if as_json:

@@ -12,7 +12,7 @@ from pipeline.errors import NotFoundError
 from pipeline.model.definition import EnvironmentDefinition
 from pipeline.model.gate import Verdict
 from pipeline.model.release import Release
-from pipeline.operations.board import board, candidate_judge
+from pipeline.operations.board import board, board_judge
 from pipeline.operations.judging import judge_of
 from pipeline.operations.origins import Environments, environments_at
 from pipeline.ports.application import Application
@@ -76,7 +76,7 @@ def _verdict(
     environment = page.environment
     replaces = page.level.live.release if page.level.live else ""
     if not ask:
-        return candidate_judge(app, found, folder=folder, person=person)(release, environment, replaces)
+        return board_judge(app, found, folder=folder, person=person)(release, environment, replaces, None)
     plan = plan_of(release.id, environment, replaces=replaces, policy=found.policy.revision)
     question = Question(release=release, environment=environment, plan=plan, requester=person, automatic=False)
     return judge_of(app, policy=found.policy, folder=folder)(question)

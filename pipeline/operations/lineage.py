@@ -17,6 +17,7 @@ from pipeline.model.status import PromotionState
 from pipeline.operations.commits import commit_note, commits_between
 from pipeline.operations.comparing import Live, live_in
 from pipeline.operations.contents import run_of
+from pipeline.operations.deployed import target_of
 from pipeline.ports.application import Application
 from pipeline.ports.target import Observed
 
@@ -129,11 +130,8 @@ def _latest(promotions: Sequence[Promotion]) -> list[Promotion]:
 
 
 def _observe(app: Application, live: Live) -> tuple[Observed | None, str]:
-    if live.environment is None:
-        return None, "the run that deployed it is not recorded here"
     try:
-        plan = app.records.plan(live.promotion.run)
-        return app.target(live.environment, service=str(plan.get("name", ""))).observe(), ""
+        return target_of(app, live.promotion).observe(), ""
     except EcluseError as error:
         return None, error.message
 

@@ -11,7 +11,7 @@ import sys
 from contextlib import suppress
 from types import FrameType
 
-from . import engine, images, leftovers, processes, registry, session, virtualenv
+from . import engine, images, leftovers, processes, registry, session, standing_swarm, virtualenv
 from .places import CHECKOUT, SCRIPT, find
 from .progress import UnavailableError, privileged
 
@@ -22,6 +22,7 @@ USAGE = f"""{SCRIPT} COMMAND
   status           what is up, and where the cache is
   env              shell lines with the addresses (for `eval`), once it is up
   python           make the virtualenv .venv and install the project into it; prints its interpreter
+  swarm            bring up a swarm of two nodes beside it, until `down`; prints its addresses as shell lines
   images           bring up the engine and the images only
   run -- COMMAND   everything up, COMMAND, then stop what was started for it and verify that nothing of ours is left
   purge            `down`, then remove the cache as well
@@ -40,6 +41,7 @@ def main() -> int:
         "env": _env,
         "python": _python,
         "images": _images,
+        "swarm": _swarm,
         "purge": _purge,
     }
     try:
@@ -76,7 +78,8 @@ def _up() -> int:
 
 def _down() -> int:
     places = find()
-    for line in session.down(places) or ["nothing of ours was up"]:
+    swarm = ["swarm stopped"] if standing_swarm.down(places) else []
+    for line in [*swarm, *session.down(places)] or ["nothing of ours was up"]:
         print(f"environment: {line}")
     return 0
 
@@ -111,7 +114,14 @@ def _env() -> int:
     places = find()
     if not places.facts.exists():
         raise UnavailableError(f"nothing is up: {SCRIPT} up")
-    print(places.facts.read_text(), end="")
+    print(places.facts.read_text() + standing_swarm.variables(places), end="")
+    return 0
+
+
+def _swarm() -> int:
+    places = find()
+    with session.locked(places):
+        print(standing_swarm.up(places), end="")
     return 0
 
 

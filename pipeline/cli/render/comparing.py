@@ -59,7 +59,7 @@ def comparison_page(found: Comparison, *, names: tuple[str, str], now: datetime,
     lines += _section("packages", difference.packages)
     lines += _findings("new findings", difference.introduced, "failed")
     lines += _findings("findings gone", difference.fixed, "succeeded")
-    if found.notes is not None:
+    if found.notes is not None and (found.notes.added or found.notes.removed or found.notes.cut):
         lines += [line(("commits", "bold")), *note_lines(found.notes, now=now)]
     unknown = (*difference.unknown, *((f"commits: {found.problem}",) if found.problem else ()))
     lines += [line(("not compared: ", "warned"), one_line(text)) for text in unknown]

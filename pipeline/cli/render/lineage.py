@@ -117,7 +117,8 @@ def _promotion(arrival: Arrival, now: datetime) -> list[Line]:
     look = promotion_look(promotion.state)
     detail = f": {one_line(promotion.detail)}" if promotion.detail else ""
     lines = [line(shape(look), f" {spoken(promotion.state.value)}{detail}")]
-    reason = f" ({one_line(promotion.reason)})" if promotion.reason else ""
+    told = promotion.reason and promotion.reason != promotion.requested_by
+    reason = f" ({one_line(promotion.reason)})" if told else ""
     lines.append(line(("asked for by ", "dim"), one_line(promotion.requested_by), (reason, "dim")))
     if promotion.override:
         lines.append(
