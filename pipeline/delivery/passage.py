@@ -63,14 +63,14 @@ class Passage:
         if self.environment.registry:
             order = replace(order, image=self._copied(order.image, progress=progress, cancel=cancel))
         secrets = tuple(order.secrets.values())
+        if self.promotion.state is PromotionState.LOCKED:
+            data: dict[str, Value] = {
+                "image": order.image,
+                "configuration": dict(order.configuration),
+                "target": self._place(),
+            }
+            self._move(PromotionState.ROLLING_OUT, data=data)
         try:
-            if self.promotion.state is PromotionState.LOCKED:
-                data: dict[str, Value] = {
-                    "image": order.image,
-                    "configuration": dict(order.configuration),
-                    "target": self._place(),
-                }
-                self._move(PromotionState.ROLLING_OUT, data=data)
             result = self._rolled_out(order, verify=verify, progress=progress, cancel=cancel)
         except LeaseLostError:
             raise
