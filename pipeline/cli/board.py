@@ -31,8 +31,8 @@ def board(repository: Path, file: str, as_json: bool, watch: bool) -> None:
     """Show every environment: what is live, what is on its way, what may come next, and what keeps it."""
     from pipeline.operations.board import board as look
     from pipeline.operations.board import board_judge
-    from pipeline.operations.origins import environments_at
     from pipeline.operations.place import repository_of
+    from pipeline.operations.surroundings import environments_at
 
     app = application()
     place = repository_of(repository)

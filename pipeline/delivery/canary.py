@@ -2,18 +2,48 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from collections.abc import Sequence
+from typing import Protocol
 
+from pipeline.delivery.journal import PromotionJournal
 from pipeline.delivery.promotion import SHIFTING
 from pipeline.model.check import Verdict
+from pipeline.model.definition import EnvironmentDefinition
 from pipeline.model.duration import spell_duration
+from pipeline.model.release import Measurement, Promotion
 from pipeline.model.strategy import Strategy, StrategyKind
 from pipeline.ports.cancellation import Cancellation
 from pipeline.ports.delivery import Verify
-from pipeline.ports.target import Progress, Rollout, RolloutResult
+from pipeline.ports.target import Progress, Rollout, RolloutResult, Target
 
-if TYPE_CHECKING:  # it is what climbs
-    from pipeline.delivery.passage import Passage
+
+class Climber(Protocol):
+    """A promotion on its way through: what climbing asks of it. See `delivery.passage`."""
+
+    @property
+    def promotion(self) -> Promotion:
+        """As it stands."""
+
+    @property
+    def environment(self) -> EnvironmentDefinition:
+        """Where it goes."""
+
+    @property
+    def target(self) -> Target:
+        """What is shifted, under the environment's lease."""
+
+    @property
+    def journal(self) -> PromotionJournal:
+        """Where each step is written down before it is done."""
+
+    def measure(self, measurements: tuple[Measurement, ...]) -> Promotion:
+        """Keep what checks have measured."""
+
+    def refute(self, reason: str, measurements: Sequence[Measurement], progress: Progress) -> Promotion:
+        """Checks went wrong: end as the environment says."""
+
+    def go_back(self, reason: str, progress: Progress) -> Promotion:
+        """Give the traffic back to what was replaced."""
 
 
 def steps_of(strategy: Strategy | None) -> tuple[int, ...]:
@@ -25,7 +55,7 @@ def steps_of(strategy: Strategy | None) -> tuple[int, ...]:
 
 
 def climb(
-    passage: Passage,
+    passage: Climber,
     order: Rollout,
     result: RolloutResult,
     *,
@@ -64,7 +94,7 @@ def climb(
     return result
 
 
-def _holds(passage: Passage, verify: Verify, share: int, progress: Progress) -> bool:
+def _holds(passage: Climber, verify: Verify, share: int, progress: Progress) -> bool:
     """Whether the new version may have more. With `continue` it may whatever was found."""
     found = verify()
     passage.measure(found.measurements)

@@ -14,7 +14,8 @@ from pipeline.model.gate import Verdict
 from pipeline.model.release import Release
 from pipeline.operations.board import board, board_judge
 from pipeline.operations.judging import judge_of
-from pipeline.operations.origins import Environments, environments_at
+from pipeline.operations.origins import Environments
+from pipeline.operations.surroundings import environments_at
 from pipeline.ports.application import Application
 
 

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
-from pathlib import Path
 from typing import TYPE_CHECKING
 
 from pipeline.delivery.origins import Chosen, Surroundings, Tip, choose
@@ -16,7 +15,6 @@ from pipeline.model.source import Event, Source
 from pipeline.model.tree import Tree
 from pipeline.model.trust import Trust
 from pipeline.operations.default_branch import DefaultBranch, default_branch
-from pipeline.operations.policy import policy_of
 from pipeline.operations.tree import source_tree
 from pipeline.planning.planner import resolved_environments
 from pipeline.planning.reviews import review_of, with_reviews
@@ -97,27 +95,6 @@ def protected_branches(settings: Settings, policy: Policy, pipeline: str) -> tup
     """Those of the policy for this pipeline, else those of the settings (globs)."""
     found = policy.protected.get(pipeline)
     return found.branches if found is not None else settings.protected_branches
-
-
-def environments_at(app: Application, folder: Path, *, file: str = "pipeline.yml") -> Environments:
-    """Those of the repository that holds a folder, as a command finds it; where the policy has environments, no
-    repository is asked. Raises SourceError, DefinitionError, UsageError."""
-    policy = policy_of(app.settings)
-    if policy.environments is not None:
-        nobody = Event(kind="manual")
-        places = (review_of(item, nobody, protected=()) if item.review else item for item in of_policy(policy))
-        return Environments(policy=policy, environments=tuple(places))
-    from pipeline.operations.prepare import StartRequest, prepared
-
-    found = prepared(app, StartRequest(repository=folder, file=file))
-    return environments_for(
-        app,
-        source=found.source,
-        event=found.event,
-        policy=policy,
-        own=found.definition,
-        tree=source_tree(found.source),
-    )
 
 
 def of_policy(policy: Policy) -> tuple[EnvironmentDefinition, ...]:

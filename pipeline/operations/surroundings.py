@@ -10,10 +10,13 @@ from pipeline.delivery.journal import Requester
 from pipeline.errors import NotFoundError
 from pipeline.model.definition import EnvironmentDefinition
 from pipeline.model.policy import Policy
-from pipeline.operations.origins import environments_for
+from pipeline.model.source import Event
+from pipeline.operations.origins import Environments, environments_for, of_policy
 from pipeline.operations.place import repository_of
+from pipeline.operations.policy import policy_of
 from pipeline.operations.prepare import StartRequest, prepared
 from pipeline.operations.tree import source_tree
+from pipeline.planning.reviews import review_of
 from pipeline.ports.application import Application
 
 
@@ -61,4 +64,23 @@ def surroundings(app: Application, folder: Path, *, file: str = "pipeline.yml") 
         service=found.definition.name,
         environments=places.environments,
         policy=found.policy,
+    )
+
+
+def environments_at(app: Application, folder: Path, *, file: str = "pipeline.yml") -> Environments:
+    """Those of the repository that holds a folder, as a command finds it; where the policy has environments, no
+    repository is asked. Raises SourceError, DefinitionError, UsageError."""
+    policy = policy_of(app.settings)
+    if policy.environments is not None:
+        nobody = Event(kind="manual")
+        places = (review_of(item, nobody, protected=()) if item.review else item for item in of_policy(policy))
+        return Environments(policy=policy, environments=tuple(places))
+    found = prepared(app, StartRequest(repository=folder, file=file))
+    return environments_for(
+        app,
+        source=found.source,
+        event=found.event,
+        policy=policy,
+        own=found.definition,
+        tree=source_tree(found.source),
     )

@@ -13,8 +13,8 @@ from pipeline.errors import DefinitionError
 from pipeline.model.definition import EnvironmentDefinition
 from pipeline.model.trust import Trust
 from pipeline.operations.check import check
-from pipeline.operations.origins import environments_at
 from pipeline.operations.prepare import Planned, StartRequest, planned
+from pipeline.operations.surroundings import environments_at
 
 HEAD = (
     "version: 1\nname: shop\nvariables: {HOST: a.example}\nstages: {hello: {image: 'busybox:1.36', commands: 'true'}}\n"
