@@ -99,7 +99,7 @@ def _bitrab(work: Workload, folder: Path, image: str) -> Prepared:
 
 
 def _forgewatch(work: Workload, folder: Path, image: str) -> Prepared:
-    program = python_tools.provide(find(), "forgewatch==0.1.1", "forgewatch")
+    program = python_tools.provide(find(), "forgewatch-ci==0.1.1", "forgewatch")
     jobs = [
         {
             "name": job.name,

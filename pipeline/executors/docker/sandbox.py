@@ -8,7 +8,7 @@ import threading
 import time
 from collections.abc import Callable
 from collections.abc import Set as AbstractSet
-from concurrent.futures import Future, ThreadPoolExecutor
+from concurrent.futures import CancelledError, Future, ThreadPoolExecutor
 from dataclasses import dataclass
 from functools import partial
 from typing import TYPE_CHECKING
@@ -135,8 +135,11 @@ class Sandboxes:
 
     def usable(self, lane: Lane) -> bool:
         """Wait until a lane's sandbox runs; it is used no more when it cannot be started."""
-        if lane.started.exception() is None:
-            return True
+        try:
+            if lane.started.exception() is None:
+                return True
+        except CancelledError:  # the run is being ended
+            return False
         self.drop(lane)
         return False
 
