@@ -6,9 +6,11 @@ from pipeline.dockerapi.asking import hijack, plain_socket, post
 from pipeline.dockerapi.connection import Certificates, address, connect
 from pipeline.dockerapi.context import named_context
 from pipeline.dockerapi.faults import status_of, translating
+from pipeline.dockerapi.local import LocalClient
 
 __all__ = [
     "Certificates",
+    "LocalClient",
     "address",
     "connect",
     "hijack",

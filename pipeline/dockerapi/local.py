@@ -109,13 +109,27 @@ class LocalClient:
         silent: float | None = SILENT,
     ) -> Any:
         """The JSON answer; None where there is none. Raises the docker client's errors, or LostError."""
-        target = f"/v{self.api_version}{quote(path, safe='/:@')}" + (f"?{urlencode(params)}" if params else "")
+        target = self._target(path) + (f"?{urlencode(params)}" if params else "")
         content = None if body is None else json.dumps(body).encode()
         connection, answer = self._send(method, target, content, silent)
         text = self._read(connection, answer)
         if answer.status >= BAD:
             _refuse(Refusal(status_code=answer.status, reason=answer.reason, url=target, text=text.decode()))
         return json.loads(text) if text else None
+
+    def look(self, path: str, *, silent: float) -> Any:
+        """The JSON answer to a question; None where there is no such thing, or no answer that can be understood.
+
+        Raises LostError. Never loads the docker client.
+        """
+        connection, answer = self._send("GET", self._target(path), None, silent)
+        text = self._read(connection, answer)
+        if answer.status >= BAD:
+            return None
+        try:
+            return json.loads(text)
+        except ValueError:
+            return None
 
     def hijack(self, path: str, params: Mapping[str, object]) -> Hijacked:
         """POST, then speak raw over the same connection. Raises the docker client's errors, or LostError."""
@@ -191,6 +205,9 @@ class LocalClient:
     def remove_volume(self, name: str, force: bool = False) -> None:
         """One that no container has."""
         self.ask("DELETE", f"/volumes/{name}", params={"force": int(force)})
+
+    def _target(self, path: str) -> str:
+        return f"/v{self.api_version}{quote(path, safe='/:@')}"
 
     def _send(
         self, method: str, target: str, content: bytes | None, silent: float | None

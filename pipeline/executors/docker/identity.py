@@ -6,9 +6,13 @@ import threading
 from collections.abc import Mapping
 from typing import Any
 
-from pipeline.dockerapi import quick
+from pipeline.dockerapi import LocalClient, connect, translating
 from pipeline.errors import EcluseError
 from pipeline.settings import Settings
+
+_WITHIN = 5.0
+"""Seconds that the engine may stay silent: a plan can do without its answer."""
+_FOUND = 200
 
 
 class DockerIdentity:
@@ -69,25 +73,17 @@ class DockerIdentity:
             return ""  # the stage will meet it when it fetches the image, and say it
 
     def _ask(self, path: str) -> Mapping[str, Any] | None:
+        """What the engine answers; None where it has no such thing or does not answer."""
         try:
-            if quick.is_local(self._settings):
-                found: Mapping[str, Any] | None = quick.ask(self._settings, path)
-                return found
-            return self._ask_client(path)
-        except (quick.NoAnswerError, EcluseError):
+            client: Any = connect(self._settings)
+            with translating("ask the engine"):
+                if isinstance(client, LocalClient):
+                    found: Mapping[str, Any] | None = client.look(path, silent=_WITHIN)
+                    return found
+                answer = client._get(client._url(path))
+                return answer.json() if answer.status_code == _FOUND else None
+        except EcluseError:
             return None
-
-    def _ask_client(self, path: str) -> Mapping[str, Any] | None:
-        """Through the client: an engine elsewhere, by TLS or SSH."""
-        from pipeline.dockerapi import connect, translating
-
-        client: Any = connect(self._settings)
-        with translating("ask the engine"):
-            answer = client._get(client._url(path))
-            if answer.status_code != 200:
-                return None
-            found: Mapping[str, Any] = answer.json()
-            return found
 
 
 def _same(pinned: str, repository: str) -> bool:
