@@ -225,7 +225,7 @@ def test_completion_knows_the_commands(ecluse: Command) -> None:
         script = ecluse("completion", shell)
         assert script.code == 0
         assert "_ECLUSE_COMPLETE" in script.out
-    completed = ecluse(env={"_ECLUSE_COMPLETE": "bash_complete", "COMP_WORDS": "ecluse rel", "COMP_CWORD": "1"})
+    completed = ecluse(env={"_ECLUSE_COMPLETE": "bash_complete", "COMP_WORDS": "ecluse releases", "COMP_CWORD": "1"})
     assert completed.out.splitlines() == ["plain,releases"]
 
 
