@@ -199,7 +199,7 @@ stages:
   make:
     image: busybox:1.36
     commands: ["date +%s%N > a.txt"]
-    artifacts: [{name: made, paths: [a.txt], keep: 1s}, {name: more, paths: [a.txt]}]
+    artifacts: [{name: made, paths: [a.txt], keep: 1ms}, {name: more, paths: [a.txt]}]
 """
     repository = git_repo({"pipeline.yml": pipeline})
     for _ in range(12):
