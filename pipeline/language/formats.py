@@ -144,6 +144,8 @@ PATTERNS: Final[Mapping[str, tuple[str, str]]] = {
     "axis": ("is not the name of an axis", "letters, digits and _, no digit first"),
     "inner-path": ("is not a path in the workspace", "write it relative, without '..'"),
     "device": ("is not a device", "write /dev/NAME, /dev/NAME:/dev/OTHER or /dev/NAME:r"),
+    "compose-project": ("is not the name of a compose project", "lower-case letters, digits, _ and -"),
+    "compose-service": ("is not the name of a compose service", "letters, digits and . _ -"),
     "service-name": ("is not the name of a service", "at most 51 letters, digits and -"),
     "strategy": (
         "is not a strategy",

@@ -6,6 +6,7 @@ from collections.abc import Mapping
 from typing import Final
 
 TARGETS: Final[Mapping[str, str]] = {
+    "compose": "pipeline.targets.compose.target:ComposeTarget",
     "docker": "pipeline.targets.docker.kinds:docker_target",
     "swarm": "pipeline.targets.swarm.target:SwarmTarget",
 }

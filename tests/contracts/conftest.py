@@ -13,6 +13,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from compose_ground import ComposeProject
 from contracts.ground import Ground
 from docker import APIClient
 from environment.haproxy import Haproxy, haproxy
@@ -146,6 +147,14 @@ def docker(engine: str, tmp_home: Path, images: Any) -> Iterator[Engine]:
     subject = Engine(engine, tmp_home, images.busybox)
     yield subject
     subject.clear()
+
+
+@pytest.fixture
+def composed(engine: str, tmp_home: Path, images: Any) -> Iterator[ComposeProject]:
+    """A compose project on the real engine, removed at the end."""
+    subject = ComposeProject(engine, tmp_home, images.busybox)
+    yield subject
+    subject.close()
 
 
 @pytest.fixture

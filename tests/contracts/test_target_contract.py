@@ -6,6 +6,7 @@ from collections.abc import Callable
 from dataclasses import dataclass, field
 
 import pytest
+from compose_ground import ComposeProject
 from environment.haproxy import Haproxy
 from target_ground import ENDS, GOOD, Cluster, Engine, environment, order
 
@@ -24,6 +25,7 @@ STRATEGIES = {
 
 
 CAN = {
+    "compose": frozenset({StrategyKind.RECREATE}),
     "docker": frozenset({StrategyKind.RECREATE, StrategyKind.BLUE_GREEN}),
     "proxied": frozenset(StrategyKind),
     "scripted": frozenset(StrategyKind),
@@ -100,6 +102,14 @@ def ground_of(kind: str, request: pytest.FixtureRequest) -> Ground:
             bad=lambda promotion, **more: (service(ENDS), order(promotion, cluster.image, **more)),
             keeps=False,
             nearest=lambda _: 50,
+        )
+    if kind == "compose":
+        composed: ComposeProject = request.getfixturevalue("composed")
+        return Ground(
+            target=composed.target,
+            order=composed.order,
+            bad=lambda promotion, **more: (composed.target(), composed.order(promotion, script=ENDS, **more)),
+            keeps=False,
         )
     proxy: Haproxy | None = request.getfixturevalue("proxy") if kind == "proxied" else None
     subject: Engine = request.getfixturevalue("docker")  # after the proxy, so that it is cleared away before it

@@ -25,6 +25,7 @@ SERVERS = {
     "nagios4": "nagios4-core",
     "nsca": "nsca",
     "haproxy": "haproxy",
+    "docker-compose": "docker-compose",
     # Engines of several hosts, also where the one of this host is somebody else's.
     **ENGINE,
     "sshd": "openssh-server",

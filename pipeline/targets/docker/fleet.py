@@ -161,7 +161,7 @@ class Fleet:
         with translating(f"create container {name}"):
             made: str = client.create_container_from_config(body, name)["Id"]
             if order.secrets:
-                client.put_archive(made, "/", _secret_files(order.secrets))
+                client.put_archive(made, "/", secret_files(order.secrets))
         return made
 
     def keep(self, container: str) -> None:
@@ -222,7 +222,8 @@ class Fleet:
         return kept
 
 
-def _secret_files(secrets: Mapping[str, str]) -> bytes:
+def secret_files(secrets: Mapping[str, str]) -> bytes:
+    """An archive with each secret as a file below `/run/secrets`."""
     buffer = io.BytesIO()
     with tarfile.open(fileobj=buffer, mode="w") as archive:
         folder = tarfile.TarInfo(SECRETS_FOLDER)

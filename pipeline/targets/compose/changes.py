@@ -1,0 +1,155 @@
+"""Changing the service of a compose project: what is looked at first, the change itself, and whether it serves then."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from time import monotonic
+
+from pipeline.errors import TargetError
+from pipeline.ports.cancellation import Cancellation
+from pipeline.ports.target import Progress
+from pipeline.targets.compose.options import ComposeOptions
+from pipeline.targets.compose.program import Compose
+from pipeline.targets.compose.project import Member, Neighbour, Project, neighbours
+from pipeline.targets.compose.version import Version, layer
+from pipeline.targets.docker.fleet import Fleet
+from pipeline.targets.docker.gap import GapWatch
+from pipeline.targets.docker.health import await_healthy
+
+COMPOSE_WITHIN = 300.0
+"""Seconds that one call of compose may take: stopping, making and starting, without waiting for health."""
+NEIGHBOUR_WITHIN = 120.0
+ANSWER_WITHIN = 5.0
+ANY = ("", "0.0.0.0", "::")  # noqa: S104 - what the engine writes for every address
+
+
+class Changes:
+    """What compose is asked to do for one environment."""
+
+    def __init__(
+        self, fleet: Fleet, project: Project, compose: Compose, *, options: ComposeOptions, host: str
+    ) -> None:
+        self._fleet = fleet
+        self._project = project
+        self._compose = compose
+        self._options = options
+        self._host = host
+
+    def prepare(self, version: Version, before: Version | None, *, progress: Progress, cancel: Cancellation) -> None:
+        """Have compose read all files, and start neighbours that do not run. TargetError before the service is
+        touched."""
+        service = self._options.service
+        resolved = self._compose.resolved()
+        known = resolved.get("services") or {}
+        if service not in known:
+            raise TargetError(
+                f"environment '{self._fleet.environment}': compose project '{self._options.project}' "
+                f"has no service '{service}'",
+                hint="it has: " + (", ".join(sorted(known)) or "none"),
+            )
+        self._compose.resolved(self._layer(version, before))
+        missing = self._project.missing(neighbours(resolved, service))
+        if not missing:
+            return
+        progress("starting " + ", ".join(item.name for item in missing) + ", which it depends on")
+        self._compose.up(*(item.name for item in missing), cancel=cancel, timeout=COMPOSE_WITHIN)
+        for item in missing:
+            self._await_neighbour(item, progress, cancel)
+
+    def bring(
+        self,
+        version: Version,
+        before: Version | None,
+        members: Sequence[Member],
+        *,
+        timeout: float,
+        progress: Progress,
+        cancel: Cancellation,
+    ) -> tuple[str, float | None]:
+        """Have compose make the service as this version, and await its health. Why it is not fit to serve ("" = it
+        is), and for how long nobody served, where somebody did before."""
+        served = [item for item in members if item.serving]
+        watch = self._watch(served)
+        began = monotonic()
+        gap: float | None = None
+        try:
+            progress(f"compose makes {self._options.service} again" if members else f"compose makes {self._options.service}")
+            added = self._layer(version, before)
+            self._compose.up(self._options.service, added=added, cancel=cancel, timeout=COMPOSE_WITHIN)
+            reason = self._unfit(version, timeout=timeout, progress=progress, cancel=cancel)
+            spent = monotonic() - began
+            if watch and not reason:
+                watch.await_answer(ANSWER_WITHIN)
+        finally:
+            gap = watch.stop() if watch else None
+        return reason, (spent if gap is None else gap) if served else None
+
+    def reach(self, member: Member) -> tuple[str, ...]:
+        """`host:port` of each published TCP port, as seen from here."""
+        return tuple(
+            dict.fromkeys(
+                f"{self._seen(item.address)}:{item.host}" for item in member.published if item.protocol == "tcp"
+            )
+        )
+
+    def _layer(self, version: Version, before: Version | None) -> dict[str, object]:
+        made = layer(
+            self._options.service, version, before, owner=self._fleet.labels, labels=self._options.labels
+        )
+        return dict(made)
+
+    def _unfit(self, version: Version, *, timeout: float, progress: Progress, cancel: Cancellation) -> str:
+        """Why one of its containers cannot serve, with the end of its log; what compose left of others is removed."""
+        members = self._project.members()
+        mine = [item for item in members if item.promotion == version.promotion]
+        if not mine:
+            return f"compose has made no container of {self._options.service}"
+        for item in members:
+            if item not in mine:
+                self._fleet.remove(item.deployed.id, grace=self._options.drain)
+        for item in mine:
+            reason = await_healthy(
+                self._fleet, item.deployed.id, timeout=timeout, progress=progress, cancel=cancel, now=monotonic
+            )
+            if reason:
+                tail = self._fleet.tail(item.deployed.id)
+                return f"{item.deployed.name}: {reason}" + (f"\nthe end of its log:\n{tail}" if tail else "")
+        return ""
+
+    def _await_neighbour(self, neighbour: Neighbour, progress: Progress, cancel: Cancellation) -> None:
+        began = monotonic()
+        for container in self._project.containers(neighbour.name):
+            if not neighbour.once:
+                reason = await_healthy(
+                    self._fleet, container, timeout=NEIGHBOUR_WITHIN, progress=progress, cancel=cancel, now=monotonic
+                )
+                self._refuse_lame(neighbour, reason)
+            while neighbour.once and (seen := self._fleet.look(container)) and seen.running:
+                cancel.check()
+                if monotonic() - began > NEIGHBOUR_WITHIN:
+                    self._refuse_lame(neighbour, f"it did not end within {NEIGHBOUR_WITHIN:g}s")
+                cancel.wait(0.1)
+        if neighbour.once and self._project.missing((neighbour,)):
+            self._refuse_lame(neighbour, "it did not end well")
+
+    def _refuse_lame(self, neighbour: Neighbour, reason: str) -> None:
+        if reason:
+            raise TargetError(
+                f"environment '{self._fleet.environment}': compose service '{neighbour.name}', which "
+                f"'{self._options.service}' depends on, does not serve: {reason}",
+                hint=f"see `docker compose -p {self._options.project} logs {neighbour.name}`; nothing was changed",
+            )
+
+    def _watch(self, served: Sequence[Member]) -> GapWatch | None:
+        """Begin to knock at the first published TCP port of what serves, where there is one."""
+        ports = (item for member in served for item in member.published if item.protocol == "tcp")
+        first = next(ports, None)
+        if first is None:
+            return None
+        watch = GapWatch(first, host=self._seen(first.address))
+        watch.start()
+        watch.await_answer(0.5)
+        return watch
+
+    def _seen(self, address: str) -> str:
+        return self._host if address in ANY else address
