@@ -20,14 +20,23 @@ from pipeline.ports.target import Rollout, RolloutResult
 from pipeline.settings import Settings
 from pipeline.targets.compose.target import ComposeTarget
 
-FILE = """
+ALONE = """
+services:
+  shop:
+    image: {image}
+    init: true
+    command: ["sh", "-c", "eval \\"$$SCRIPT\\""]
+    ports: ["127.0.0.1:{port}:8080"]
+"""
+"""Its port is published, so that two of them never run at the same time."""
+WITH_NEIGHBOURS = """
 version: "3.8"
 services:
   shop:
     image: {image}
     init: true
     command: ["sh", "-c", "eval \\"$$SCRIPT\\""]
-    environment: {{SCRIPT: "exec sleep 600", KEPT: "yes"}}
+    environment: {{SCRIPT: "mkdir /w; echo by hand >/w/index.html; exec httpd -f -p 8080 -h /w", KEPT: "yes"}}
     ports: ["127.0.0.1:{port}:8080"]
     depends_on: [database]
   database:
@@ -38,7 +47,6 @@ services:
     image: {image}
     command: sleep 600
 """
-"""Ports are published, so that two of them never run at the same time."""
 
 
 class ComposeProject:
@@ -50,7 +58,7 @@ class ComposeProject:
         self.port = free_port()
         self.name = f"shop{secrets.token_hex(4)}"
         self.file = home / "compose.yml"
-        self.write(FILE)
+        self.write(ALONE)
 
     def write(self, text: str) -> None:
         self.file.write_text(text.format(image=self.image, port=self.port))
@@ -76,7 +84,9 @@ class ComposeProject:
         made = order(promotion, self.image, strategy=strategy, fence=fence, timeout=timeout)
         return replace(made, configuration={"VERSION": promotion, "SCRIPT": script}, secrets=secrets or {})
 
-    def roll_out(self, promotion: str, *, script: str = GOOD, secrets: Mapping[str, str] | None = None) -> RolloutResult:
+    def roll_out(
+        self, promotion: str, *, script: str = GOOD, secrets: Mapping[str, str] | None = None
+    ) -> RolloutResult:
         ordered = self.order(promotion, script=script, secrets=secrets)
         return self.target().roll_out(ordered, progress=print, cancel=Cancellation())
 
@@ -101,7 +111,9 @@ class ComposeProject:
 
     def volumes(self) -> list[str]:
         """Volumes of this installation: marks of leases, and secrets."""
-        return self.docker("volume", "ls", "-q", "-f", f"label=io.ecluse.installation={self.settings.installation}").split()
+        return self.docker(
+            "volume", "ls", "-q", "-f", f"label=io.ecluse.installation={self.settings.installation}"
+        ).split()
 
     def inspected(self) -> str:
         """All that the engine tells of what serves."""
@@ -121,6 +133,8 @@ class ComposeProject:
 
     def close(self) -> None:
         self.target().remove()
-        self.write(FILE)
-        self.by_hand("down", "-v", "-t", "0", "--remove-orphans")
+        label = f"label=com.docker.compose.project={self.name}"
+        for kind, remove in (("ps", ("rm", "-f")), ("network ls", ("network", "rm"))):
+            if found := self.docker(*kind.split(), *(("-a",) if kind == "ps" else ()), "-q", "-f", label).split():
+                self.docker(*remove, *found)
         assert self.volumes() == [], "the compose target left volumes behind"

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Sequence
 from time import monotonic
 
+from pipeline.dockerapi import translating
 from pipeline.errors import TargetError
 from pipeline.ports.cancellation import Cancellation
 from pipeline.ports.target import Progress
@@ -20,23 +22,23 @@ COMPOSE_WITHIN = 300.0
 """Seconds that one call of compose may take: stopping, making and starting, without waiting for health."""
 NEIGHBOUR_WITHIN = 120.0
 ANSWER_WITHIN = 5.0
+_TEMPORARY = re.compile(r"^[0-9a-f]{12}_")
+"""How compose begins the name of a container while it makes the next one."""
 ANY = ("", "0.0.0.0", "::")  # noqa: S104 - what the engine writes for every address
 
 
 class Changes:
     """What compose is asked to do for one environment."""
 
-    def __init__(
-        self, fleet: Fleet, project: Project, compose: Compose, *, options: ComposeOptions, host: str
-    ) -> None:
+    def __init__(self, fleet: Fleet, project: Project, compose: Compose, *, options: ComposeOptions, host: str) -> None:
         self._fleet = fleet
         self._project = project
         self._compose = compose
         self._options = options
         self._host = host
 
-    def prepare(self, version: Version, before: Version | None, *, progress: Progress, cancel: Cancellation) -> None:
-        """Have compose read all files, and start neighbours that do not run. TargetError before the service is
+    def prepare(self, *, progress: Progress, cancel: Cancellation) -> None:
+        """Have compose read the files, and start neighbours that do not run. TargetError before the service is
         touched."""
         service = self._options.service
         resolved = self._compose.resolved()
@@ -47,7 +49,6 @@ class Changes:
                 f"has no service '{service}'",
                 hint="it has: " + (", ".join(sorted(known)) or "none"),
             )
-        self._compose.resolved(self._layer(version, before))
         missing = self._project.missing(neighbours(resolved, service))
         if not missing:
             return
@@ -65,17 +66,19 @@ class Changes:
         timeout: float,
         progress: Progress,
         cancel: Cancellation,
+        revive: bool = False,
     ) -> tuple[str, float | None]:
         """Have compose make the service as this version, and await its health. Why it is not fit to serve ("" = it
-        is), and for how long nobody served, where somebody did before."""
+        is), and for how long nobody served, where somebody did before. `revive`: its old containers will do."""
         served = [item for item in members if item.serving]
         watch = self._watch(served)
         began = monotonic()
         gap: float | None = None
         try:
-            progress(f"compose makes {self._options.service} again" if members else f"compose makes {self._options.service}")
-            added = self._layer(version, before)
-            self._compose.up(self._options.service, added=added, cancel=cancel, timeout=COMPOSE_WITHIN)
+            progress(f"compose makes {self._options.service}" + (" again" if members else ""))
+            added = layer(self._options.service, version, before, owner=self._fleet.labels, labels=self._options.labels)
+            if not (revive and self.revive(version, progress=progress)):
+                self._compose.up(self._options.service, added=added, cancel=cancel, timeout=COMPOSE_WITHIN)
             reason = self._unfit(version, timeout=timeout, progress=progress, cancel=cancel)
             spent = monotonic() - began
             if watch and not reason:
@@ -84,6 +87,21 @@ class Changes:
             gap = watch.stop() if watch else None
         return reason, (spent if gap is None else gap) if served else None
 
+    def revive(self, version: Version, *, progress: Progress) -> bool:
+        """Start containers of this version that compose has stopped and not yet removed, as they were; False where
+        there are none."""
+        client = self._fleet.client
+        there = [item for item in self._project.members() if item.promotion == version.promotion]
+        for item in there:
+            name = _TEMPORARY.sub("", item.deployed.name)
+            if not item.serving:
+                progress(f"starting {name}, which was stopped")
+            with translating(f"start container {item.deployed.name}"):
+                if name != item.deployed.name:
+                    client.rename(item.deployed.id, name)
+                client.start(item.deployed.id)
+        return bool(there)
+
     def reach(self, member: Member) -> tuple[str, ...]:
         """`host:port` of each published TCP port, as seen from here."""
         return tuple(
@@ -91,12 +109,6 @@ class Changes:
                 f"{self._seen(item.address)}:{item.host}" for item in member.published if item.protocol == "tcp"
             )
         )
-
-    def _layer(self, version: Version, before: Version | None) -> dict[str, object]:
-        made = layer(
-            self._options.service, version, before, owner=self._fleet.labels, labels=self._options.labels
-        )
-        return dict(made)
 
     def _unfit(self, version: Version, *, timeout: float, progress: Progress, cancel: Cancellation) -> str:
         """Why one of its containers cannot serve, with the end of its log; what compose left of others is removed."""

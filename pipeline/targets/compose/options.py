@@ -17,7 +17,7 @@ from pipeline.targets.docker.hosts import hosts_of
 from pipeline.targets.docker.values import mapping, texts
 
 _PROJECT = re.compile(r"[a-z0-9][a-z0-9_-]*")
-_SERVICE = re.compile(r"[a-zA-Z0-9._-]+")
+_SERVICE = re.compile(r"[a-zA-Z0-9_][a-zA-Z0-9._-]*")
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)

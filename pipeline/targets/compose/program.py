@@ -32,11 +32,11 @@ class Compose:
         self._options = options
         self._address = address
 
-    def resolved(self, added: Mapping[str, Any] | None = None) -> Mapping[str, Any]:
+    def resolved(self) -> Mapping[str, Any]:
         """The whole project as compose understands it. TargetError with compose's own words where it does not."""
         import yaml
 
-        read = yaml.safe_load(self.run("config", added=added, cancel=Cancellation(), timeout=ASK_TIMEOUT))
+        read = yaml.safe_load(self.run("config", added=None, cancel=Cancellation(), timeout=ASK_TIMEOUT))
         return read if isinstance(read, dict) else {}
 
     def up(self, *services: str, cancel: Cancellation, timeout: float, added: Mapping[str, Any] | None = None) -> None:
@@ -106,12 +106,14 @@ def found(path: str) -> tuple[str, ...]:
         if program is None:
             continue
         with suppress(OSError, subprocess.TimeoutExpired):
-            asked = subprocess.run([program, *words[1:], "version"], capture_output=True, timeout=ASK_TIMEOUT)
+            asked = subprocess.run(
+                [program, *words[1:], "version"], check=False, capture_output=True, timeout=ASK_TIMEOUT
+            )
             if asked.returncode == 0:
                 return (program, *words[1:])
     raise UsageError(
         "neither `docker compose` nor `docker-compose` answers on this machine",
-        hint="a compose target needs one of them: install the package docker-compose-plugin, or Debian's docker-compose",
+        hint="a compose target needs one of them: install docker-compose-plugin, or Debian's docker-compose",
     )
 
 

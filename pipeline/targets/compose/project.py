@@ -169,11 +169,11 @@ def _needs(body: Mapping[str, Any]) -> Iterable[tuple[str, bool]]:
 
 
 def _published(answer: Mapping[str, Any]) -> tuple[Published, ...]:
-    found = []
+    found: list[Published] = []
     for inside, bindings in (answer["NetworkSettings"]["Ports"] or {}).items():
         port, _, protocol = inside.partition("/")
-        for item in bindings or ():
-            found.append(
-                Published(address=item["HostIp"], host=int(item["HostPort"]), port=int(port), protocol=protocol)
-            )
+        found.extend(
+            Published(address=item["HostIp"], host=int(item["HostPort"]), port=int(port), protocol=protocol)
+            for item in bindings or ()
+        )
     return tuple(found)

@@ -91,7 +91,7 @@ class ComposeTarget:
             configuration=order.configuration,
         )
         before = base_of(members, order.promotion)
-        self._changes.prepare(version, before, progress=progress, cancel=cancel)
+        self._changes.prepare(progress=progress, cancel=cancel)
         pull(self._fleet.client, order.image, progress=progress, cancel=cancel)
         version = replace(version, secrets=self._secrets.fill(order))
         self._fence.admit(order.fence)  # pulling may have taken long
@@ -202,12 +202,13 @@ class ComposeTarget:
                 f"so it cannot serve again",
                 hint="they are kept until the next one is confirmed; deploy that release again",
             )
-        for item in members:
-            if item.promotion == promotion and not item.serving:
-                self._fleet.remove(item.deployed.id)
         self._fence.admit(fence)
+        kept = any(item.promotion == before.promotion for item in members)
+        for item in members:
+            if item.promotion == promotion != before.promotion and (kept or not item.serving):
+                self._fleet.remove(item.deployed.id)
         reason, gap = self._changes.bring(
-            before, None, members, timeout=BACK_WITHIN, progress=progress, cancel=Cancellation()
+            before, None, members, timeout=BACK_WITHIN, progress=progress, cancel=Cancellation(), revive=True
         )
         self._secrets.drop(but=[before.secrets])
         name = f"promotion {before.promotion}" if before.promotion else "what a person had started"
