@@ -38,11 +38,16 @@ services:
     command: ["sh", "-c", "eval \\"$$SCRIPT\\""]
     environment: {{SCRIPT: "mkdir /w; echo by hand >/w/index.html; exec httpd -f -p 8080 -h /w", KEPT: "yes"}}
     ports: ["127.0.0.1:{port}:8080"]
-    depends_on: [database]
+    depends_on:
+      database: {{condition: service_started}}
+      schema: {{condition: service_completed_successfully}}
   database:
     image: {image}
     init: true
     command: sleep 600
+  schema:
+    image: {image}
+    command: "true"
   other:
     image: {image}
     command: sleep 600

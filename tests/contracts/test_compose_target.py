@@ -17,11 +17,20 @@ from target_ground import DEAF, GOOD
 from pipeline.errors import CancelledError, TargetError
 from pipeline.ports.cancellation import Cancellation
 
+OWN_SECRETS = ALONE + "    secrets: [key]\nsecrets: {{key: {{file: ./compose.yml}}}}\n"
+LAME = ALONE + '    depends_on: [database]\n  database: {{image: {image}, command: sh -c "exit 7"}}\n'
+UNMADE = (
+    ALONE
+    + "    depends_on: {{schema: {{condition: service_completed_successfully}}}}\n"
+    + '  schema: {{image: {image}, command: "false"}}\n'
+)
+
 
 def test_what_a_person_started_is_seen_taken_over_and_can_come_back(composed: ComposeProject) -> None:
     composed.write(WITH_NEIGHBOURS)
     composed.by_hand("up", "-d", "shop")
-    composed.docker("rm", "-f", composed.started("database")[0].split()[0])
+    for neighbour in ("database", "schema"):
+        composed.docker("rm", "-f", composed.started(neighbour)[0].split()[0])
     (theirs,) = composed.target().observe().serving
     assert (theirs.promotion, theirs.release, theirs.image.startswith("sha256:")) == ("", "", True)
     result = composed.roll_out("p1", script=f"echo $VERSION begins; echo oh >&2; {GOOD}")
@@ -29,7 +38,7 @@ def test_what_a_person_started_is_seen_taken_over_and_can_come_back(composed: Co
     assert composed.page() == "p1"
     assert result.observed.serving[0].addresses == (f"127.0.0.1:{composed.port}",)
     database = composed.started("database")
-    assert (len(database), composed.started("other")) == (1, [])
+    assert (len(database), len(composed.started("schema")), composed.started("other")) == (1, 1, [])
     assert composed.target().command(("sh", "-c", "echo $KEPT $VERSION"), timeout=10) == (0, "yes p1\n")
     (wrote,) = composed.target().logs("p1", since=None, limit=99).values()
     assert sorted(wrote.splitlines()) == [b"oh", b"p1 begins"]
@@ -81,12 +90,15 @@ def test_a_port_that_is_taken_lets_the_old_one_serve_again_although_the_file_has
     [
         pytest.param("services: {{else: {{image: x}}}}", "has no service 'shop'", id="no-service"),
         pytest.param(ALONE + "    portss: 1\n", "portss", id="not-understood"),
+        pytest.param(OWN_SECRETS, "has `secrets` in its file", id="secrets-of-both"),
+        pytest.param(LAME, "'database', which 'shop' depends on, does not serve: .* exit 7", id="lame-neighbour"),
+        pytest.param(UNMADE, "'schema', which 'shop' depends on, does not serve: it did not end well", id="unmade"),
     ],
 )
 def test_a_file_that_cannot_work_is_said_before_anything_moves(composed: ComposeProject, file: str, words: str) -> None:
     composed.write(file)
     with pytest.raises(TargetError, match=words):
-        composed.roll_out("p1")
+        composed.roll_out("p1", secrets={"PASSWORD": "hush"})
     assert composed.target().observe().instances == ()
 
 

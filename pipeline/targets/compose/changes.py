@@ -37,7 +37,7 @@ class Changes:
         self._options = options
         self._host = host
 
-    def prepare(self, *, progress: Progress, cancel: Cancellation) -> None:
+    def prepare(self, *, secrets: bool, progress: Progress, cancel: Cancellation) -> None:
         """Have compose read the files, and start neighbours that do not run. TargetError before the service is
         touched."""
         service = self._options.service
@@ -48,6 +48,12 @@ class Changes:
                 f"environment '{self._fleet.environment}': compose project '{self._options.project}' "
                 f"has no service '{service}'",
                 hint="it has: " + (", ".join(sorted(known)) or "none"),
+            )
+        if secrets and known[service].get("secrets"):
+            raise TargetError(
+                f"environment '{self._fleet.environment}': compose service '{service}' has `secrets` in its file, and "
+                "the environment has secrets, too",
+                hint="both would be /run/secrets: leave one of them out",
             )
         missing = self._project.missing(neighbours(resolved, service))
         if not missing:
