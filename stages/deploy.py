@@ -124,11 +124,11 @@ def _release_name(context: StageContext) -> str:
 
 
 def _choice_of_image(stage: StageDefinition, definition: Definition, images: Sequence[str]) -> Iterable[Diagnostic]:
-    """A docker target runs one image, so one of several has to be named."""
+    """A target runs one image, so one of several has to be named."""
     environment = next(
         (item for item in definition.environments if item.name == stage.options.get("environment")), None
     )
-    if environment is None or environment.target_kind != "docker":
+    if environment is None:
         return
     wanted = environment.target.get("image")
     if len(images) > 1 and not wanted:

@@ -241,6 +241,7 @@ class Passage:
             "service": self.journal.requester.service,
             "labels": dict(environment.labels),
             "url": environment.url,
+            "origin": environment.origin,
         }
 
     def _look(self) -> Observed | None:

@@ -36,6 +36,7 @@ def deployed(app: Application, promotion: Promotion) -> Deployed:
     for item in environments if isinstance(environments, list) else []:
         if isinstance(item, dict) and item.get("name") == promotion.environment:
             place = {"kind": item.get("target_kind"), "options": item.get("target"), "labels": item.get("labels")}
+            place["origin"] = item.get("origin")
             definition = _definition(promotion.environment, place, item.get("configuration"))
             return Deployed(environment=definition, service=str(plan.get("name", "")))
     raise NotFoundError(
@@ -60,6 +61,7 @@ def _definition(name: str, place: Mapping[str, Value], configuration: Value) -> 
         configuration=_texts(configuration),
         labels=_texts(place.get("labels")),
         url=str(place.get("url") or ""),
+        origin=str(place.get("origin") or ""),
     )
 
 

@@ -105,8 +105,11 @@ def test_a_file_that_cannot_work_is_said_before_anything_moves(composed: Compose
 def test_a_service_of_another_environment_is_left_alone(composed: ComposeProject) -> None:
     composed.roll_out("p1")
     for stranger in (composed.target(name="prod"), composed.target(service="else")):
+        assert stranger.observe().instances == ()
         with pytest.raises(TargetError, match="belongs to environment 'dev' of pipeline 'shop'"):
-            stranger.remove()
+            stranger.roll_out(composed.order("p2"), progress=print, cancel=Cancellation())
+        assert "nothing of promotion p1" in stranger.roll_back("p1", progress=print).reason
+        stranger.remove()
     assert composed.page() == "p1"
 
 

@@ -27,6 +27,7 @@ class Member:
     before: Version | None
     image: str
     published: tuple[Published, ...]
+    labels: Mapping[str, str]
 
     @property
     def promotion(self) -> str:
@@ -57,12 +58,23 @@ class Project:
         self._service = service
 
     def members(self) -> tuple[Member, ...]:
-        """Containers of our service, oldest first: this environment's, and what a person has started.
+        """Containers of our service, oldest first: this environment's, and what a person has started. Those of another
+        environment, pipeline or installation are invisible."""
+        return tuple(item for item in self._all() if not self._owner_of(item))
 
-        TargetError where the service belongs to another environment, pipeline or installation.
-        """
+    def refuse_others(self) -> None:
+        """TargetError where the service belongs to another environment, pipeline or installation."""
+        for item in self._all():
+            if owner := self._owner_of(item):
+                raise TargetError(
+                    f"environment '{self._fleet.environment}': compose service '{self._service}' of project "
+                    f"'{self._project}' belongs to {owner}, as its container {item.deployed.name} says",
+                    hint="give each environment a project of its own; an installation looks after its own only",
+                )
+
+    def _all(self) -> list[Member]:
         found = (self._member(item) for item in self.containers(self._service))
-        return tuple(item for item in found if item)
+        return [item for item in found if item]
 
     def containers(self, service: str) -> list[str]:
         """Ids of a service's containers, running or not, oldest first."""
@@ -94,7 +106,6 @@ class Project:
         if deployed is None:
             return None
         labels = answer["Config"]["Labels"] or {}
-        self._refuse_other(labels, deployed.name)
         version = version_of(labels.get(LABEL_VERSION, ""))
         return Member(
             deployed=deployed,
@@ -102,17 +113,15 @@ class Project:
             before=version_of(labels.get(LABEL_BEFORE, "")),
             image=self._image(answer),
             published=_published(answer),
+            labels=labels,
         )
 
-    def _refuse_other(self, labels: Mapping[str, str], name: str) -> None:
+    def _owner_of(self, item: Member) -> str:
+        """Whose it is where it is not ours; "" for ours, and for what a person has started."""
+        labels = item.labels
         if LABEL_ENVIRONMENT not in labels or self._fleet.labels.items() <= labels.items():
-            return
-        of = f"environment '{labels[LABEL_ENVIRONMENT]}' of pipeline '{labels.get(LABEL_SERVICE, '')}'"
-        raise TargetError(
-            f"environment '{self._fleet.environment}': compose service '{self._service}' of project "
-            f"'{self._project}' belongs to {of}, as its container {name} says",
-            hint="give each environment a project of its own; an installation of Écluse looks after its own only",
-        )
+            return ""
+        return f"environment '{labels[LABEL_ENVIRONMENT]}' of pipeline '{labels.get(LABEL_SERVICE, '')}'"
 
     def _image(self, answer: Mapping[str, Any]) -> str:
         """By digest, whatever a person wrote; the engine's id of an image that came from no registry."""

@@ -77,6 +77,7 @@ class ComposeTarget:
         """Have compose make the service again with the new image, and await its health; else go back to the old one."""
         cancel.check()
         refuse_unknown(order.strategy, STRATEGIES, environment=self._environment)
+        self._project.refuse_others()
         self._fence.admit(order.fence)
         members = self._project.members()
         spec = self._spec(order)

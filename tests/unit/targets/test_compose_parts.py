@@ -141,7 +141,7 @@ def member(version: Version, *, before: Version | None = None, running: bool = T
         replaces="", spec="", rehearsal=False, running=running, restarts=0, exit_code=0, health="", networks={},
         started=datetime(2026, 1, 1, tzinfo=UTC) if ran else None,
     )  # fmt: skip
-    return Member(deployed=deployed, version=version, before=before, image=version.image, published=())
+    return Member(deployed=deployed, version=version, before=before, image=version.image, published=(), labels={})
 
 
 @pytest.mark.parametrize(
