@@ -22,6 +22,8 @@ if TYPE_CHECKING:
 
 LOG_WITHIN = 5.0
 """Seconds in which a log has to go on: that of a lost node never does."""
+LOG_AGAIN = 20.0
+"""Seconds for which an incomplete log is asked for again: a node that has come back offers its logs up to 8 s later."""
 OUT_OF_SEQUENCE = "update out of sequence"
 TRIES = 20
 NO_MANAGER = "point `host` or `context` of the swarm target to a manager (`docker node ls` works there)"
@@ -142,7 +144,7 @@ class Cluster:
         """The newest `limit` bytes of what it has written since then. TargetError where its node does not give it: a
         part must not be taken for the whole."""
         query = {} if since is None else {"since": f"{since.timestamp():.6f}"}
-        ends = monotonic() + LOG_WITHIN
+        ends = monotonic() + LOG_AGAIN
         while True:
             log, complaint = self._log(task, query, limit=limit)
             if not complaint:

@@ -122,8 +122,8 @@ environments: {dev: {target: {docker: {replicas: "${{ int(variables.N) }}", publ
     assert decided.environments[0].target["replicas"] == 1
     assert decided.environments[0].url == "http://dev"
     with pytest.raises(DefinitionError) as caught:
-        planned(text.replace("N: '1'", "N: '2'"))
-    assert refused(caught.value) == "10:50 'target.replicas' gives the number 2, and must be at most 1"
+        planned(text.replace("N: '1'", "N: '0'"))
+    assert refused(caught.value) == "10:50 'target.replicas' gives the number 0, and must be at least 1"
 
 
 def test_the_environment_of_a_stage_is_a_fact_of_it() -> None:
