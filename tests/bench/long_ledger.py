@@ -145,13 +145,27 @@ COMMANDS = (
 )
 
 
+def with_environments(repository: Path) -> None:
+    """A repository whose pipeline has the environments of the ledger, one after the other."""
+    subprocess.run(["git", "init", "-q", "--initial-branch=main", str(repository)], check=True)
+    places = [
+        f"  {name}: {{target: {{docker: {{}}}}{f', after: {before}' if before else ''}}}"
+        for name, before in zip(ENVIRONMENTS, ("", *ENVIRONMENTS), strict=False)
+    ]
+    text = "version: 1\nname: shop\nstages: {unit: {image: busybox:1.36, commands: 'true'}}\nenvironments:\n"
+    (repository / "pipeline.yml").write_text(text + "\n".join(places) + "\n")
+    who = ("-c", "user.name=Marin Lock", "-c", "user.email=marin@example.org")
+    for words in (("add", "--all"), (*who, "commit", "--quiet", "--message", "Start")):
+        subprocess.run(["git", "-C", str(repository), *words], check=True)
+
+
 def main() -> None:
     """One line a command: its seconds, its exit code, its lines."""
     entries = int(sys.argv[1]) if len(sys.argv) > 1 else 100_000
     with tempfile.TemporaryDirectory(prefix="ecluse-long-") as folder:
         home, repository = Path(folder) / "home", Path(folder) / "shop"
         home.mkdir(mode=0o700)
-        subprocess.run(["git", "init", "-q", str(repository)], check=True)
+        with_environments(repository)
         url = os.environ.get("LONG_LEDGER_DATABASE") or sqlite_url(home)
         begun = time.perf_counter()
         fill(url, str(repository), entries)
