@@ -27,11 +27,6 @@ def holder_name(who: str, *, installation: str, moment: str) -> str:
     return f"{who} on {_place(installation)}#{moment}"
 
 
-def in_words(holder: str) -> str:
-    """The part of a holder's name that is for people: `run 12 (pid 7)`."""
-    return holder.rpartition(" on ")[0] or holder
-
-
 class EnvironmentLease:
     """Held from `take` to `release`. The lock of this machine stands before it: who has that knows that every other
     holder of this installation is dead, and need not wait for its lease to run out.

@@ -110,9 +110,8 @@ def _person(app: Application, policy: Policy, environment: EnvironmentDefinition
             hint="sign it with your key: --key FILE (the policy lists its public half)",
         )
     public = app.signing.public_key(key)
-    for person in policy.people.values():
-        if public in person.keys:
-            return person.name
+    if person := policy.owner_of(public):
+        return person
     raise RefusedError(
         f"the policy knows nobody with the key in {key}",
         hint=f"its public half is {public}; whoever keeps {policy.file or 'the policy'} can add it",

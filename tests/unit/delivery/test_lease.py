@@ -12,7 +12,7 @@ from faults import Fault, KilledError
 from workbench import SystemClock
 
 from pipeline.delivery.fencing import FencedTarget
-from pipeline.delivery.lease import EnvironmentLease, holder_name, in_words
+from pipeline.delivery.lease import EnvironmentLease
 from pipeline.delivery.lock import EnvironmentLock
 from pipeline.errors import CancelledError, LeaseLostError, RefusedError
 from pipeline.model.status import PromotionState
@@ -135,10 +135,6 @@ def test_a_stale_token_is_refused_by_the_target_itself(lease: Callable[..., Envi
     with pytest.raises(LeaseLostError, match="newer lease"):
         target.roll_out(late, progress=print, cancel=Cancellation())
     heir.release()
-
-
-def test_who_holds_it_in_words() -> None:
-    assert in_words(holder_name("run 12 (pid 7)", installation=INSTALLATION, moment="01")) == "run 12 (pid 7)"
 
 
 def test_a_promotion_that_was_moved_by_somebody_else_is_not_overwritten(ground: Ground) -> None:
