@@ -22,13 +22,17 @@ from pipeline.settings import Settings, load_settings, make_home
 if TYPE_CHECKING:
     from pipeline.model.definition import EnvironmentDefinition
     from pipeline.model.run import Run
+    from pipeline.ports.accounts import Accounts
     from pipeline.ports.clock import Clock
     from pipeline.ports.concurrency import Groups
     from pipeline.ports.delivery import Delivery
     from pipeline.ports.executor import Executor
     from pipeline.ports.expressions import Expressions
     from pipeline.ports.images import Images
+    from pipeline.ports.intake import Intake
     from pipeline.ports.monitoring import Sink
+    from pipeline.ports.outbox import Outbox
+    from pipeline.ports.queue import Queue
     from pipeline.ports.records import Records
     from pipeline.ports.registry import Registry
     from pipeline.ports.reuse import Identify, ReuseStore
@@ -37,7 +41,9 @@ if TYPE_CHECKING:
     from pipeline.ports.stage import StageKind
     from pipeline.ports.storage import Storage
     from pipeline.ports.target import Target
+    from pipeline.ports.vault import Vault
     from pipeline.ports.verification import Verifier
+    from pipeline.records.sql import SqlRecords
     from pipeline.storage.shared import Link
 
 KIND_GROUP = "ecluse.stages"
@@ -91,10 +97,47 @@ class Application:
             return self._records
 
     @cached_property
-    def _records(self) -> Records:
+    def _records(self) -> SqlRecords:
         from pipeline.records.sql import SqlRecords
 
         return SqlRecords(self.settings.database or f"sqlite:///{self.settings.home / 'records.db'}")
+
+    @cached_property
+    def intake(self) -> Intake:
+        """Beside the records."""
+        from pipeline.records.server.intake import SqlIntake
+
+        return SqlIntake(self._records.database)
+
+    @cached_property
+    def queue(self) -> Queue:
+        """Beside the records."""
+        from pipeline.records.server.queue import SqlQueue
+
+        return SqlQueue(self._records.database)
+
+    @cached_property
+    def accounts(self) -> Accounts:
+        """Beside the records."""
+        from pipeline.records.server.accounts import SqlAccounts
+
+        return SqlAccounts(self._records.database)
+
+    @cached_property
+    def vault(self) -> Vault:
+        """Beside the records; its key is a file."""
+        from pipeline.records.server.vault import SqlVault
+
+        named = self.settings.secrets_key
+        key = Path(named).expanduser() if named else self.settings.home / "secrets.key"
+        return SqlVault(self._records.database, key, now=self.clock.now)
+
+    @cached_property
+    def outbox(self) -> Outbox:
+        """Beside the records."""
+        from pipeline.records.server.outbox import SqlOutbox
+
+        return SqlOutbox(self._records.database)
 
     @cached_property
     def storage(self) -> Storage:

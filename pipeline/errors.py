@@ -148,6 +148,18 @@ class MonitoringError(EcluseError):
     transient = True
 
 
+class ForgeError(EcluseError):
+    """A forge (GitHub, GitLab, …) could not be reached or asked us to come later."""
+
+    transient = True
+
+
+class ForgeRefusedError(ForgeError):
+    """A forge said no, and would say so again."""
+
+    transient = False
+
+
 class RefusedError(EcluseError):
     """A gate or a missing permission said no."""
 

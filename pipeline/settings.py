@@ -25,7 +25,7 @@ CERTIFICATE_VARIABLES = (
 )
 SPELLED = {"true": True, "yes": True, "1": True, "false": False, "no": False, "0": False}
 """How a setting that is on or off may be written; in TOML also as true and false."""
-AT_LEAST_ONE = ("parallel", "pids")
+AT_LEAST_ONE = ("parallel", "pids", "slots")
 CORRECT = "correct the value"
 CERTIFICATES_PATH = "/etc/ecluse/certificates.crt"
 """Where a stage finds the host's certificate bundle."""
@@ -93,6 +93,16 @@ class Settings:
     """Whether stages may ask for the network of the engine's host."""
     database: str = ""
     """SQLAlchemy URL; "" = SQLite under `home`."""
+    secrets_key: str = ""
+    """The file with the key of a server's secrets; "" = `secrets.key` under `home`. It belongs to every backup."""
+    listen: str = "127.0.0.1:8380"
+    """Where `ecluse serve` answers."""
+    public_url: str = ""
+    """How people and forges reach the server, e.g. `https://ci.example.org`; "" = `http://` and `listen`."""
+    slots: int = 2
+    """Runs that a worker makes at a time."""
+    labels: tuple[str, ...] = ()
+    """What this machine's worker has that others may not: stages ask for it with `runs_on`."""
     ledger_key: str = ""
     """A private Ed25519 key (a file of mode 0600) that signs the ledger's heads; "" = they are not signed."""
     store: str = ""

@@ -44,6 +44,7 @@ COMMANDS: Mapping[str, tuple[str, str]] = {
     "env": ("environments:env", "Look after environments."),
     "ledger": ("ledger:ledger", "Look at, check and take along the history that nobody can change."),
     "doctor": ("doctor:doctor", "Examine this machine and say what to mend."),
+    "serve": ("serve:serve", "Serve pages, API and webhooks, and make the runs that they ask for."),
     "gc": ("gc:gc", "Remove what finished or abandoned runs left behind."),
     "host": ("host:host", "Print a ready job file for a CI host."),
     "completion": ("completion:completion", "Print the completion script of a shell."),

@@ -8,13 +8,17 @@ from typing import TYPE_CHECKING, Protocol
 if TYPE_CHECKING:
     from pipeline.model.definition import EnvironmentDefinition
     from pipeline.model.run import Run
+    from pipeline.ports.accounts import Accounts
     from pipeline.ports.clock import Clock
     from pipeline.ports.concurrency import Groups
     from pipeline.ports.delivery import Delivery
     from pipeline.ports.executor import Executor
     from pipeline.ports.expressions import Expressions
     from pipeline.ports.images import Images
+    from pipeline.ports.intake import Intake
     from pipeline.ports.monitoring import Sink
+    from pipeline.ports.outbox import Outbox
+    from pipeline.ports.queue import Queue
     from pipeline.ports.records import Records
     from pipeline.ports.registry import Registry
     from pipeline.ports.reuse import Identify, ReuseStore
@@ -23,6 +27,7 @@ if TYPE_CHECKING:
     from pipeline.ports.stage import StageKind
     from pipeline.ports.storage import Storage
     from pipeline.ports.target import Target
+    from pipeline.ports.vault import Vault
     from pipeline.ports.verification import Verifier
     from pipeline.settings import Settings
 
@@ -73,6 +78,26 @@ class Application(Protocol):
     @property
     def groups(self) -> Groups:
         """Concurrency groups."""
+
+    @property
+    def intake(self) -> Intake:
+        """Repositories that a server looks after, webhooks, schedules."""
+
+    @property
+    def queue(self) -> Queue:
+        """Runs that a server was asked for."""
+
+    @property
+    def accounts(self) -> Accounts:
+        """Who uses a server."""
+
+    @property
+    def vault(self) -> Vault:
+        """Secrets that a server keeps."""
+
+    @property
+    def outbox(self) -> Outbox:
+        """Messages of a server to forges."""
 
     def executor(self, name: str) -> Executor:
         """An executor by name; UsageError with the known names."""

@@ -258,6 +258,10 @@ class SqlRecords(SqlHistory, SqlDecisions):
             spool = self._spool
         return spool if spool is not None and (not run or spool.knows(run)) else None
 
+    def database(self) -> Database:
+        """The same database, for what a server keeps beside these."""
+        return self._database()
+
     def _database(self) -> Database:
         """The database, opened and brought up to date by whoever comes first, with all that runs have spooled."""
         with self._opening:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from alembic import context
 
-from pipeline.records.tables import metadata
+from pipeline.records.server_tables import metadata
 
 context.configure(
     connection=context.config.attributes["connection"],

@@ -15,7 +15,7 @@ from pipeline.errors import RecordsError
 from pipeline.records import sqlite_url
 from pipeline.records.database import Database
 from pipeline.records.revisions import REVISIONS
-from pipeline.records.tables import metadata
+from pipeline.records.server_tables import metadata
 from pipeline.records.upgrade import MIGRATIONS, ensure_current
 
 

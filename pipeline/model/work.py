@@ -1,0 +1,103 @@
+"""A run that somebody or something has asked the server for, until a worker has brought it to its end."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from datetime import datetime
+from enum import StrEnum
+
+from pipeline.model.source import Event
+
+
+class WorkState(StrEnum):
+    """`queued` → `taken` → `done`; a taken item whose worker died is `queued` again, one that parked is `parked`."""
+
+    QUEUED = "queued"
+    TAKEN = "taken"
+    PARKED = "parked"
+    DONE = "done"
+
+
+class WorkKind(StrEnum):
+    """Deployments go before builds, builds before what the clock asked for."""
+
+    DELIVERY = "delivery"
+    BUILD = "build"
+    SCHEDULED = "scheduled"
+
+    @property
+    def priority(self) -> int:
+        """0 goes first."""
+        return tuple(WorkKind).index(self)
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class WorkRequest:
+    """What is to run: a commit of a repository and the event that asks for it; or a run that is to go on."""
+
+    repository: str
+    """Name of the repository."""
+    sha: str
+    """The commit; a branch's name where the worker is to take its tip."""
+    event: Event
+    variables: Mapping[str, str] = field(default_factory=dict)
+    started: tuple[str, ...] = ()
+    """Manual stages that a person has started, of a run that is taken up again."""
+    retry: str = ""
+    """Id of the run whose failures are repeated; "" otherwise."""
+    by: str = ""
+    """The person who asked; "" for a webhook or the clock."""
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class WorkItem:
+    """A place in the queue. Its id is the id of its run: so whoever takes it over cannot make a second one."""
+
+    id: str
+    """ULID in lower case."""
+    key: str
+    """What asked for it (`hook:<delivery>`, `schedule:<repository>:<cron>:<time>`, `manual:<id>`): unique, so that
+    the same cause never leads to two runs."""
+    kind: WorkKind
+    request: WorkRequest
+    created: datetime
+    labels: tuple[str, ...] = ()
+    """What a worker must have to take it (`runs_on`)."""
+    state: WorkState = WorkState.QUEUED
+    worker: str = ""
+    """Who has it."""
+    token: int = 0
+    """Fencing: grows with every taking; a worker whose token is not the newest can write nothing."""
+    expires: datetime | None = None
+    """Until when the worker's word is good."""
+    cancel: str = ""
+    """Who wants it stopped, and why; "" = nobody."""
+    detail: str = ""
+    """What became of it, or why it still waits, for people."""
+    finished: datetime | None = None
+
+
+class WorkerState(StrEnum):
+    """`draining` finishes what it has and takes nothing more."""
+
+    READY = "ready"
+    DRAINING = "draining"
+    GONE = "gone"
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Worker:
+    """A process that takes items from the queue."""
+
+    name: str
+    """Host name and a part that differs between its processes."""
+    host: str
+    version: str
+    labels: tuple[str, ...]
+    slots: int
+    """Runs at a time."""
+    state: WorkerState
+    started: datetime
+    seen: datetime
+    """When it last said that it lives."""

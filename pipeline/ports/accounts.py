@@ -1,0 +1,67 @@
+"""People, tokens, sessions, roles and the audit trail of a server."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from datetime import datetime
+from typing import TYPE_CHECKING, Protocol
+
+if TYPE_CHECKING:  # for its time, not for a circle
+    from pipeline.model.account import AuditEntry, Grant, Session, Token, User
+
+
+class Accounts(Protocol):
+    """Safe for several threads and processes; every method is one transaction.
+
+    Errors that may leave: RecordsError, DiskFullError, NotFoundError.
+    """
+
+    def save_user(self, user: User) -> None:
+        """Keep it, replacing what was known of its login."""
+
+    def find_user(self, login: str) -> User:
+        """NotFoundError else."""
+
+    def user_of(self, issuer: str, subject: str) -> User | None:
+        """Whom an OIDC provider calls so."""
+
+    def users(self) -> Sequence[User]:
+        """By login."""
+
+    def save_grant(self, grant: Grant) -> None:
+        """Keep it."""
+
+    def remove_grant(self, grant: str) -> None:
+        """By id."""
+
+    def grants(self, *, login: str = "") -> Sequence[Grant]:
+        """Of one person, or of all; oldest first."""
+
+    def save_token(self, token: Token) -> None:
+        """Keep it, replacing what was known of its id."""
+
+    def token_of(self, digest: str) -> Token | None:
+        """Whose secret has this digest."""
+
+    def tokens(self, *, login: str = "") -> Sequence[Token]:
+        """Newest first, revoked ones too."""
+
+    def token_used(self, token: str, time: datetime) -> None:
+        """Note its last use; may be a minute behind."""
+
+    def save_session(self, session: Session) -> None:
+        """Keep it."""
+
+    def session_of(self, digest: str) -> Session | None:
+        """Whose cookie has this digest."""
+
+    def end_sessions(self, *, login: str = "", digest: str = "", before: datetime | None = None) -> int:
+        """End those of a person, one, or those that ran out before; how many."""
+
+    def note_audit(
+        self, *, time: datetime, login: str, action: str, subject: str, allowed: bool, detail: str, address: str
+    ) -> None:
+        """A line of the audit trail; never changed again."""
+
+    def audit(self, *, login: str = "", action: str = "", before: int = 0, limit: int = 100) -> Sequence[AuditEntry]:
+        """Newest first; with `before` those of a smaller seq."""

@@ -1,0 +1,1 @@
+"""What a server keeps beside runs and releases, in the same database."""

@@ -1,0 +1,128 @@
+"""Repositories, webhooks and schedules of a server."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from datetime import datetime
+
+import sqlalchemy as sa
+
+from pipeline.errors import NotFoundError, RefusedError
+from pipeline.model.incoming import HookDelivery, HookState
+from pipeline.model.repository import Repository
+from pipeline.model.work import WorkItem
+from pipeline.records import server_tables as t
+from pipeline.records.database import Database
+from pipeline.records.queries import insert
+from pipeline.records.rows import noun, plain
+from pipeline.records.server.queue_rows import put
+
+
+class SqlIntake:
+    """Implements `pipeline.ports.intake.Intake`."""
+
+    def __init__(self, database: Callable[[], Database]) -> None:
+        self._database = database
+
+    def save_repository(self, repository: Repository) -> None:
+        """Keep it."""
+        with self._database().writing() as connection:
+            other = sa.select(t.repositories.c.name).where(
+                t.repositories.c.url == repository.url, t.repositories.c.name != repository.name
+            )
+            known = connection.execute(other).scalar()
+            if known is not None:
+                raise RefusedError(f"{repository.url} is repository '{known}' already", hint="change that one instead")
+            values = plain(repository)
+            row = insert(connection, t.repositories).values(**values)
+            connection.execute(
+                row.on_conflict_do_update(
+                    index_elements=[t.repositories.c.name], set_={key: row.excluded[key] for key in values}
+                )
+            )
+
+    def find_repository(self, name: str) -> Repository:
+        """By name."""
+        with self._database().reading() as connection:
+            row = connection.execute(sa.select(t.repositories).where(t.repositories.c.name == name)).first()
+        if row is None:
+            raise NotFoundError(
+                f"the server looks after no repository '{name}'", hint="`ecluse repository list` shows them"
+            )
+        return noun(Repository, row)
+
+    def repositories(self) -> Sequence[Repository]:
+        """By name."""
+        with self._database().reading() as connection:
+            rows = connection.execute(sa.select(t.repositories).order_by(t.repositories.c.name))
+            return [noun(Repository, row) for row in rows]
+
+    def remove_repository(self, name: str) -> None:
+        """Forget it."""
+        with self._database().writing() as connection:
+            gone = connection.execute(t.repositories.delete().where(t.repositories.c.name == name)).rowcount
+        if not gone:
+            raise NotFoundError(f"the server looks after no repository '{name}'", hint="nothing was removed")
+
+    def receive(self, delivery: HookDelivery) -> bool:
+        """Keep a delivery, on the disk when this returns."""
+        with self._database().durable() as connection:
+            row = insert(connection, t.deliveries).values(**plain(delivery))
+            kept = row.on_conflict_do_nothing(index_elements=[t.deliveries.c.repository, t.deliveries.c.key])
+            return connection.execute(kept).rowcount == 1
+
+    def undecided(self, *, limit: int = 100) -> Sequence[HookDelivery]:
+        """Oldest first."""
+        wanted = sa.select(t.deliveries).where(t.deliveries.c.state == HookState.RECEIVED)
+        with self._database().reading() as connection:
+            rows = connection.execute(wanted.order_by(t.deliveries.c.id).limit(limit))
+            return [noun(HookDelivery, row) for row in rows]
+
+    def decide(self, delivery: str, decision: str, *, work: Sequence[WorkItem] = ()) -> Sequence[WorkItem]:
+        """Note what came of it, once."""
+        with self._database().durable() as connection:
+            first = t.deliveries.update().where(
+                t.deliveries.c.id == delivery, t.deliveries.c.state == HookState.RECEIVED
+            )
+            if connection.execute(first.values(state=HookState.DECIDED, decision=decision)).rowcount == 0:
+                return ()
+            return [item for item in work if put(connection, item)]
+
+    def deliveries(self, *, repository: str = "", limit: int = 50) -> Sequence[HookDelivery]:
+        """Newest first."""
+        wanted = sa.select(t.deliveries)
+        if repository:
+            wanted = wanted.where(t.deliveries.c.repository == repository)
+        with self._database().reading() as connection:
+            rows = connection.execute(wanted.order_by(t.deliveries.c.id.desc()).limit(limit))
+            return [noun(HookDelivery, row) for row in rows]
+
+    def forget_deliveries(self, *, before: datetime) -> int:
+        """Remove decided ones."""
+        old = (t.deliveries.c.state == HookState.DECIDED, t.deliveries.c.received < before)
+        with self._database().writing() as connection:
+            return int(connection.execute(t.deliveries.delete().where(*old)).rowcount)
+
+    def schedule_mark(self, repository: str, schedule: str) -> datetime | None:
+        """The last time that was looked after."""
+        marks = t.schedule_marks
+        wanted = sa.select(marks.c.time).where(marks.c.repository == repository, marks.c.schedule == schedule)
+        with self._database().reading() as connection:
+            time: datetime | None = connection.execute(wanted).scalar()
+            return time
+
+    def mark_schedule(self, repository: str, schedule: str, time: datetime, *, work: Sequence[WorkItem] = ()) -> bool:
+        """Move the mark on and queue what came due."""
+        marks = t.schedule_marks
+        with self._database().durable() as connection:
+            row = insert(connection, marks).values(repository=repository, schedule=schedule, time=time)
+            moved = row.on_conflict_do_update(
+                index_elements=[marks.c.repository, marks.c.schedule],
+                set_={"time": row.excluded.time},
+                where=marks.c.time < row.excluded.time,
+            )
+            if connection.execute(moved).rowcount == 0:
+                return False
+            for item in work:
+                put(connection, item)
+            return True

@@ -1,0 +1,185 @@
+"""The embedded queue: items as rows of the records' database, taken one by one under a lease with a fencing token."""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Callable, Sequence
+from dataclasses import replace
+from datetime import UTC, datetime, timedelta
+
+import sqlalchemy as sa
+
+from pipeline.errors import NotFoundError
+from pipeline.model.work import Worker, WorkerState, WorkItem, WorkState
+from pipeline.records import server_tables as t
+from pipeline.records.database import Database
+from pipeline.records.lease_records import now_of
+from pipeline.records.queries import insert
+from pipeline.records.rows import noun, plain
+from pipeline.records.server.queue_rows import change, item_of, put, returned
+
+_GONE_AFTER = timedelta(seconds=60)
+_OPEN = (WorkState.QUEUED, WorkState.TAKEN, WorkState.PARKED)
+_LOOK = 500
+"""So many items are looked at for one that a worker's labels fit."""
+
+
+class SqlQueue:
+    """Implements `pipeline.ports.queue.Queue` for processes that share a database."""
+
+    def __init__(self, database: Callable[[], Database]) -> None:
+        self._database = database
+        self._listeners: list[Callable[[], None]] = []
+        self._lock = threading.Lock()
+
+    def put(self, item: WorkItem) -> bool:
+        """Queue it, on the disk when this returns."""
+        with self._database().durable() as connection:
+            new = put(connection, item)
+        self._tell()
+        return new
+
+    def take(self, worker: Worker, *, seconds: float) -> WorkItem | None:
+        """The item whose turn it is."""
+        database = self._database()
+        with database.writing() as connection:
+            now = self._now(database, connection)
+            free = sa.or_(
+                t.work.c.state == WorkState.QUEUED,
+                sa.and_(t.work.c.state == WorkState.TAKEN, t.work.c.expires <= now),
+            )
+            row = next(
+                (row for row in connection.execute(self._in_turn(free)) if set(row.labels) <= set(worker.labels)), None
+            )
+            if row is None:
+                return None
+            order = (
+                t.work.update()
+                .where(t.work.c.id == row.id, t.work.c.token == row.token, free)
+                .values(
+                    state=WorkState.TAKEN,
+                    worker=worker.name,
+                    token=t.work.c.token + 1,
+                    expires=now + timedelta(seconds=seconds),
+                    detail="",
+                )
+                .returning(t.work)
+            )
+            taken = connection.execute(order).first()
+            return item_of(taken) if taken is not None else None
+
+    def renew(self, item: WorkItem, *, seconds: float) -> WorkItem:
+        """A new end."""
+        database = self._database()
+        with database.writing() as connection:
+            return change(connection, item, expires=self._now(database, connection) + timedelta(seconds=seconds))
+
+    def finish(self, item: WorkItem, *, state: WorkState, detail: str) -> None:
+        """`done` or `parked`."""
+        database = self._database()
+        with database.durable() as connection:
+            finished = self._now(database, connection) if state is WorkState.DONE else None
+            change(connection, item, state=state, detail=detail, finished=finished, expires=None)
+
+    def give_back(self, item: WorkItem, *, why: str) -> None:
+        """Queue it again."""
+        with self._database().writing() as connection:
+            back = returned(item, why)
+            change(connection, item, state=back.state, worker="", expires=None, detail=back.detail)
+        self._tell()
+
+    def wake(self, item: str, *, started: Sequence[str] = (), by: str = "") -> bool:
+        """Queue a parked item again."""
+        with self._database().durable() as connection:
+            row = connection.execute(
+                sa.select(t.work).where(t.work.c.id == item, t.work.c.state == WorkState.PARKED)
+            ).first()
+            if row is None:
+                return False
+            request = replace(item_of(row).request, started=tuple(started), by=by)
+            order = t.work.update().where(t.work.c.id == item, t.work.c.state == WorkState.PARKED)
+            woken = connection.execute(order.values(state=WorkState.QUEUED, worker="", request=request)).rowcount
+        self._tell()
+        return woken == 1
+
+    def cancel(self, item: str, *, by: str) -> WorkItem:
+        """Ask for its end; one that nobody has is done at once."""
+        database = self._database()
+        with database.durable() as connection:
+            now = self._now(database, connection)
+            asked = t.work.update().where(t.work.c.id == item, t.work.c.state.in_(_OPEN)).values(cancel=by)
+            connection.execute(asked)
+            idle = t.work.update().where(t.work.c.id == item, t.work.c.state == WorkState.QUEUED, t.work.c.token == 0)
+            connection.execute(idle.values(state=WorkState.DONE, detail=f"cancelled by {by}", finished=now))
+        self._tell()
+        return self.find(item)
+
+    def find(self, item: str) -> WorkItem:
+        """By id."""
+        with self._database().reading() as connection:
+            row = connection.execute(sa.select(t.work).where(t.work.c.id == item)).first()
+        if row is None:
+            raise NotFoundError(f"nobody asked the server for a run '{item}'", hint="`ecluse queue` shows what waits")
+        return item_of(row)
+
+    def items(self, *, states: Sequence[WorkState] = (), repository: str = "", limit: int = 100) -> Sequence[WorkItem]:
+        """Open ones in their turn, others newest first."""
+        wanted = sa.select(t.work).where(t.work.c.state.in_(tuple(states) or _OPEN))
+        if repository:
+            wanted = wanted.where(t.work.c.repository == repository)
+        newest = bool(states) and WorkState.DONE in states
+        turn = (t.work.c.id.desc(),) if newest else (t.work.c.priority, t.work.c.id)
+        with self._database().reading() as connection:
+            return [item_of(row) for row in connection.execute(wanted.order_by(*turn).limit(limit))]
+
+    def greet(self, worker: Worker) -> None:
+        """Say that it lives."""
+        with self._database().writing() as connection:
+            values = plain(worker)
+            row = insert(connection, t.workers).values(**values)
+            connection.execute(
+                row.on_conflict_do_update(
+                    index_elements=[t.workers.c.name], set_={key: row.excluded[key] for key in values}
+                )
+            )
+
+    def workers(self, *, now: datetime) -> Sequence[Worker]:
+        """By name."""
+        with self._database().reading() as connection:
+            rows = connection.execute(sa.select(t.workers).order_by(t.workers.c.name)).all()
+        found = [noun(Worker, row, labels=tuple(row.labels)) for row in rows]
+        return [replace(item, state=WorkerState.GONE) if now - item.seen > _GONE_AFTER else item for item in found]
+
+    def listen(self, heard: Callable[[], None]) -> Callable[[], None]:
+        """Within this process; other processes look by themselves."""
+        with self._lock:
+            self._listeners.append(heard)
+
+        def end() -> None:
+            with self._lock:
+                self._listeners.remove(heard)
+
+        return end
+
+    def _tell(self) -> None:
+        with self._lock:
+            listeners = tuple(self._listeners)
+        for heard in listeners:
+            heard()
+
+    def _in_turn(self, free: sa.ColumnElement[bool]) -> sa.Select[tuple[object, ...]]:
+        """By priority, then the repository with the fewest runs under way, then age."""
+        other = t.work.alias()
+        busy = (
+            sa.select(sa.func.count())
+            .select_from(other)
+            .where(other.c.repository == t.work.c.repository, other.c.state == WorkState.TAKEN)
+            .scalar_subquery()
+        )
+        wanted = sa.select(t.work.c.id, t.work.c.token, t.work.c.labels).where(free)
+        return wanted.order_by(t.work.c.priority, busy, t.work.c.id).limit(_LOOK).with_for_update(skip_locked=True)
+
+    @staticmethod
+    def _now(database: Database, connection: sa.Connection) -> datetime:
+        """One clock for all who ask this database."""
+        return datetime.now(UTC) if database.path else now_of(connection)

@@ -1,0 +1,1 @@
+"""The server's door: JSON API, webhooks, pages, live streams."""

@@ -1,0 +1,29 @@
+"""The ASGI application: every router that there is, under one roof."""
+
+from __future__ import annotations
+
+from fastapi import FastAPI
+from fastapi.exceptions import RequestValidationError
+from starlette.exceptions import HTTPException
+
+from pipeline import __version__
+from pipeline.errors import EcluseError
+from pipeline.ports.application import Application
+from pipeline.web import health
+from pipeline.web.problems import told
+
+ROUTERS = (health.router,)
+"""In the order in which their routes are asked."""
+
+
+def build(application: Application) -> FastAPI:
+    """The server's application; `request.app.state.application` is what its routes ask."""
+    server = FastAPI(
+        title="Écluse", version=__version__, openapi_url="/api/v1/openapi.json", docs_url=None, redoc_url=None
+    )
+    server.state.application = application
+    for kind in (EcluseError, HTTPException, RequestValidationError, Exception):
+        server.add_exception_handler(kind, told)
+    for router in ROUTERS:
+        server.include_router(router)
+    return server

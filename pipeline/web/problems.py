@@ -1,0 +1,73 @@
+"""Errors as the API tells them: problem+json (RFC 9457) with what, why and what to do next."""
+
+from __future__ import annotations
+
+import logging
+
+from fastapi import Request
+from fastapi.exceptions import RequestValidationError
+from fastapi.responses import JSONResponse
+from starlette.exceptions import HTTPException
+
+from pipeline.errors import (
+    DiskFullError,
+    EcluseError,
+    ExitCode,
+    LeaseLostError,
+    NotFoundError,
+    ParkedError,
+    RefusedError,
+)
+
+MEDIA_TYPE = "application/problem+json"
+_LOG = logging.getLogger(__name__)
+
+
+def status_of(error: EcluseError) -> int:
+    """The HTTP status of an error of ours."""
+    match error:
+        case NotFoundError():
+            return 404
+        case RefusedError():
+            return 403
+        case LeaseLostError() | ParkedError():
+            return 409
+        case DiskFullError():
+            return 507
+        case _ if error.exit_code is ExitCode.USAGE:
+            return 422
+        case _ if error.transient:
+            return 503
+        case _:
+            return 502
+
+
+def problem(status: int, title: str, *, detail: str = "", hint: str = "") -> JSONResponse:
+    """An answer that says what is wrong; `hint` is what to do next."""
+    body: dict[str, object] = {"type": "about:blank", "status": status, "title": title}
+    if detail:
+        body["detail"] = detail
+    if hint:
+        body["hint"] = hint
+    return JSONResponse(body, status_code=status, media_type=MEDIA_TYPE)
+
+
+async def told(_request: Request, error: Exception) -> JSONResponse:
+    """Any error as an answer; what is nobody's fault but ours is logged, and its words stay here."""
+    match error:
+        case EcluseError():
+            return problem(status_of(error), error.message, hint=error.hint)
+        case HTTPException():
+            answer = problem(error.status_code, str(error.detail))
+            answer.headers.update(error.headers or {})
+            return answer
+        case RequestValidationError():
+            places = "; ".join(
+                f"{'.'.join(str(part) for part in item['loc'])}: {item['msg']}" for item in error.errors()
+            )
+            return problem(
+                422, "the request is not as the API describes it", detail=places, hint="see /api/v1/openapi.json"
+            )
+        case _:
+            _LOG.error("a request met a mistake of ours", exc_info=error)
+            return problem(500, "the server made a mistake", hint="its log has the details")
