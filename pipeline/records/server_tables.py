@@ -9,8 +9,7 @@ from pipeline.model.incoming import HookState
 from pipeline.model.repository import ForgeKind
 from pipeline.model.work import WorkerState, WorkKind, WorkState
 from pipeline.records.columns import Choice, Document, Instant, Words
-from pipeline.records.tables import metadata as metadata
-from pipeline.records.tables import needed
+from pipeline.records.tables import metadata, needed
 
 repositories = sa.Table(
     "repositories",

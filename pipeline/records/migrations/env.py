@@ -4,11 +4,11 @@ from __future__ import annotations
 
 from alembic import context
 
-from pipeline.records.server_tables import metadata
+from pipeline.records import server_tables
 
 context.configure(
     connection=context.config.attributes["connection"],
-    target_metadata=metadata,
+    target_metadata=server_tables.work.metadata,
     transactional_ddl=True,  # SQLite too, as the driver is told to leave transactions alone
 )
 context.run_migrations()

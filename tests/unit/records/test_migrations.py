@@ -12,10 +12,9 @@ from alembic.migration import MigrationContext
 from alembic.script import ScriptDirectory
 
 from pipeline.errors import RecordsError
-from pipeline.records import sqlite_url
+from pipeline.records import server_tables, sqlite_url
 from pipeline.records.database import Database
 from pipeline.records.revisions import REVISIONS
-from pipeline.records.server_tables import metadata
 from pipeline.records.upgrade import MIGRATIONS, ensure_current
 
 
@@ -30,7 +29,7 @@ def database(tmp_path: Path) -> Iterator[Database]:
 def test_the_migrations_end_where_the_tables_are(database: Database) -> None:
     with database.reading() as connection:
         context = MigrationContext.configure(connection, opts={"compare_type": True})
-        assert compare_metadata(context, metadata) == []
+        assert compare_metadata(context, server_tables.work.metadata) == []
 
 
 def test_the_list_of_revisions_is_that_of_the_migrations() -> None:
