@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import io
 import json
+import re
 import time
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import suppress
@@ -14,6 +15,7 @@ from typing import Any
 import docker
 import pytest
 from contracts.ground import Ground, Printed, of_run
+from environment.relay import relay
 
 from pipeline.errors import (
     EngineError,
@@ -214,6 +216,31 @@ def test_a_service_that_ends_is_said_at_once(docker_ground: Ground) -> None:
     with pytest.raises(ServiceNotReadyError, match=r"'db'.*exit 3.*(?s:.*)no password given"):
         docker_ground.run(docker_ground.open(), docker_ground.shell("true", services=(service,)))
     assert time.monotonic() - began < 30
+
+
+@pytest.mark.parametrize(
+    "request_line", [pytest.param(r"/containers/\w+/exec$", id="asked"), pytest.param(r"/exec/\w+/start$", id="told")]
+)
+def test_a_service_that_ends_while_it_is_asked_is_said_as_well(
+    docker_ground: Ground, client: docker.APIClient, short_folder: Path, request_line: str
+) -> None:
+    run, ended = docker_ground.identity(), []
+
+    def end_it_before(path: str) -> None:
+        if re.search(request_line, path) and not ended:
+            (service,) = of_run(client, run, role="service")
+            client.kill(service["Id"], signal="TERM")
+            ended.append(client.wait(service["Id"])["StatusCode"])
+
+    script = "trap 'echo no password given; exit 3' TERM; while :; do sleep 0.05; done"
+    service = _service(docker_ground, script, ready=Readiness(command="false", within=60))
+    with relay(short_folder, docker_ground.settings.docker_host, end_it_before) as address:
+        docker_ground.executor = DockerExecutor(replace(docker_ground.settings, docker_host=address))
+        session = docker_ground.open(run)
+        with pytest.raises(ServiceNotReadyError, match=r"'db'.*exit 3.*(?s:.*)no password given"):
+            docker_ground.run(session, docker_ground.shell("true", services=(service,)))
+        session.close()
+    assert ended == [3]
 
 
 def test_a_service_that_is_never_ready_is_said_in_time(docker_ground: Ground) -> None:

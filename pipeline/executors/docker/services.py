@@ -29,7 +29,6 @@ if TYPE_CHECKING:
 
 FIRST_PAUSE, LONGEST_PAUSE = 0.05, 1.0
 TAIL = 2000
-ENDED = 409
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -152,16 +151,21 @@ class Company:
             )
 
     def _try(self, container: str, command: str) -> tuple[int, str]:
+        """What its command says now; a failure without words where it ended meanwhile: the next look tells how."""
         with translating("ask whether a service is ready"):
             try:
                 made = self._client.exec_create(container, ["sh", "-c", command])
                 said = self._client.exec_start(made["Id"])
                 code = self._client.exec_inspect(made["Id"])["ExitCode"]
             except Exception as error:
-                if status_of(error) == ENDED:
-                    return 1, ""  # just now: the next look at it tells how
+                if status_of(error) and not self._runs(container):  # 409 or 500, whichever call came too late
+                    return 1, ""
                 raise
         return (1 if code is None else int(code)), bytes(said).decode(errors="replace")
+
+    def _runs(self, container: str) -> bool:
+        found = inspect(self._client, container)
+        return found is not None and bool(found["State"]["Running"])
 
     def _tail(self, container: str) -> str:
         with translating("read a service's log"):
