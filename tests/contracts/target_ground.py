@@ -73,7 +73,7 @@ class Engine:
     def proxied(self, front: Haproxy, *, backend: str = "added", script: str = GOOD, **options: Value) -> ProxiedTarget:
         """An environment behind this proxy: two replicas, where `options` name no other number."""
         wanted: dict[str, Value] = {"socket": front.api, "backend": backend, "port": 8080, "ports": "21000-21099"}
-        if backend == "declared":
+        if backend in ("declared", "unhurried"):
             wanted["servers"] = "seat"
         given: dict[str, Value] = {
             "command": ["sh", "-c", script],

@@ -11,6 +11,7 @@ from pathlib import Path
 import pytest
 from environment.haproxy import Haproxy
 from environment.load import Load, load
+from environment.servers import eventually
 from target_ground import GOOD, Engine, order
 
 from pipeline.errors import CancelledError, TargetError
@@ -20,6 +21,7 @@ from pipeline.ports.target import RolloutResult
 from pipeline.targets.docker.proxied import ProxiedTarget
 
 ROLLING = Strategy(kind=StrategyKind.ROLLING, batch=1)
+RECREATE = Strategy(kind=StrategyKind.RECREATE)
 BLUE_GREEN = Strategy(kind=StrategyKind.BLUE_GREEN)
 CANARY = Strategy(kind=StrategyKind.CANARY, steps=(25, 60, 100))
 BROKEN = "mkdir -p /w; exec httpd -f -p 8080 -h /w"
@@ -121,6 +123,34 @@ def test_a_canary_that_ends_is_given_no_more_and_loses_nothing(rollout: Engine, 
         target.roll_back("p2", progress=print)
         assert set(said.await_answers(100)) == {"p1"}
     assert said.failures == []
+
+
+def test_going_back_to_a_version_that_was_stopped_ends_when_it_has_the_traffic(proxy: Haproxy, docker: Engine) -> None:
+    target = docker.proxied(proxy, backend="unhurried", replicas=1)
+    roll(target, docker, "p1")
+    assert roll(target, docker, "p2", RECREATE).succeeded
+    eventually(lambda: _states(proxy) == {"0", "2"} or None, seconds=30, what="HAProxy finds the old version down")
+    back = target.roll_back("p2", progress=print)
+    assert back.succeeded, back.reason
+    assert {item.promotion: item.share for item in back.observed.serving} == {"p1": 100}
+    with load(proxy.ports["unhurried"]) as said:
+        assert set(said.await_answers(100)) == {"p1"}
+    assert said.failures == []
+
+
+def _states(proxy: Haproxy) -> set[str]:
+    """What HAProxy finds of the seats that are taken: 0 is down, 2 is up."""
+    lines = (line.split() for line in proxy.ask("show servers state unhurried").splitlines()[2:])
+    return {words[5] for words in lines if words and words[6] != "5"}
+
+
+def test_an_old_version_that_does_not_come_up_again_is_no_way_back(proxy: Haproxy, docker: Engine) -> None:
+    target, said = docker.proxied(proxy, script=f"test -e /ran && exit 3; touch /ran; {GOOD}"), []
+    roll(target, docker, "p1")
+    assert roll(target, docker, "p2", RECREATE).succeeded
+    back = target.roll_back("p2", progress=said.append)
+    assert (back.succeeded, back.reason) == (False, "p1 does not come up again; the new one was removed")
+    assert any("exit 3" in line for line in said), said
 
 
 def test_a_rolling_update_that_is_stopped_gives_all_traffic_back(rollout: Engine, proxy: Haproxy) -> None:

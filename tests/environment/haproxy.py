@@ -1,4 +1,5 @@
-"""A real HAProxy: backend `added`, whose servers are added as it runs, and `declared`, with servers to be used."""
+"""A real HAProxy: backend `added`, whose servers are added as it runs, and `declared`, with servers to be used,
+and `unhurried`, which takes three seconds to notice anything."""
 
 from __future__ import annotations
 
@@ -38,6 +39,10 @@ listen declared
     bind 127.0.0.1:{declared}
     server-template seat 1-{seats} 127.0.0.1:1 disabled
     server spare 127.0.0.1:1 disabled
+listen unhurried
+    bind 127.0.0.1:{unhurried}
+    default-server check inter 3s fall 1 rise 1
+    server-template seat 1-{seats} 127.0.0.1:1 disabled
 listen sticky
     bind 127.0.0.1:{sticky}
     balance source
@@ -84,7 +89,7 @@ class Haproxy:
 def haproxy(folder: Path, *, seats: int = 8) -> Iterator[Haproxy]:
     """An HAProxy with its files in `folder`, whose path has to be short: it holds a unix socket."""
     path = program("haproxy", "haproxy")
-    names = ("added", "declared", "sticky", "api", "looking")
+    names = ("added", "declared", "unhurried", "sticky", "api", "looking")
     ports = {name: free_port() for name in names}
     file = folder / "haproxy.cfg"
     file.write_text(CONFIGURATION.format(folder=folder, seats=seats, **ports))

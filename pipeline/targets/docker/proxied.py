@@ -123,14 +123,16 @@ class ProxiedTarget:
         began = monotonic()
         kept = any(item.serving for item in found.mine) and all(item.deployed.running for item in found.base)
         served = kept or any(item.serving for item in found.base)
-        if found.base:
-            progress(f"giving the traffic back to {found.base[0].promotion}")
-            self._restore(found, progress)
+        before, serves = found.base[0].promotion if found.base else "", False
+        if before:
+            progress(f"giving the traffic back to {before}")
+            serves = self._restore(found, progress)
         gap = 0.0 if served else monotonic() - began
         self._retire(found.mine, progress)
-        if not found.base:
+        if not before:
             return self._result(False, "there was no earlier version to go back to; the new one was removed")
-        return self._result(True, f"{found.base[0].promotion} serves again", gap)
+        reason = f"{before} serves again" if serves else f"{before} does not come up again; the new one was removed"
+        return self._result(serves, reason, gap)
 
     def command(self, command: tuple[str, ...], *, timeout: float) -> tuple[int, str]:
         """Run a command in a container of the newest version that serves."""
@@ -241,11 +243,11 @@ class ProxiedTarget:
         self._restore(found, progress)
         self._retire(found.mine, progress, forget=False)
 
-    def _restore(self, found: Standing, progress: Progress) -> None:
-        """The base serves again. Where it was stopped, as recreate does it, the new one ends before it starts."""
+    def _restore(self, found: Standing, progress: Progress) -> bool:
+        """The base serves again: whether it does. Where it was stopped, as recreate does it, the new one ends first."""
         if not all(item.deployed.running for item in found.base):
             self._seating.stop(item for item in found.mine if item.deployed.running)
-        self._seating.restore(found.base, progress=progress)
+        return self._seating.restore(found.base, progress=progress)
 
     def _clear(self, found: Standing, order: Rollout, progress: Progress) -> Standing:
         """Remove what earlier promotions left behind, and those of ours that cannot be gone on with."""

@@ -90,12 +90,17 @@ class Seating:
             self._await_seen(name, item, cancel=cancel)
         self._backend.share(names)
 
-    def restore(self, replicas: Iterable[Replica], *, progress: Progress) -> None:
-        """Let these serve again with full weight, started if they were stopped."""
+    def restore(self, replicas: Iterable[Replica], *, progress: Progress) -> bool:
+        """Let these serve again with full weight, started if they were stopped; returns once requests go to them.
+
+        One that does not come up again is said, and not waited for. False where none of them serves.
+        """
         items = tuple(replicas)
         with ThreadPoolExecutor(max_workers=THREADS, thread_name_prefix="replica") as pool:
-            list(pool.map(lambda item: self._start_again(item, progress), items))
+            fit = list(pool.map(lambda item: self._start_again(item, progress), items))
         self.share({item.deployed.id: FULL for item in items}, cancel=Cancellation())
+        awaited = frozenset(item.deployed.id for item, is_fit in zip(items, fit, strict=True) if is_fit)
+        return self._await_serving(awaited, progress) < len(awaited)
 
     def drain(self, replicas: Iterable[Replica]) -> None:
         """No new requests for these; returns once they have none under way, or after the drain time."""
@@ -180,14 +185,16 @@ class Seating:
             hint="give it more with `proxy.haproxy.ports`",
         )
 
-    def _start_again(self, item: Replica, progress: Progress) -> None:
+    def _start_again(self, item: Replica, progress: Progress) -> bool:
+        """Whether it is fit to serve."""
         if item.deployed.running:
-            return
+            return True
         with translating(f"start {item.deployed.name}"):
             item.engine.fleet.client.start(item.deployed.id)
         container, never = item.deployed.id, Cancellation()
         if reason := self._unfit(item.engine, container, timeout=AGAIN_WITHIN, progress=progress, cancel=never):
             progress(f"{item.deployed.name}: {reason}")
+        return not reason
 
     def _unfit(
         self, engine: Engine, container: str, *, timeout: float, progress: Progress, cancel: Cancellation
@@ -231,6 +238,20 @@ class Seating:
                 hint="write the address at which HAProxy reaches that engine's ports as the host's `address`, or see "
                 "what its health check demands",
             )
+
+    def _await_serving(self, containers: frozenset[str], progress: Progress) -> int:
+        """HAProxy has seen a container down that was stopped: it gets nothing before the next check has passed.
+        How many do not serve."""
+
+        def deaf() -> list[Replica]:
+            return [item for item in self.look() if item.deployed.id in containers and not item.serving]
+
+        if self._await(lambda: not deaf(), CHECKED_WITHIN):
+            return 0
+        left = deaf()
+        for item in left:
+            progress(f"HAProxy does not reach {item.deployed.name} at {item.deployed.seat}")
+        return len(left)
 
     def _forget(self, servers: Iterable[Server]) -> None:
         """Delete parked servers that were added. One that stays for an idle connection is swept later."""
