@@ -15,7 +15,7 @@ from typing import Any
 import docker
 import pytest
 from contracts.ground import Ground, Printed, of_run
-from environment.relay import relay
+from environment.turnstile import turnstile
 
 from pipeline.errors import (
     EngineError,
@@ -234,7 +234,7 @@ def test_a_service_that_ends_while_it_is_asked_is_said_as_well(
 
     script = "trap 'echo no password given; exit 3' TERM; while :; do sleep 0.05; done"
     service = _service(docker_ground, script, ready=Readiness(command="false", within=60))
-    with relay(short_folder, docker_ground.settings.docker_host, end_it_before) as address:
+    with turnstile(short_folder, docker_ground.settings.docker_host, end_it_before) as address:
         docker_ground.executor = DockerExecutor(replace(docker_ground.settings, docker_host=address))
         session = docker_ground.open(run)
         with pytest.raises(ServiceNotReadyError, match=r"'db'.*exit 3.*(?s:.*)no password given"):

@@ -156,7 +156,8 @@ def test_a_command_runs_on_the_node_of_an_instance(cluster: Cluster, swarm: Swar
     assert list(logs) == [item.name for item in target.observe().serving]
 
 
-def test_logs_come_from_all_nodes(cluster: Cluster) -> None:
+def test_logs_come_from_all_nodes(cluster: Cluster, swarm: Swarm) -> None:
+    swarm.await_logs(cluster.image)
     target = cluster.target(replicas=3, script=f"echo 1234 of $VERSION; {GOOD}", per_node=1)
     roll(target, order("p1", cluster.image))
     logs = target.logs("p1", since=None, limit=6)
@@ -164,6 +165,15 @@ def test_logs_come_from_all_nodes(cluster: Cluster) -> None:
     assert set(logs.values()) == {b"of p1\n"}
     assert set(target.logs("p1", since=datetime.now(UTC), limit=99).values()) == {b""}
     assert target.logs("p9", since=None, limit=99) == {}
+
+
+def test_logs_are_read_from_the_engines_that_are_known(cluster: Cluster, swarm: Swarm) -> None:
+    known: dict[str, Value] = {node.name: node.url for node in swarm.nodes[1:]}
+    target = cluster.target(replicas=3, script=f"echo 1234 of $VERSION; {GOOD}", per_node=1, nodes=known)
+    roll(target, order("p1", cluster.image))
+    logs = target.logs("p1", since=None, limit=6)
+    assert list(logs.items()) == [(item.name, b"of p1\n") for item in target.observe().serving]
+    assert set(target.logs("p1", since=datetime.now(UTC), limit=99).values()) == {b""}
 
 
 def test_what_somebody_puts_there_by_hand_is_seen_by_its_digest(cluster: Cluster, swarm: Swarm) -> None:

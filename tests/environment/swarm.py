@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import os
+import secrets
 import shutil
 import subprocess
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import ExitStack, contextmanager
+from contextlib import ExitStack, contextmanager, suppress
 from dataclasses import dataclass, field
+from functools import partial
 from pathlib import Path
 
 from . import engine, processes, registry
@@ -18,6 +20,7 @@ from .progress import UnavailableError, privileged, step, tail
 from .servers import eventually, free_port, program, server_environment, serving
 
 READY_WITHIN = 60.0
+LOGS_WITHIN = 15.0
 HEARTBEAT = "1s"
 """A node counts as lost after three of them."""
 
@@ -47,9 +50,9 @@ class Node:
     def url(self) -> str:
         return f"unix://{self.folder}/docker.sock"
 
-    def docker(self, *words: str) -> str:
+    def docker(self, *words: str, seconds: float | None = None) -> str:
         """What docker's own client says to that engine; CalledProcessError when it refuses."""
-        done = subprocess.run(["docker", "-H", self.url, *words], capture_output=True, text=True)
+        done = subprocess.run(["docker", "-H", self.url, *words], capture_output=True, text=True, timeout=seconds)
         if done.returncode:
             raise subprocess.CalledProcessError(done.returncode, ["docker", *words], done.stdout, done.stderr)
         return done.stdout.strip()
@@ -165,6 +168,35 @@ class Swarm:
             return True if states.count("Ready") == number else None
 
         eventually(ready, seconds=30, what=f"{number} ready nodes")
+
+    def await_logs(self, image: str) -> None:
+        """Returns once the manager gives the logs of every node. It can lose those of one that was away, or that was
+        busy for too long (moby issue 35011): then that node's engine starts anew."""
+        name = f"logs-{secrets.token_hex(4)}"
+        words = ("sh", "-c", "hostname; exec sleep 600")
+        self.manager.docker("service", "create", "--detach", "--name", name, "--mode", "global",
+                            "--hostname", "{{.Node.Hostname}}", image, *words)  # fmt: skip
+        try:
+            for node in self.nodes:
+                given = partial(self._gives_log, name, node)
+                try:
+                    eventually(given, seconds=LOGS_WITHIN, what=f"the logs of {node.name}")
+                except TimeoutError:
+                    node.restart()
+                    eventually(given, seconds=READY_WITHIN, what=f"the logs of {node.name} after its restart")
+        finally:
+            self.manager.docker("service", "rm", name)
+
+    def _gives_log(self, service: str, node: Node) -> bool | None:
+        listed = self.manager.docker(
+            "service", "ps", service, "--quiet", "--no-trunc", "--filter", "desired-state=running",
+            "--filter", f"node={node.name}",
+        )  # fmt: skip
+        for task in listed.split():
+            with suppress(subprocess.CalledProcessError, subprocess.TimeoutExpired):
+                if node.name in self.manager.docker("service", "logs", "--raw", task, seconds=5):
+                    return True
+        return None
 
     @contextmanager
     def another_registry(self, folder: Path) -> Iterator[str]:

@@ -24,6 +24,7 @@ from pipeline.model.identity import (
 from pipeline.model.value import digest_of
 from pipeline.ports.target import Rollout
 from pipeline.targets.docker.container_body import container_body
+from pipeline.targets.docker.container_log import container_log
 from pipeline.targets.docker.options import DockerOptions, Published
 from pipeline.targets.haproxy.backend import Seat
 
@@ -209,17 +210,7 @@ class Fleet:
 
     def log(self, container: str, *, since: datetime | None, limit: int) -> bytes:
         """The newest `limit` bytes of what it has written since then; nothing where it is gone."""
-        import docker.errors
-
-        kept = b""
-        with translating(f"read the log of container {container[:12]}"):
-            try:
-                moment = None if since is None else since.timestamp()
-                for chunk in self.client.logs(container, stream=True, follow=False, since=moment):
-                    kept = (kept + chunk)[-limit:]
-            except docker.errors.NotFound:
-                return b""
-        return kept
+        return container_log(self.client, container, since=since, limit=limit)
 
 
 def secret_files(secrets: Mapping[str, str]) -> bytes:

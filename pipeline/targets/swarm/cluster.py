@@ -23,7 +23,8 @@ if TYPE_CHECKING:
 LOG_WITHIN = 5.0
 """Seconds in which a log has to go on: that of a lost node never does."""
 LOG_AGAIN = 20.0
-"""Seconds for which an incomplete log is asked for again: a node that has come back offers its logs up to 8 s later."""
+"""Seconds for which an incomplete log is asked for again: a node that has come back offers its logs up to 8 s later,
+or not at all (moby issue 35011: its old connection, when it is given up, takes the new one's entry with it)."""
 OUT_OF_SEQUENCE = "update out of sequence"
 TRIES = 20
 NO_MANAGER = "point `host` or `context` of the swarm target to a manager (`docker node ls` works there)"
@@ -153,7 +154,8 @@ class Cluster:
                 node = task.node.name if task.node else "its node"
                 raise TargetError(
                     f"{self._where}: the log of an instance on {node} cannot be read through the swarm: {complaint}",
-                    hint=f"`docker node ls` tells whether {node} is ready",
+                    hint=f"write its engine's address into the target (`nodes: {{{node}: tcp://…}}`), or restart that "
+                    "engine: a swarm that lost sight of a node can give none of its logs until it connects anew",
                 )
             Cancellation().wait(0.2)  # a node that has just come back gives its logs a moment later
 

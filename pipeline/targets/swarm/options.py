@@ -75,7 +75,7 @@ class SwarmOptions:
     certificates: Certificates | None = None
     context: str = ""
     nodes: Mapping[str, str] = field(default_factory=dict)
-    """Node name to the address of its engine, for commands that are run in an instance."""
+    """Node name to the address of its engine, for commands that are run in an instance and for its log."""
     replicas: int = 1
     publish: tuple[Published, ...] = ()
     routing: Routing = Routing.MESH

@@ -6,6 +6,7 @@ from collections.abc import Mapping
 from contextlib import suppress
 from dataclasses import replace
 from datetime import datetime
+from typing import TYPE_CHECKING
 
 from pipeline.dockerapi import Certificates, connect, named_context
 from pipeline.errors import EcluseError, LeaseLostError, TargetError
@@ -14,6 +15,7 @@ from pipeline.model.strategy import StrategyKind
 from pipeline.ports.cancellation import Cancellation
 from pipeline.ports.target import Observed, Progress, Rollout, RolloutResult
 from pipeline.settings import Settings
+from pipeline.targets.docker.container_log import container_log
 from pipeline.targets.refusing import refuse_unknown
 from pipeline.targets.swarm.changes import Changes
 from pipeline.targets.swarm.cluster import Cluster
@@ -22,7 +24,11 @@ from pipeline.targets.swarm.keepsakes import Keepsakes
 from pipeline.targets.swarm.options import Routing, SwarmOptions, swarm_options
 from pipeline.targets.swarm.ownership import LABEL_FENCE, Ownership, fence_of, promotion_of, spec_digest, with_labels
 from pipeline.targets.swarm.scene import Scene
+from pipeline.targets.swarm.tasks import Node, Task
 from pipeline.targets.swarm.watch import Watch
+
+if TYPE_CHECKING:
+    from docker import APIClient
 
 BACK_WITHIN = 120.0
 """Seconds that going back may take."""
@@ -147,13 +153,9 @@ class SwarmTarget:
             raise TargetError(
                 f"environment '{self._environment}': no container serves", hint="deploy to it before checking it"
             )
-        own, reach = self._cluster.own_node(), self._options.nodes
-        for task in running:
-            if task.node and task.node.id == own:
-                return run_command(self._cluster.client, task.container, command, timeout=timeout)
-        for task in running:
-            if task.node and task.node.name in reach:
-                client = connect(replace(self._settings, docker_host=reach[task.node.name]), self._certificates)
+        own = self._cluster.own_node()
+        for task in sorted(running, key=lambda task: task.node is None or task.node.id != own):
+            if client := self._engine_of(task.node, own=own):
                 return run_command(client, task.container, command, timeout=timeout)
         names = ", ".join(sorted({task.node.name for task in running if task.node}))
         raise TargetError(
@@ -162,12 +164,13 @@ class SwarmTarget:
         )
 
     def logs(self, promotion: str, *, since: datetime | None, limit: int) -> Mapping[str, bytes]:
-        """From the engines' logs through the manager. TargetError where a node that answers does not give its part."""
-        scene = self._changes.scene()
+        """From the engines that we can speak to, else through the manager. TargetError where a node that is up does not
+        give its part."""
+        scene, own = self._changes.scene(), self._cluster.own_node()
         silent = scene.rehearsal.id if scene.rehearsal else ""
         mine = [task for task in scene.tasks if task.promotion == promotion and task.service != silent]
         return {
-            scene.name(task): self._cluster.log(task, since=since, limit=limit)
+            scene.name(task): self._log(task, own=own, since=since, limit=limit)
             for task in mine
             if task.container and task.node and task.node.up
         }
@@ -177,6 +180,21 @@ class SwarmTarget:
         for service in self._changes.scene().services:
             self._cluster.remove(service)
         self._keepsakes.forget()
+
+    def _log(self, task: Task, *, own: str, since: datetime | None, limit: int) -> bytes:
+        if client := self._engine_of(task.node, own=own):
+            return container_log(client, task.container, since=since, limit=limit)
+        return self._cluster.log(task, since=since, limit=limit)
+
+    def _engine_of(self, node: Node | None, *, own: str) -> APIClient | None:
+        """A client for that node's engine, where we know how to reach it; `own` is the node that we speak to."""
+        if node is None:
+            return None
+        if node.id == own:
+            ours: APIClient = self._cluster.client
+            return ours
+        address = self._options.nodes.get(node.name)
+        return connect(replace(self._settings, docker_host=address), self._certificates) if address else None
 
     def _bring_in(self, order: Rollout, scene: Scene, watch: Watch, progress: Progress) -> str:
         strategy, changes = order.strategy, self._changes

@@ -14,7 +14,7 @@ REQUEST = re.compile(rb"(?:GET|HEAD|POST|PUT|DELETE) (\S+) HTTP/1\.1\r\n")
 Before = Callable[[str], None]
 
 
-class _Relay(socketserver.ThreadingUnixStreamServer):
+class _Turnstile(socketserver.ThreadingUnixStreamServer):
     daemon_threads = True
 
     def __init__(self, path: Path, engine: str, before: Before) -> None:
@@ -23,7 +23,7 @@ class _Relay(socketserver.ThreadingUnixStreamServer):
 
 
 class _Passing(socketserver.BaseRequestHandler):
-    server: _Relay
+    server: _Turnstile
 
     def handle(self) -> None:
         with socket.socket(socket.AF_UNIX) as engine:
@@ -50,10 +50,10 @@ def _nothing(_: str) -> None:
 
 
 @contextmanager
-def relay(folder: Path, engine: str, before: Before) -> Iterator[str]:
+def turnstile(folder: Path, engine: str, before: Before) -> Iterator[str]:
     """The address of an engine that calls `before` with the path of each request ahead of passing it on."""
-    path = folder / "relay.sock"
-    with _Relay(path, engine.removeprefix("unix://"), before) as server:
+    path = folder / "turnstile.sock"
+    with _Turnstile(path, engine.removeprefix("unix://"), before) as server:
         thread = threading.Thread(target=server.serve_forever, daemon=True)
         thread.start()
         try:
