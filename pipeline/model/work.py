@@ -7,6 +7,7 @@ from dataclasses import dataclass, field
 from datetime import datetime
 from enum import StrEnum
 
+from pipeline.model.release import PromotionKind
 from pipeline.model.source import Event
 
 
@@ -33,8 +34,26 @@ class WorkKind(StrEnum):
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
+class PromotionWish:
+    """A promotion that a person asks for; `kind` is one of `pipeline.model.release.PromotionKind`.
+
+    `promotion` names one that is to be taken up; with "" a new one is begun.
+    """
+
+    kind: PromotionKind
+    environment: str
+    release: str = ""
+    """By id; of a rollback "" = what was verified there before."""
+    promotion: str = ""
+    reason: str = ""
+    override: str = ""
+    """Why its gates are opened by force; "" = they are not."""
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
 class WorkRequest:
-    """What is to run: a commit of a repository and the event that asks for it; or a run that is to go on."""
+    """What is to run: a commit of a repository and the event that asks for it; or a run that is to go on; or a
+    promotion that is to be carried out."""
 
     repository: str
     """Name of the repository."""
@@ -48,6 +67,8 @@ class WorkRequest:
     """Id of the run whose failures are repeated; "" otherwise."""
     by: str = ""
     """The person who asked; "" for a webhook or the clock."""
+    wish: PromotionWish | None = None
+    """The promotion; then there is no run, and `sha` and `event` say nothing."""
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)

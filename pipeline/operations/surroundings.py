@@ -29,6 +29,8 @@ class Surroundings:
     service: str
     environments: tuple[EnvironmentDefinition, ...]
     policy: Policy
+    person: str = ""
+    """Who asks, where a server knows it; "" = the user of this machine."""
 
     def environment(self, name: str) -> EnvironmentDefinition:
         """NotFoundError with the names that there are."""
@@ -42,14 +44,17 @@ class Surroundings:
         )
 
     def requester(self, actor: str = "") -> Requester:
-        """The person who calls the command."""
-        return Requester(actor=actor or getpass.getuser(), repository=self.repository, service=self.service)
+        """The person who asks."""
+        return Requester(actor=actor or self.person or getpass.getuser(), repository=self.repository, service=self.service)
 
 
-def surroundings(app: Application, folder: Path, *, file: str = "pipeline.yml") -> Surroundings:
-    """Of the repository that holds a folder; see `operations.origins` for where its environments come from.
-    SourceError, DefinitionError, UsageError."""
-    found = prepared(app, StartRequest(repository=folder, file=file))
+def surroundings(
+    app: Application, folder: Path, *, file: str = "pipeline.yml", branch: str = "", person: str = ""
+) -> Surroundings:
+    """Of the repository that holds a folder; see `operations.origins` for where its environments come from. With
+    `branch` as it is at that branch's tip, whatever is checked out. SourceError, DefinitionError, UsageError."""
+    request = StartRequest(repository=folder, file=file, revision=branch, branch=branch or None)
+    found = prepared(app, request)
     places = environments_for(
         app,
         source=found.source,
@@ -64,6 +69,7 @@ def surroundings(app: Application, folder: Path, *, file: str = "pipeline.yml") 
         service=found.definition.name,
         environments=places.environments,
         policy=found.policy,
+        person=person,
     )
 
 
