@@ -45,7 +45,8 @@ class Surroundings:
 
     def requester(self, actor: str = "") -> Requester:
         """The person who asks."""
-        return Requester(actor=actor or self.person or getpass.getuser(), repository=self.repository, service=self.service)
+        who = actor or self.person or getpass.getuser()
+        return Requester(actor=who, repository=self.repository, service=self.service)
 
 
 def surroundings(
