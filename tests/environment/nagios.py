@@ -78,8 +78,8 @@ class Nsca:
 def nagios(folder: Path, *, host: str = HOST, services: Sequence[str] = SERVICES) -> Iterator[Nagios]:
     """A Nagios that checks nothing by itself. `folder` must be short: the query socket lies in it."""
     path = program("nagios4", "nagios4-core")
-    (folder / "results").mkdir()
-    (folder / "rw").mkdir()
+    (folder / "results").mkdir(exist_ok=True)
+    (folder / "rw").mkdir(exist_ok=True)
     common = "active_checks_enabled 0\n passive_checks_enabled 1\n check_command nothing\n max_check_attempts 1\n"
     common += " notifications_enabled 0\n flap_detection_enabled 0\n check_period always\n notification_period always\n"
     common += " contacts nobody\n notification_interval 60\n"

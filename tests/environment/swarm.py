@@ -249,7 +249,7 @@ def traces(folder: Path) -> list[str]:
 
 
 def _node(folder: Path, host: Host, *, network: str) -> Node:
-    folder.mkdir(parents=True)
+    folder.mkdir(parents=True, exist_ok=True)
     return Node(host=host, folder=folder, log=folder / "dockerd.log", network=network)
 
 
