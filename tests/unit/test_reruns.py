@@ -37,8 +37,7 @@ def test_who_fails_once(tmp_path: Path, folder: str, words: str) -> None:
     (tests / "environment").symlink_to(ROOT / "tests" / "environment")
     (tmp_path / "pyproject.toml").symlink_to(ROOT / "pyproject.toml")
     (tests / folder / "test_it.py").write_text(FAILS_ONCE.format(mark=str(tmp_path / "mark")))
-    done = subprocess.run(
-        [sys.executable, "-m", "pytest", "-p", "no:cacheprovider", "tests"], cwd=tmp_path, capture_output=True, text=True
-    )
+    command = [sys.executable, "-m", "pytest", "-p", "no:cacheprovider", "tests"]
+    done = subprocess.run(command, cwd=tmp_path, capture_output=True, text=True)
     assert words in done.stdout.splitlines()[-1], done.stdout + done.stderr
     assert ("RERUN " in done.stdout) == ("rerun" in words)
