@@ -21,6 +21,7 @@ from pipeline.settings import Settings, load_settings, make_home
 
 if TYPE_CHECKING:
     from pipeline.model.definition import EnvironmentDefinition
+    from pipeline.model.repository import ForgeKind
     from pipeline.model.run import Run
     from pipeline.ports.accounts import Accounts
     from pipeline.ports.clock import Clock
@@ -28,6 +29,7 @@ if TYPE_CHECKING:
     from pipeline.ports.delivery import Delivery
     from pipeline.ports.executor import Executor
     from pipeline.ports.expressions import Expressions
+    from pipeline.ports.forge import Forge
     from pipeline.ports.images import Images
     from pipeline.ports.intake import Intake
     from pipeline.ports.monitoring import Sink
@@ -69,6 +71,7 @@ class Application:
         self.clock: Clock = SystemClock()
         self._lock = threading.RLock()
         self._executors: dict[str, Executor] = {}
+        self._forges: dict[str, Forge] = {}
 
     @cached_property
     def settings(self) -> Settings:
@@ -200,6 +203,15 @@ class Application:
         from pipeline.storage.groups import FileGroups
 
         return FileGroups(self.settings.home / "groups")
+
+    def forge(self, kind: ForgeKind) -> Forge:
+        """A forge's adapter."""
+        from pipeline.forges import FORGES
+
+        with self._lock:
+            if kind not in self._forges:
+                self._forges[kind] = _load(FORGES[kind])(self.settings)
+            return self._forges[kind]
 
     def executor(self, name: str) -> Executor:
         """An executor by name."""

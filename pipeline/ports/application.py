@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Protocol
 
 if TYPE_CHECKING:
     from pipeline.model.definition import EnvironmentDefinition
+    from pipeline.model.repository import ForgeKind
     from pipeline.model.run import Run
     from pipeline.ports.accounts import Accounts
     from pipeline.ports.clock import Clock
@@ -14,6 +15,7 @@ if TYPE_CHECKING:
     from pipeline.ports.delivery import Delivery
     from pipeline.ports.executor import Executor
     from pipeline.ports.expressions import Expressions
+    from pipeline.ports.forge import Forge
     from pipeline.ports.images import Images
     from pipeline.ports.intake import Intake
     from pipeline.ports.monitoring import Sink
@@ -98,6 +100,9 @@ class Application(Protocol):
     @property
     def outbox(self) -> Outbox:
         """Messages of a server to forges."""
+
+    def forge(self, kind: ForgeKind) -> Forge:
+        """How a kind of forge is read and told."""
 
     def executor(self, name: str) -> Executor:
         """An executor by name; UsageError with the known names."""
