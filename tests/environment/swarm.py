@@ -98,7 +98,6 @@ class Node:
     def restart(self) -> None:
         """The power is back: its engine starts again, and joins the swarm as it was."""
         self.stop()
-        (self.folder / "pid").unlink(missing_ok=True)
         self.host.mend()
         self.start()
         self.await_answer()
@@ -113,6 +112,8 @@ class Node:
             self.child.wait()
         for identity in self._shims():
             processes.stop(identity, grace=0)
+        for file in ("pid", "exec/containerd/containerd.pid"):  # an engine waits for whom it finds there
+            subprocess.run([*privileged(), "rm", "-f", str(self.folder / file)], capture_output=True)
         engine.unmount_below((f"{self.folder}/",))
         groups = Path("/sys/fs/cgroup")
         for group in (*groups.glob(self._cgroup), *groups.glob(f"*/{self._cgroup}")):

@@ -187,7 +187,7 @@ class Changes:
 
     def _widening(self, service: Service, pace: Pace) -> Callable[[int], Service]:
         """Lets an update that is under way take more instances at a time; each call adds to the one before."""
-        seen, batch = service, pace.batch
+        seen, batch = service, pace.batch or service.replicas
 
         def widen(more: int) -> Service:
             nonlocal seen, batch

@@ -45,8 +45,8 @@ class Standing:
 
     @property
     def is_stuck(self) -> bool:
-        """The swarm does not go on to the other instances while one that it has begun finds no node."""
-        return bool(self.wrong) and bool(self.unplaced)
+        """The swarm may not go on to the other instances while one that it has begun finds no node, or was lost."""
+        return bool(self.wrong) and bool(self.unplaced or self.down)
 
     def count(self) -> str:
         """Where it stands, in one line."""

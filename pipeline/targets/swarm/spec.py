@@ -33,6 +33,8 @@ class Pace:
     batch: int = 1
     pause: float = 0.0
     start_first: bool = True
+    stops_at_failure: bool = True
+    """Else it goes on to the other instances: what goes back has nowhere else to go."""
 
 
 def pace_of(strategy: Strategy | None, options: SwarmOptions) -> Pace:
@@ -51,7 +53,8 @@ def pace_of(strategy: Strategy | None, options: SwarmOptions) -> Pace:
 
 def pace_back(options: SwarmOptions, replicas: int) -> Pace:
     """Going back is quick: all at once where both fit beside each other, else by halves so that somebody serves."""
-    return Pace(batch=0 if options.start_first else max(1, replicas // 2), start_first=options.start_first)
+    batch = 0 if options.start_first else max(1, replicas // 2)
+    return Pace(batch=batch, start_first=options.start_first, stops_at_failure=False)
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -109,11 +112,12 @@ def service_spec(wanted: Wanted) -> Spec:
 
 
 def at_pace(spec: Spec, pace: Pace, *, settle: float) -> Spec:
-    """The same service, updated at that pace. The swarm stops at the first failure: going back is our decision."""
+    """The same service, updated at that pace. On its way forward the swarm stops at the first failure: going back is
+    our decision. An instance that is lost with its node counts as one, too."""
     update = {
         "Parallelism": pace.batch,
         "Delay": nanoseconds(pace.pause),
-        "FailureAction": "pause",
+        "FailureAction": "pause" if pace.stops_at_failure else "continue",
         "Monitor": nanoseconds(max(settle, 0.1)),
         "MaxFailureRatio": 0,
         "Order": "start-first" if pace.start_first else "stop-first",

@@ -83,7 +83,8 @@ class Watch:
     ) -> str:
         """As `until`, but instances for which there is no node are not waited for; what is missing is said.
 
-        The swarm's update would wait for them: then `widen` lets it take so many more instances at a time. At the end
+        The swarm's update would wait for them (and for one that was lost with its node, though another runs in its
+        place): then `widen` lets it take so many more instances at a time. At the end
         `again` asks anew for what is missing, with the number that run: a task older than the last update of its
         service would wait for its node for ever.
         """
@@ -98,7 +99,7 @@ class Watch:
                 if seen.as_far_as_it_goes:
                     again(len(seen.right))
                     return seen.words()
-                service, since = widen(len(seen.unplaced)), self._now()
+                service, since = widen(max(1, len(seen.unplaced))), self._now()
             if self._now() > self._ends:
                 return f"not there within {self._timeout:g}s: {seen.words()}"
             self._cancel.wait(PAUSE)

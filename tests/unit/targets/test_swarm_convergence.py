@@ -60,6 +60,19 @@ def test_an_instance_on_a_lost_node_does_not_count_and_the_node_is_named() -> No
 
 
 @pytest.mark.parametrize(
+    ("there", "known", "stuck"),
+    [
+        pytest.param([A, task("p1")], NODES, False, id="under-way"),
+        pytest.param([A, task("p1"), task("p2", "pending", node=None, words=NO_NODE)], NODES, True, id="no-node"),
+        pytest.param([A, task("p1"), replace(B, node=LOST["n2"])], LOST, True, id="one-was-lost-with-its-node"),
+        pytest.param([A, B], LOST, False, id="there-is-nothing-to-go-on-to"),
+    ],
+)
+def test_when_the_swarm_s_own_update_may_not_go_on(there: list[Task], known: dict[str, Node], stuck: bool) -> None:
+    assert standing(there, [GOAL], nodes=known).is_stuck is stuck
+
+
+@pytest.mark.parametrize(
     ("ended", "counts"),
     [
         pytest.param(task("p2", "failed", code=3), True, id="failed"),

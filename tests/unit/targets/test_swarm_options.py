@@ -17,7 +17,7 @@ from pipeline.ports.target import Rollout
 from pipeline.targets.swarm.keepsakes import LONGEST, object_name
 from pipeline.targets.swarm.options import SwarmOptions, UpdateOrder, swarm_options
 from pipeline.targets.swarm.ownership import spec_digest
-from pipeline.targets.swarm.spec import Kept, Part, Wanted, pace_back, pace_of, service_spec
+from pipeline.targets.swarm.spec import Kept, Pace, Part, Wanted, at_pace, pace_back, pace_of, service_spec
 
 ORDER = Rollout(
     environment="prod",
@@ -182,6 +182,14 @@ def test_each_strategy_has_its_pace(kind: StrategyKind | None, batch: int, pause
 )
 def test_going_back_leaves_somebody_serving(changed: dict[str, Any], replicas: int, batch: int) -> None:
     assert pace_back(replace(MESH, **changed), replicas).batch == batch
+
+
+def test_the_swarm_stops_at_a_failure_on_the_way_forward_only() -> None:
+    def action(pace: Pace) -> str:
+        return str(at_pace({}, pace, settle=1)["UpdateConfig"]["FailureAction"])
+
+    assert [action(pace_of(Strategy(kind=kind), MESH)) for kind in StrategyKind] == ["pause"] * len(StrategyKind)
+    assert action(pace_back(MESH, 3)) == "continue"
 
 
 def test_names_of_objects_fit_and_never_meet() -> None:
