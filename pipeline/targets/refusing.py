@@ -1,4 +1,4 @@
-"""What every target refuses before anything moves: a strategy that it cannot do, an order of a lost lease."""
+"""What every target refuses: a strategy that it cannot do, a lost lease, and what takes somebody who serves."""
 
 from __future__ import annotations
 
@@ -26,3 +26,16 @@ def refuse_stale(fence: int, seen: int, *, environment: str) -> None:
             f"environment '{environment}': somebody with a newer lease ({seen}; ours is {fence}) works on its target",
             hint=f"`ecluse history {environment}` tells who; nothing was changed",
         )
+
+
+def nothing_to_confirm(promotion: str, *, environment: str) -> TargetError:
+    """Of a promotion that is said to serve, where nobody does."""
+    return TargetError(
+        f"environment '{environment}': nothing serves, so promotion {promotion} cannot be confirmed",
+        hint=f"`ecluse history {environment}` tells what was live; deploy again",
+    )
+
+
+def nobody_to_ask(*, environment: str) -> TargetError:
+    """Of a command for a serving instance, where there is none."""
+    return TargetError(f"environment '{environment}': no container serves", hint="deploy to it before checking it")

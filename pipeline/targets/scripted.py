@@ -13,7 +13,7 @@ from pipeline.model.strategy import StrategyKind
 from pipeline.ports.cancellation import Cancellation
 from pipeline.ports.target import Instance, Observed, Progress, Rollout, RolloutResult
 from pipeline.settings import Settings
-from pipeline.targets.refusing import refuse_stale, refuse_unknown
+from pipeline.targets.refusing import nobody_to_ask, nothing_to_confirm, refuse_stale, refuse_unknown
 
 GAP = 0.2
 STARTED = datetime(2026, 1, 1, tzinfo=UTC)
@@ -109,7 +109,7 @@ class ScriptedTarget:
         self._admit(fence)
         self._maybe_fail("confirm")
         if self._main() is None:
-            raise TargetError(f"environment '{self._environment}': nothing serves, so {promotion} cannot be confirmed")
+            raise nothing_to_confirm(promotion, environment=self._environment)
         if any(item.promotion == promotion for item in self._place.instances):
             self._share(promotion, 100)
         for item in self._place.instances:
@@ -137,7 +137,7 @@ class ScriptedTarget:
         """What the script says."""
         self._maybe_fail("command")
         if self._main() is None:
-            raise TargetError(f"environment '{self._environment}': no container serves")
+            raise nobody_to_ask(environment=self._environment)
         return self._place.commands(command)
 
     def logs(self, promotion: str, *, since: datetime | None, limit: int) -> Mapping[str, bytes]:

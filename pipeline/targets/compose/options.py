@@ -14,7 +14,7 @@ from pipeline.model.definition import EnvironmentDefinition
 from pipeline.model.quantity import seconds
 from pipeline.settings import Settings
 from pipeline.targets.docker.hosts import hosts_of
-from pipeline.targets.docker.values import mapping, texts
+from pipeline.targets.written import labels, texts
 
 _PROJECT = re.compile(r"[a-z0-9][a-z0-9_-]*")
 _SERVICE = re.compile(r"[a-zA-Z0-9_][a-zA-Z0-9._-]*")
@@ -70,10 +70,7 @@ def compose_options(environment: EnvironmentDefinition, settings: Settings) -> C
             certificates=host.certificates,
             settle=seconds(str(options.get("settle", "1s"))),
             drain=seconds(str(options.get("drain", "10s"))),
-            labels={
-                **environment.labels,
-                **{key: str(value) for key, value in mapping(options.get("labels")).items()},
-            },
+            labels=labels(environment),
         )
     except ValueError as error:
         raise UsageError(f"{where}: {error}", hint="correct that value in the file") from error

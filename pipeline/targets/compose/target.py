@@ -21,14 +21,14 @@ from pipeline.targets.compose.program import Compose
 from pipeline.targets.compose.project import Member, Project, base_of
 from pipeline.targets.compose.secret_volumes import SecretVolumes
 from pipeline.targets.compose.version import Version
-from pipeline.targets.docker.commands import run_in
+from pipeline.targets.docker.container_command import run_in
 from pipeline.targets.docker.fence import Fence
 from pipeline.targets.docker.fleet import Fleet
 from pipeline.targets.docker.handover import host_of
 from pipeline.targets.docker.health import is_healthy
 from pipeline.targets.docker.options import DockerOptions
 from pipeline.targets.docker.pulling import pull
-from pipeline.targets.refusing import refuse_unknown
+from pipeline.targets.refusing import nobody_to_ask, nothing_to_confirm, refuse_unknown
 
 STRATEGIES = frozenset({StrategyKind.RECREATE})
 """Compose stops the old container before it starts the new one."""
@@ -131,10 +131,7 @@ class ComposeTarget:
         members = self._project.members()
         serving = [item for item in members if item.serving]
         if not serving:
-            raise TargetError(
-                f"environment '{self._environment}': nothing serves, so promotion {promotion} cannot be confirmed",
-                hint=f"`ecluse history {self._environment}` tells what was live; deploy again",
-            )
+            raise nothing_to_confirm(promotion, environment=self._environment)
         for item in members:
             if not item.serving and item.promotion != serving[0].promotion:
                 progress(f"removing {item.deployed.name}")
@@ -160,10 +157,8 @@ class ComposeTarget:
         """Run a command in a serving container; 124 when it did not end in time (it is left to itself then)."""
         serving = next((item for item in self._project.members() if item.serving), None)
         if serving is None:
-            raise TargetError(
-                f"environment '{self._environment}': no container serves", hint="deploy to it before checking it"
-            )
-        return run_in(self._fleet, serving.deployed, command, timeout=timeout)
+            raise nobody_to_ask(environment=self._environment)
+        return run_in(self._fleet.client, serving.deployed.id, command, name=serving.deployed.name, timeout=timeout)
 
     def logs(self, promotion: str, *, since: datetime | None, limit: int) -> Mapping[str, bytes]:
         """From the engine's log of each container, both streams as they came."""

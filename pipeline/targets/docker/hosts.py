@@ -9,7 +9,7 @@ from urllib.parse import urlsplit
 
 from pipeline.dockerapi import Certificates
 from pipeline.model.value import Options, Value
-from pipeline.targets.docker.values import mapping
+from pipeline.targets.written import mapping
 
 SCHEMES = ("unix", "tcp", "ssh", "http", "https")
 

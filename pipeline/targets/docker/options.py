@@ -9,11 +9,11 @@ from enum import StrEnum
 
 from pipeline.errors import UsageError
 from pipeline.model.definition import EnvironmentDefinition
-from pipeline.model.quantity import seconds, size_in_bytes
+from pipeline.model.quantity import seconds
 from pipeline.model.value import Options, Value
 from pipeline.targets.docker.hosts import Host, hosts_of
 from pipeline.targets.docker.proxy import Proxy, proxy_of
-from pipeline.targets.docker.values import mapping, texts, words
+from pipeline.targets.written import health_words, labels, mapping, number, size, texts, volume, whole_number, words
 
 _PUBLISH = re.compile(
     r"(?:(?P<ip>\[[0-9a-fA-F:]+\]|[0-9.]+):)?(?P<host>\d{1,5}):(?P<port>\d{1,5})(?:/(?P<proto>tcp|udp))?"
@@ -87,7 +87,6 @@ def docker_options(environment: EnvironmentDefinition) -> DockerOptions:
     options, where = environment.target, f"environment '{environment.name}': target.docker"
     _refuse_what_needs_a_proxy(options, where)
     resources = mapping(options.get("resources"))
-    cpu, memory, pids = resources.get("cpu"), resources.get("memory"), resources.get("pids")
     try:
         return DockerOptions(
             hosts=hosts_of(options),
@@ -95,20 +94,17 @@ def docker_options(environment: EnvironmentDefinition) -> DockerOptions:
             proxy=proxy_of(options["proxy"]) if "proxy" in options else None,
             publish=tuple(_published(text) for text in texts(options.get("publish"))),
             network=str(options.get("network", "")),
-            volumes=tuple(_volume(text) for text in texts(options.get("volumes"))),
+            volumes=tuple(volume(text) for text in texts(options.get("volumes"))),
             command=words(options["command"]) if "command" in options else None,
             user=str(options.get("user", "")),
             health=_health(options["health"]) if "health" in options else None,
             drain=seconds(str(options.get("drain", "10s"))),
             settle=seconds(str(options.get("settle", "1s"))),
             warm_up=WarmUp(str(options.get("warm_up", "auto"))),
-            cpu=None if cpu is None else float(str(cpu)),
-            memory=None if memory is None else size_in_bytes(str(memory)),
-            pids=None if pids is None else int(str(pids)),
-            labels={
-                **environment.labels,
-                **{key: str(value) for key, value in mapping(options.get("labels")).items()},
-            },
+            cpu=number(resources.get("cpu")),
+            memory=size(resources.get("memory")),
+            pids=whole_number(resources.get("pids")),
+            labels=labels(environment),
         )
     except ValueError as error:
         raise UsageError(f"{where}: {error}", hint="correct that value in the pipeline file") from error
@@ -145,28 +141,17 @@ def _published(text: str) -> Published:
     )
 
 
-def _volume(text: str) -> str:
-    name, _, path = text.partition(":")
-    if not path.startswith("/") or name.startswith(("/", ".", "~")) or not name:
-        raise ValueError(f"'{text}' is not a named volume; wanted: name:/path[:ro]")
-    return text
-
-
 def _health(value: Value) -> Health:
     if isinstance(value, str):
-        return Health(command=("CMD-SHELL", value))
+        return Health(command=health_words(value))
     options = mapping(value)
     command = options.get("command")
     port = options.get("tcp", options.get("port", 0))
     return Health(
-        command=() if command is None else _health_command(command),
+        command=() if command is None else health_words(command),
         http=str(options.get("http", "")),
         port=int(str(port)),
         within=seconds(str(options.get("within", "60s"))),
         interval=seconds(str(options.get("interval", "5s"))),
         retries=int(str(options.get("retries", 3))),
     )
-
-
-def _health_command(value: Value) -> tuple[str, ...]:
-    return ("CMD-SHELL", value) if isinstance(value, str) else ("CMD", *texts(value))

@@ -12,7 +12,7 @@ from pipeline.model.strategy import Strategy, StrategyKind
 from pipeline.ports.cancellation import Cancellation
 from pipeline.ports.target import Instance, Observed, Progress, Rollout, RolloutResult
 from pipeline.settings import Settings
-from pipeline.targets.docker.commands import run_in
+from pipeline.targets.docker.container_command import run_in
 from pipeline.targets.docker.engines import engines_of
 from pipeline.targets.docker.health import is_healthy
 from pipeline.targets.docker.options import docker_options
@@ -22,7 +22,7 @@ from pipeline.targets.docker.seating import Seating
 from pipeline.targets.haproxy.backend import SHARING, Backend
 from pipeline.targets.haproxy.runtime import Runtime
 from pipeline.targets.haproxy.weights import FULL, weights
-from pipeline.targets.refusing import refuse_unknown
+from pipeline.targets.refusing import nobody_to_ask, nothing_to_confirm, refuse_unknown
 
 BY_ITSELF = Strategy(kind=StrategyKind.ROLLING)
 
@@ -103,10 +103,7 @@ class ProxiedTarget:
         found = standing(self._seating.look(), promotion)
         stays = found.mine if any(item.serving for item in found.mine) else found.base
         if not any(item.serving for item in stays):
-            raise TargetError(
-                f"environment '{self._environment}': nothing serves, so promotion {promotion} cannot be confirmed",
-                hint="`ecluse history " + self._environment + "` tells what was live; deploy again",
-            )
+            raise nothing_to_confirm(promotion, environment=self._environment)
         goes = [item for item in (*found.mine, *found.base, *found.rest) if item not in stays]
         weak = [item for item in stays if item.deployed.running and item.weight != FULL]
         self._seating.share({item.deployed.id: FULL for item in weak}, cancel=Cancellation())
@@ -138,12 +135,12 @@ class ProxiedTarget:
         """Run a command in a container of the newest version that serves."""
         serving = [item for item in self._seating.look() if item.serving]
         if not serving:
-            raise TargetError(
-                f"environment '{self._environment}': no container serves", hint="deploy to it before checking it"
-            )
+            raise nobody_to_ask(environment=self._environment)
         replaced = {item.deployed.replaces for item in serving}
         newest = next((item for item in serving if item.promotion not in replaced), serving[-1])
-        return run_in(newest.engine.fleet, newest.deployed, command, timeout=timeout)
+        return run_in(
+            newest.engine.fleet.client, newest.deployed.id, command, name=newest.deployed.name, timeout=timeout
+        )
 
     def logs(self, promotion: str, *, since: datetime | None, limit: int) -> Mapping[str, bytes]:
         """From the engines' logs of each container, both streams as they came."""

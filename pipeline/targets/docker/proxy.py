@@ -6,7 +6,7 @@ import re
 from dataclasses import dataclass
 
 from pipeline.model.value import Value
-from pipeline.targets.docker.values import mapping
+from pipeline.targets.written import mapping
 
 NAME = re.compile(r"[A-Za-z0-9_.:-]+")
 """What HAProxy takes for the name of a backend or a server."""

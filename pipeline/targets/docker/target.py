@@ -14,7 +14,7 @@ from pipeline.model.strategy import StrategyKind
 from pipeline.ports.cancellation import Cancellation
 from pipeline.ports.target import Instance, Observed, Progress, Rollout, RolloutResult
 from pipeline.settings import Settings
-from pipeline.targets.docker.commands import run_in
+from pipeline.targets.docker.container_command import run_in
 from pipeline.targets.docker.fence import Fence
 from pipeline.targets.docker.fleet import Deployed, Fleet
 from pipeline.targets.docker.handover import Handover
@@ -23,7 +23,7 @@ from pipeline.targets.docker.networks import OUT, WARM, Networks
 from pipeline.targets.docker.options import WarmUp, docker_options
 from pipeline.targets.docker.ports import refuse_taken_ports
 from pipeline.targets.docker.pulling import pull
-from pipeline.targets.refusing import refuse_unknown
+from pipeline.targets.refusing import nobody_to_ask, nothing_to_confirm, refuse_unknown
 
 STRATEGIES = frozenset({StrategyKind.RECREATE, StrategyKind.BLUE_GREEN})
 """Blue/green is its own way: both run at once, and the ports change hands. Recreate stops the old one first."""
@@ -97,10 +97,7 @@ class DockerTarget:
         self._fence.admit(fence)
         fleet = self._fleet.all()
         if not any(self._networks.serving(item) for item in fleet):
-            raise TargetError(
-                f"environment '{self._environment}': nothing serves, so promotion {promotion} cannot be confirmed",
-                hint="`ecluse history " + self._environment + "` tells what was live; deploy again",
-            )
+            raise nothing_to_confirm(promotion, environment=self._environment)
         for item in fleet:
             if not self._networks.serving(item):
                 progress(f"removing {item.name}")
@@ -147,10 +144,8 @@ class DockerTarget:
         """Run a command in the serving container; 124 when it did not end in time (it is left to itself then)."""
         serving = next((item for item in self._fleet.all() if self._networks.serving(item)), None)
         if serving is None:
-            raise TargetError(
-                f"environment '{self._environment}': no container serves", hint="deploy to it before checking it"
-            )
-        return run_in(self._fleet, serving, command, timeout=timeout)
+            raise nobody_to_ask(environment=self._environment)
+        return run_in(self._fleet.client, serving.id, command, name=serving.name, timeout=timeout)
 
     def logs(self, promotion: str, *, since: datetime | None, limit: int) -> Mapping[str, bytes]:
         """From the engine's log of each container, both streams as they came."""

@@ -10,10 +10,21 @@ from enum import StrEnum
 from pipeline.dockerapi import Certificates
 from pipeline.errors import UsageError
 from pipeline.model.definition import EnvironmentDefinition
-from pipeline.model.quantity import seconds, size_in_bytes
+from pipeline.model.quantity import seconds
 from pipeline.model.value import Options, Value
 from pipeline.targets.docker.hosts import hosts_of
-from pipeline.targets.docker.values import mapping, texts, words
+from pipeline.targets.written import (
+    health_words,
+    labels,
+    mapping,
+    number,
+    size,
+    text_mapping,
+    texts,
+    volume,
+    whole_number,
+    words,
+)
 
 _SERVICE = re.compile(r"[a-zA-Z0-9](?:[a-zA-Z0-9-]{0,49}[a-zA-Z0-9])?")
 _PUBLISH = re.compile(r"(?P<host>\d{1,5}):(?P<port>\d{1,5})(?:/(?P<proto>tcp|udp))?")
@@ -126,12 +137,12 @@ def swarm_options(environment: EnvironmentDefinition) -> SwarmOptions:
             host=manager.engine,
             certificates=manager.certificates,
             context=str(options.get("context", "")),
-            nodes=_text_mapping(options.get("nodes")),
+            nodes=text_mapping(options.get("nodes")),
             replicas=int(str(options.get("replicas", 1))),
             publish=tuple(_published(text) for text in texts(options.get("publish"))),
             routing=Routing(str(options.get("routing", "mesh"))),
             networks=texts(options.get("network")),
-            volumes=tuple(_volume(text) for text in texts(options.get("volumes"))),
+            volumes=tuple(volume(text) for text in texts(options.get("volumes"))),
             command=words(options["command"]) if "command" in options else None,
             user=str(options.get("user", "")),
             health=_health(options["health"]) if "health" in options else None,
@@ -142,7 +153,7 @@ def swarm_options(environment: EnvironmentDefinition) -> SwarmOptions:
             per_node=int(str(options.get("per_node", 0))),
             order=UpdateOrder(str(options.get("order", "auto"))),
             limits=_limits(mapping(options.get("resources"))),
-            labels={**environment.labels, **_text_mapping(options.get("labels"))},
+            labels=labels(environment),
         )
     except ValueError as error:
         raise UsageError(f"{where}: {error}", hint="correct that value in the pipeline file") from error
@@ -158,13 +169,6 @@ def _published(text: str) -> Published:
     return Published(node=int(match["host"]), port=int(match["port"]), protocol=match["proto"] or "tcp")
 
 
-def _volume(text: str) -> str:
-    name, _, path = text.partition(":")
-    if not path.startswith("/") or name.startswith(("/", ".", "~")) or not name:
-        raise ValueError(f"'{text}' is not a named volume; wanted: name:/path[:ro]")
-    return text
-
-
 def _constraint(text: str) -> str:
     left, sign, right = text.partition("==") if "==" in text else text.partition("!=")
     if not sign or not left.strip() or not right.strip():
@@ -174,13 +178,13 @@ def _constraint(text: str) -> str:
 
 def _health(value: Value) -> Health:
     if isinstance(value, str):
-        return Health(command=("CMD-SHELL", value))
+        return Health(command=health_words(value))
     options = mapping(value)
     command = options.get("command")
     if not command:
         raise ValueError("a health check of a swarm is a command that is run in the instance")
     return Health(
-        command=("CMD-SHELL", command) if isinstance(command, str) else ("CMD", *texts(command)),
+        command=health_words(command),
         interval=seconds(str(options.get("interval", "2s"))),
         timeout=seconds(str(options.get("timeout", "2s"))),
         retries=int(str(options.get("retries", 3))),
@@ -191,21 +195,9 @@ def _health(value: Value) -> Health:
 def _limits(options: Options) -> Limits:
     reserved = mapping(options.get("reserve"))
     return Limits(
-        cpu=_number(options.get("cpu")),
-        memory=_size(options.get("memory")),
-        pids=None if options.get("pids") is None else int(str(options["pids"])),
-        reserved_cpu=_number(reserved.get("cpu")),
-        reserved_memory=_size(reserved.get("memory")),
+        cpu=number(options.get("cpu")),
+        memory=size(options.get("memory")),
+        pids=whole_number(options.get("pids")),
+        reserved_cpu=number(reserved.get("cpu")),
+        reserved_memory=size(reserved.get("memory")),
     )
-
-
-def _number(value: Value) -> float | None:
-    return None if value is None else float(str(value))
-
-
-def _size(value: Value) -> int | None:
-    return None if value is None else size_in_bytes(str(value))
-
-
-def _text_mapping(value: Value) -> dict[str, str]:
-    return {key: str(item) for key, item in mapping(value).items()}

@@ -15,11 +15,11 @@ from pipeline.model.strategy import StrategyKind
 from pipeline.ports.cancellation import Cancellation
 from pipeline.ports.target import Observed, Progress, Rollout, RolloutResult
 from pipeline.settings import Settings
+from pipeline.targets.docker.container_command import run_in
 from pipeline.targets.docker.container_log import container_log
-from pipeline.targets.refusing import refuse_unknown
+from pipeline.targets.refusing import nobody_to_ask, nothing_to_confirm, refuse_unknown
 from pipeline.targets.swarm.changes import Changes
 from pipeline.targets.swarm.cluster import Cluster
-from pipeline.targets.swarm.command import run_command
 from pipeline.targets.swarm.keepsakes import Keepsakes
 from pipeline.targets.swarm.options import Routing, SwarmOptions, swarm_options
 from pipeline.targets.swarm.ownership import LABEL_FENCE, Ownership, fence_of, promotion_of, spec_digest, with_labels
@@ -118,10 +118,7 @@ class SwarmTarget:
         """Forget how it was before, and the secrets of what was replaced; a canary becomes the service first."""
         scene, _ = self._admitted(fence)
         if not any(scene.running(item) for item in scene.services):
-            raise TargetError(
-                f"environment '{self._environment}': nothing serves, so promotion {promotion} cannot be confirmed",
-                hint="`ecluse history " + self._environment + "` tells what was live; deploy again",
-            )
+            raise nothing_to_confirm(promotion, environment=self._environment)
         under_way = scene.canary or scene.main
         if under_way and promotion_of(under_way) != promotion and self._keepsakes.before(promotion_of(under_way)):
             raise TargetError(
@@ -150,13 +147,11 @@ class SwarmTarget:
         scene = self._changes.scene()
         running = [task for task in (*scene.running(scene.main), *scene.running(scene.canary)) if task.container]
         if not running:
-            raise TargetError(
-                f"environment '{self._environment}': no container serves", hint="deploy to it before checking it"
-            )
+            raise nobody_to_ask(environment=self._environment)
         own = self._cluster.own_node()
         for task in sorted(running, key=lambda task: task.node is None or task.node.id != own):
             if client := self._engine_of(task.node, own=own):
-                return run_command(client, task.container, command, timeout=timeout)
+                return run_in(client, task.container, command, timeout=timeout)
         names = ", ".join(sorted({task.node.name for task in running if task.node}))
         raise TargetError(
             f"environment '{self._environment}': no instance runs on the node that we speak to, but on {names}",

@@ -1,4 +1,4 @@
-"""A command in one instance: run by the engine of its own node, since a manager cannot reach into other nodes."""
+"""A command in a container, run by its engine."""
 
 from __future__ import annotations
 
@@ -15,11 +15,16 @@ if TYPE_CHECKING:
 OUTPUT_LIMIT = 64 * 1024
 
 
-def run_command(client: APIClient, container: str, command: tuple[str, ...], *, timeout: float) -> tuple[int, str]:
-    """Exit code and output (at most 64 KiB); 124 when it did not end in time (it is left to itself then)."""
+def run_in(
+    client: APIClient, container: str, command: tuple[str, ...], *, name: str = "", timeout: float
+) -> tuple[int, str]:
+    """Its exit code and output (at most 64 KiB); 124 when it did not end in time (it is left to itself then).
+
+    `name` is what the container is called where something goes wrong.
+    """
     output, ended = bytearray(), threading.Event()
-    what = f"run a command in container {container[:12]}"
-    with translating(what):
+    name = name or f"container {container[:12]}"
+    with translating(f"run a command in {name}"):
         made = client.exec_create(container, list(command))["Id"]
 
     def collect() -> None:
@@ -31,8 +36,8 @@ def run_command(client: APIClient, container: str, command: tuple[str, ...], *, 
     threading.Thread(target=collect, name="target-command", daemon=True).start()
     if not ended.wait(timeout):
         return 124, f"no answer within {timeout:g}s"
-    with translating(what):
+    with translating(f"run a command in {name}"):
         code = client.exec_inspect(made)["ExitCode"]
     if code is None:
-        raise TargetError(f"container {container[:12]} ended while a command ran in it", hint="see its service's log")
+        raise TargetError(f"{name} ended while a command ran in it", hint="see its log with `docker logs`")
     return int(code), output.decode(errors="replace")
