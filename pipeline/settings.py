@@ -101,6 +101,10 @@ class Settings:
     """How people and forges reach the server, e.g. `https://ci.example.org`; "" = `http://` and `listen`."""
     slots: int = 2
     """Runs that a worker makes at a time."""
+    lease: float = 30.0
+    """Seconds after which the runs of a worker that has died are taken over."""
+    drain: float = 600.0
+    """Seconds that a server or worker waits at its end for the runs under way; those that remain are handed over."""
     labels: tuple[str, ...] = ()
     """What this machine's worker has that others may not: stages ask for it with `runs_on`."""
     ledger_key: str = ""

@@ -45,11 +45,15 @@ COMMANDS: Mapping[str, tuple[str, str]] = {
     "ledger": ("ledger:ledger", "Look at, check and take along the history that nobody can change."),
     "doctor": ("doctor:doctor", "Examine this machine and say what to mend."),
     "serve": ("serve:serve", "Serve pages, API and webhooks, and make the runs that they ask for."),
+    "worker": ("serve:worker", "Make runs for a server on another machine, or beside it."),
     "gc": ("gc:gc", "Remove what finished or abandoned runs left behind."),
     "host": ("host:host", "Print a ready job file for a CI host."),
     "completion": ("completion:completion", "Print the completion script of a shell."),
 }
 """Name to (file and function, one line of help), in the order of `--help`."""
+
+_OWN: Mapping[str, str] = {"make-run": "make_run:make_run"}
+"""What only Écluse itself calls."""
 
 EXIT_CODES = """\b
 Exit codes:
@@ -75,9 +79,9 @@ class LazyGroup(click.Group):
 
     def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:
         """The command of that name, imported now."""
-        if cmd_name not in COMMANDS:
+        if cmd_name not in COMMANDS and cmd_name not in _OWN:
             return None
-        module, function = COMMANDS[cmd_name][0].split(":")
+        module, function = (_OWN.get(cmd_name) or COMMANDS[cmd_name][0]).split(":")
         command: click.Command = getattr(importlib.import_module(f"pipeline.cli.{module}"), function)
         return command
 
@@ -92,7 +96,7 @@ class LazyGroup(click.Group):
         self, ctx: click.Context, args: list[str]
     ) -> tuple[str | None, click.Command | None, list[str]]:
         """As click does it, with a suggestion for a name that is nearly right."""
-        if args and args[0] not in COMMANDS and not args[0].startswith("-"):
+        if args and args[0] not in (*COMMANDS, *_OWN) and not args[0].startswith("-"):
             import difflib
 
             near = difflib.get_close_matches(args[0], COMMANDS, n=1)

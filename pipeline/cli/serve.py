@@ -1,17 +1,41 @@
-"""`ecluse serve`: the server of a team."""
+"""`ecluse serve` and `ecluse worker`: the server of a team, and further machines that make its runs."""
 
 from __future__ import annotations
+
+import signal
+import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
+from queue import Empty, SimpleQueue
+from typing import TYPE_CHECKING
 
 import click
 
 from pipeline.cli.options import application
 from pipeline.errors import UsageError
 
+if TYPE_CHECKING:  # for their time, not for a circle
+    import uvicorn
+
+    from pipeline.operations.serving.server import Background
+    from pipeline.operations.serving.workshop import Workshop
+    from pipeline.ports.application import Application
+
+_PROGRAM = (sys.executable, "-c", "from pipeline.cli.door import main; main()", "make-run")
+"""Makes one run in a process of its own, whatever is on the PATH."""
+_LAST_REQUESTS = 5.0
+"""Seconds for answers that are under way at the end."""
+
 
 @click.command()
 @click.option("--listen", metavar="HOST:PORT", help="Where to answer; by default what the settings say.")
-def serve(listen: str | None) -> int:
-    """Serve the pages, the API and the webhooks, and make the runs that are asked for."""
+@click.option("--no-worker", is_flag=True, help="Make no runs here: leave them to `ecluse worker` on other machines.")
+def serve(listen: str | None, no_worker: bool) -> int:
+    """Serve the pages, the API and the webhooks, and make the runs that are asked for.
+
+    SIGTERM or Ctrl-C drains: nothing new is begun, what runs may end within the setting `drain`; what remains then, or
+    with a second signal, is handed over to other workers, or to the next `ecluse serve` here.
+    """
     try:
         import uvicorn
 
@@ -20,9 +44,111 @@ def serve(listen: str | None) -> int:
         raise UsageError(
             f"the server needs the package '{error.name}'", hint="install it with: pip install 'ecluse[server]'"
         ) from error
+    from pipeline.operations.serving.server import Background
+
     app = application()
-    host, _, port = (listen or app.settings.listen).rpartition(":")
-    if not port.isdecimal():
-        raise UsageError(f"'{listen or app.settings.listen}' is no HOST:PORT", hint="write 127.0.0.1:8380")
-    uvicorn.run(build(app), host=host or "127.0.0.1", port=int(port), log_level="warning")
+    host, port = _address(listen or app.settings.listen)
+    app.intake.repositories()  # brings the database up to date before anything answers
+    background = Background(app, workshop=None if no_worker else _workshop(app), rounds=())
+    site = build(app)
+    site.state.draining = lambda: background.draining
+    config = uvicorn.Config(
+        site, host=host, port=port, log_level="warning", timeout_graceful_shutdown=int(_LAST_REQUESTS)
+    )
+    server = uvicorn.Server(config)
+    with _signals() as asked, _answering(server):
+        _note(f"listening on http://{host}:{_port(server, port)}")
+        background.start()
+        _work(app, background, asked)
     return 0
+
+
+@click.command()
+def worker() -> int:
+    """Make runs that a server was asked for, until SIGTERM or Ctrl-C; the setting `database` says whose.
+
+    Draining is as with `ecluse serve`.
+    """
+    from pipeline.operations.serving.server import Background
+
+    app = application()
+    background = Background(app, workshop=_workshop(app))
+    with _signals() as asked:
+        _note(f"works with {app.settings.slots} slots" + "".join(f", {label}" for label in app.settings.labels))
+        background.start()
+        _work(app, background, asked)
+    return 0
+
+
+def _workshop(app: Application) -> Workshop:
+    from pipeline.operations.serving.workshop import Workshop
+
+    return Workshop(app, program=_PROGRAM, note=_note)
+
+
+def _work(app: Application, background: Background, asked: SimpleQueue[int]) -> None:
+    """Until a signal; then drain until all has ended, the time is over or a second signal comes."""
+    try:
+        asked.get()
+        background.drain()
+        _note(f"draining for up to {app.settings.drain:.0f} s; once more ends at once")
+        until = app.clock.monotonic() + app.settings.drain
+        while not background.drained(0.2) and app.clock.monotonic() < until:
+            try:
+                asked.get_nowait()
+                break
+            except Empty:
+                continue
+    finally:
+        background.close()
+
+
+@contextmanager
+def _signals() -> Iterator[SimpleQueue[int]]:
+    """SIGTERM and SIGINT as they come."""
+    asked: SimpleQueue[int] = SimpleQueue()
+    kinds = (signal.SIGTERM, signal.SIGINT)
+    before = {kind: signal.signal(kind, lambda number, _: asked.put(number)) for kind in kinds}
+    try:
+        yield asked
+    finally:
+        for kind, handler in before.items():
+            signal.signal(kind, handler)
+
+
+@contextmanager
+def _answering(server: uvicorn.Server) -> Iterator[None]:
+    """The web server in a thread, so that it answers while the runs are drained."""
+    import threading
+    import time
+
+    thread = threading.Thread(target=server.run, name="web", daemon=True)
+    thread.start()
+    while not server.started:
+        if not thread.is_alive():
+            raise UsageError(
+                f"cannot listen on {server.config.host}:{server.config.port}", hint="is the port taken? see --listen"
+            )
+        time.sleep(0.01)
+    try:
+        yield
+    finally:
+        server.should_exit = True
+        thread.join(_LAST_REQUESTS * 2)
+
+
+def _port(server: uvicorn.Server, asked: int) -> int:
+    """Where it really listens: 0 asks for any free port."""
+    return int(next((socket.getsockname()[1] for item in server.servers for socket in item.sockets), asked))
+
+
+def _address(text: str) -> tuple[str, int]:
+    host, _, port = text.rpartition(":")
+    if not port.isdecimal():
+        raise UsageError(f"'{text}' is no HOST:PORT", hint="write 127.0.0.1:8380")
+    return host or "127.0.0.1", int(port)
+
+
+def _note(text: str) -> None:
+    sys.stderr.write(f"{text}\n")
+    sys.stderr.flush()

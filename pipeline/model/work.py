@@ -65,6 +65,8 @@ class WorkRequest:
     """Manual stages that a person has started, of a run that is taken up again."""
     retry: str = ""
     """Id of the run whose failures are repeated; "" otherwise."""
+    allowed: str = ""
+    """Who allowed this one untrusted run secrets and effects, and when; "" = nobody."""
     by: str = ""
     """The person who asked; "" for a webhook or the clock."""
     wish: PromotionWish | None = None

@@ -6,7 +6,7 @@ from contextlib import suppress
 from pathlib import Path
 
 from pipeline.errors import UsageError
-from pipeline.model.outcome import cancelled
+from pipeline.model.outcome import Outcome, cancelled
 from pipeline.model.run import Run
 from pipeline.model.status import RunState
 from pipeline.operations.closing import close_run
@@ -36,10 +36,15 @@ def cancel(app: Application, run: Run, *, by: str = "") -> Ending | None:
         ending = terminate(run.runner)
         if ending is not None:
             return ending
-    app.records.reopen_run(run, this_process())
-    close_run(app, run, cancelled(f"cancelled by {by} while no process ran it" if by else REASON))
-    _clear(app, run)
+    end_run(app, run, cancelled(f"cancelled by {by} while no process ran it" if by else REASON))
     return None
+
+
+def end_run(app: Application, run: Run, ended: Outcome) -> None:
+    """Close a run that no process runs, as `ended` says, and remove what it left here."""
+    app.records.reopen_run(run, this_process())
+    close_run(app, run, ended)
+    _clear(app, run)
 
 
 def asked_by(home: Path) -> str:

@@ -13,6 +13,7 @@ from pipeline.engine.reuse_rules import ReuseRules
 from pipeline.errors import DefinitionError, SourceError, UsageError
 from pipeline.language.load import Written, read_pipeline
 from pipeline.model.definition import Definition
+from pipeline.model.job import Job
 from pipeline.model.plan import Plan
 from pipeline.model.policy import Policy, Protected
 from pipeline.model.source import Event, Source
@@ -20,7 +21,7 @@ from pipeline.model.tree import Tree
 from pipeline.model.trust import Trust, reads_from
 from pipeline.operations.changed import ChangedPaths
 from pipeline.operations.defining import defined
-from pipeline.operations.event import guess_event
+from pipeline.operations.event import guess_event, trust_of
 from pipeline.operations.includes import RepositoryIncludes
 from pipeline.operations.origins import environments_for, protected_branches
 from pipeline.operations.policy import policy_of
@@ -55,6 +56,10 @@ class StartRequest:
     """Stages that are to run whatever earlier results there are; `*`: all."""
     keep_failed: bool = False
     """Leave the containers of stages that fail for `ecluse shell`."""
+    job: Job | None = None
+    """What a server knows of the event; then nothing is guessed from this process's variables."""
+    run: str = ""
+    """The id that the run gets; "" = a new one."""
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -100,7 +105,7 @@ def prepared(
     )
     policy = policy_of(app.settings)
     definition, diagnostics = defined(app, written, environments=policy.environments)
-    event = _as_protected(app, source, event, policy.protected.get(definition.name))
+    event = _as_protected(app, request, source, event, policy.protected.get(definition.name))
     definition = with_reviews(definition, event, protected=protected_branches(app.settings, policy, definition.name))
     changes = ChangedPaths(source, event, lambda: _histories(app, source, event))
     trigger = judge_triggers(definition.triggers, event, lambda: changes.of_event)
@@ -191,6 +196,8 @@ def _includes(app: Application, request: StartRequest, source: Source, event: Ev
 
 
 def _event(app: Application, request: StartRequest, source: Source) -> Event:
+    if request.job is not None:
+        return replace(request.job.event, trust=trust_of(request.job, source, app.settings))
     event = guess_event(source, app.environment, app.settings)
     if request.event is not None:
         event = replace(event, kind=request.event)
@@ -205,12 +212,16 @@ def _event(app: Application, request: StartRequest, source: Source) -> Event:
     return event
 
 
-def _as_protected(app: Application, source: Source, event: Event, protected: Protected | None) -> Event:
+def _as_protected(
+    app: Application, request: StartRequest, source: Source, event: Event, protected: Protected | None
+) -> Event:
     """How far the run is trusted where the policy says which branches and tags of this pipeline are protected; what a
     CI host says itself stands."""
     if protected is None or not event.host:
         return event
     settings = replace(app.settings, protected_branches=protected.branches, protected_tags=protected.tags)
+    if request.job is not None:
+        return replace(event, trust=trust_of(request.job, source, settings))
     return replace(event, trust=guess_event(source, app.environment, settings).trust)
 
 

@@ -37,6 +37,8 @@ class ResumeRequest:
     """Manual stages that a person starts."""
     parallel: int | None = None
     keep_failed: bool = False
+    evicted: bool = False
+    """Whether this process has a word that only one has (a lease): whoever ran it elsewhere has lost it."""
 
 
 def resume(app: Application, request: ResumeRequest, observers: Sequence[Observer], *, cancel: Cancellation) -> Run:
@@ -124,9 +126,9 @@ def find_resumable(app: Application, request: ResumeRequest) -> Run:
                 f"{name} is still running (process {run.runner.pid if run.runner else '?'})",
                 hint=f"watch it with `ecluse logs {run.number or run.id} --follow`, or stop it with `ecluse cancel`",
             )
-        case Life.ELSEWHERE:
+        case Life.ELSEWHERE if not request.evicted:
             raise UsageError(f"{name} runs on host '{run.runner.host if run.runner else '?'}'", hint="resume it there")
-        case Life.GONE:
+        case Life.GONE | Life.ELSEWHERE:
             return run
 
 

@@ -69,7 +69,7 @@ def execute(
     """Run a plan."""
     decided = with_allowance(app, decided)
     leg = Leg(
-        run=_new_run(app, decided, request.executor or app.settings.executor),
+        run=_new_run(app, decided, request.executor or app.settings.executor, request.run),
         plan=decided,
         parallel=request.parallel or app.settings.parallel,
         keep_failed=request.keep_failed,
@@ -86,11 +86,11 @@ def stage_runs(plan: Plan) -> tuple[StageRun, ...]:
     )
 
 
-def _new_run(app: Application, decided: Plan, executor: str) -> Run:
+def _new_run(app: Application, decided: Plan, executor: str, known_as: str) -> Run:
     now = app.clock.now()
     source, event = decided.source, decided.event
     return Run(
-        id=ulid(now, os.urandom(10)),
+        id=known_as or ulid(now, os.urandom(10)),
         number=0,
         repository=source.origin or source.path,
         pipeline=decided.name,

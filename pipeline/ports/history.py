@@ -59,6 +59,9 @@ class History(Protocol):
         """Logs of ended attempts of the newest runs, newest run first; of these conclusions only, where some are
         given."""
 
+    def repositories(self) -> Sequence[str]:
+        """Every repository that has runs, by the key under which they are recorded."""
+
     def outlines(self) -> Sequence[RunOutline]:
         """All runs, newest first."""
 

@@ -22,6 +22,7 @@ from pipeline.model.history import (
 from pipeline.model.report import CoverageReport
 from pipeline.model.status import Conclusion
 from pipeline.records import history_queries as queries
+from pipeline.records import tables as t
 from pipeline.records.rows import noun
 
 AT_ONCE = 500
@@ -136,6 +137,12 @@ def log_places(
         for run, number, of_repository, of_branch in wanted
         for stage, attempt, digest, service in found[run]
     ]
+
+
+def repositories(connection: sa.Connection) -> list[str]:
+    """Every repository that has runs."""
+    wanted = sa.select(t.runs.c.repository).distinct().order_by(t.runs.c.repository)
+    return [str(name) for name in connection.execute(wanted).scalars()]
 
 
 def outlines(connection: sa.Connection) -> Sequence[RunOutline]:

@@ -82,6 +82,14 @@ class SqlHistory:
         with database.reading() as connection:
             return history_records.log_places(connection, repository, branch, tuple(conclusions), runs)
 
+    def repositories(self) -> Sequence[str]:
+        """Every repository that has runs."""
+        database = self._database()
+        from pipeline.records import history_records
+
+        with database.reading() as connection:
+            return history_records.repositories(connection)
+
     def outlines(self) -> Sequence[RunOutline]:
         """All runs, newest first."""
         database = self._database()

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from fastapi import APIRouter
+from fastapi import APIRouter, Request
+from starlette.exceptions import HTTPException
 
 from pipeline import __version__
 from pipeline.web.asking import App
@@ -17,7 +18,10 @@ async def lives() -> dict[str, str]:
 
 
 @router.get("/readyz")
-def ready(app: App) -> dict[str, str]:
-    """The database answers too; 503 where it does not."""
+def ready(app: App, request: Request) -> dict[str, str]:
+    """The database answers too; 503 where it does not, and while the server drains."""
+    draining = getattr(request.app.state, "draining", None)
+    if draining is not None and draining():
+        raise HTTPException(503, "the server is draining: it begins nothing new")
     app.intake.repositories()
     return {"status": "ready", "version": __version__}

@@ -33,6 +33,11 @@ class Command:
         self._folder = folder
         self._program = Path(sys.executable).with_name("ecluse")
 
+    @property
+    def program(self) -> Path:
+        """What is run."""
+        return self._program
+
     def environment(self, more: Mapping[str, str] | None = None) -> dict[str, str]:
         """What the command sees: our environment without the user's own settings, and the test's home."""
         inherited = {

@@ -1,0 +1,49 @@
+"""`ecluse make-run`: one item of the queue, for the worker that has taken it; not for people."""
+
+from __future__ import annotations
+
+import os
+import sys
+
+import click
+
+from pipeline.cli.options import application
+
+LOST = 75
+"""Exit status where another worker has the item (EX_TEMPFAIL, sysexits.h)."""
+
+
+@click.command(hidden=True)
+@click.argument("item")
+@click.option("--token", type=int, required=True)
+@click.option("--worker", required=True)
+def make_run(item: str, token: int, worker: str) -> int:
+    """Make the run of ITEM. A worker calls this, once it has taken the item."""
+    from dataclasses import replace
+
+    from pipeline.cli.stopping import stopping
+    from pipeline.model.work import WorkState
+    from pipeline.operations.cancel import asked_by
+    from pipeline.operations.serving.lease import LeaseKeeper
+    from pipeline.operations.serving.making import make
+    from pipeline.ports.cancellation import Cancellation
+
+    app = application()
+    found = app.queue.find(item)
+    if (found.state, found.token, found.worker) != (WorkState.TAKEN, token, worker):
+        return LOST
+    cancel = Cancellation()
+    taken = replace(found, token=token, worker=worker)
+    keeper = LeaseKeeper(app, taken, cancelled=lambda who: cancel.cancel(f"cancelled by {who}"), lost=_gone)
+    with stopping(cancel, note=lambda _: None, asked_by=lambda: asked_by(app.settings.home)):
+        with keeper:
+            made = make(app, taken, cancel=cancel)
+        app.queue.finish(taken, state=made.state, detail=made.detail)
+    return 0
+
+
+def _gone(why: str) -> None:
+    """End here and now, without touching anything: what runs is the other worker's."""
+    sys.stderr.write(f"this process does not have the run any more: {why}\n")
+    sys.stderr.flush()
+    os._exit(LOST)
