@@ -16,6 +16,7 @@ import pytest
 
 sys.path.insert(0, str(Path(__file__).resolve().parent))
 
+from environment import compose as compose_programs
 from environment import leftovers as traces
 from environment import nagios as nagios_server
 from environment import prometheus as prometheus_server
@@ -159,6 +160,13 @@ def runners(environment: Facts) -> Runners:
     """Public runners of job files: `.gitlab_ci_local`, `.act`, and the `.environment()` that they run in."""
     with _or_say_what_is_missing():
         return job_runners.provide(find())
+
+
+@pytest.fixture(scope="session")
+def compose_plugin() -> Mapping[str, str]:
+    """Variables with which compose is the plugin."""
+    with _or_say_what_is_missing():
+        return compose_programs.plugin(find())
 
 
 @pytest.fixture(scope="session")

@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import http.client
 import json
+import os
 import secrets
+import shutil
 import subprocess
 from collections.abc import Mapping
 from dataclasses import replace
@@ -18,8 +20,10 @@ from pipeline.model.value import Value
 from pipeline.ports.cancellation import Cancellation
 from pipeline.ports.target import Rollout, RolloutResult
 from pipeline.settings import Settings
+from pipeline.targets.compose.installed import installed
 from pipeline.targets.compose.target import ComposeTarget
 
+DOCKER = shutil.which("docker") or "docker"
 ALONE = """
 services:
   shop:
@@ -100,12 +104,21 @@ class ComposeProject:
 
     def by_hand(self, *words: str) -> str:
         """What a person does with compose."""
-        command = ["docker-compose", "-H", self.settings.docker_host, "-f", str(self.file), "-p", self.name, *words]
+        command = [
+            *installed(os.environ).words,
+            "-H",
+            self.settings.docker_host,
+            "-f",
+            str(self.file),
+            "-p",
+            self.name,
+            *words,
+        ]
         return subprocess.run(command, capture_output=True, text=True, check=True).stdout.strip()
 
     def docker(self, *words: str) -> str:
         url = self.settings.docker_host
-        done = subprocess.run(["docker", "-H", url, *words], capture_output=True, text=True, check=True)
+        done = subprocess.run([DOCKER, "-H", url, *words], capture_output=True, text=True, check=True)
         return done.stdout.strip()
 
     def started(self, service: str) -> list[str]:

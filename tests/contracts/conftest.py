@@ -16,6 +16,7 @@ import pytest
 from compose_ground import ComposeProject
 from contracts.ground import Ground
 from docker import APIClient
+from environment.compose import older
 from environment.haproxy import Haproxy, haproxy
 from environment.postgres import Postgres, postgres
 from environment.progress import UnavailableError
@@ -150,8 +151,22 @@ def docker(engine: str, tmp_home: Path, images: Any) -> Iterator[Engine]:
 
 
 @pytest.fixture
-def composed(engine: str, tmp_home: Path, images: Any) -> Iterator[ComposeProject]:
-    """A compose project on the real engine, removed at the end."""
+def composed(
+    request: pytest.FixtureRequest,
+    engine: str,
+    tmp_home: Path,
+    tmp_path: Path,
+    images: Any,
+    compose_plugin: Mapping[str, str],
+    monkeypatch: pytest.MonkeyPatch,
+) -> Iterator[ComposeProject]:
+    """A compose project on the real engine, removed at the end; with the plugin, or with the `older` compose."""
+    try:
+        variables = older(tmp_path) if getattr(request, "param", "") == "older" else compose_plugin
+    except UnavailableError as error:
+        pytest.fail(f"test environment: {error}", pytrace=False)
+    for name, value in variables.items():
+        monkeypatch.setenv(name, value)
     subject = ComposeProject(engine, tmp_home, images.busybox)
     yield subject
     subject.close()

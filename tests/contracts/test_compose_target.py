@@ -3,19 +3,24 @@
 from __future__ import annotations
 
 import os
-import shutil
 import signal
 import socket
 import subprocess
 import sys
+from contextlib import suppress
 from pathlib import Path
 
 import pytest
 from compose_ground import ALONE, WITH_NEIGHBOURS, ComposeProject
+from environment.servers import eventually
 from target_ground import DEAF, GOOD
 
 from pipeline.errors import CancelledError, TargetError
 from pipeline.ports.cancellation import Cancellation
+from pipeline.targets.compose.installed import installed
+
+both = pytest.mark.parametrize("composed", ["plugin", "older"], indirect=True)
+"""For what the two generations of compose do in ways of their own."""
 
 OWN_SECRETS = ALONE + "    secrets: [key]\nsecrets: {{key: {{file: ./compose.yml}}}}\n"
 LAME = ALONE + '    depends_on: [database]\n  database: {{image: {image}, command: sh -c "exit 7"}}\n'
@@ -26,6 +31,7 @@ UNMADE = (
 )
 
 
+@both
 def test_what_a_person_started_is_seen_taken_over_and_can_come_back(composed: ComposeProject) -> None:
     composed.write(WITH_NEIGHBOURS)
     composed.by_hand("up", "-d", "shop")
@@ -72,6 +78,7 @@ def test_the_health_check_of_the_file_decides(composed: ComposeProject) -> None:
     assert composed.roll_out("p2", script=f"touch /ready; {GOOD}").observed.serving[0].healthy is True
 
 
+@both
 def test_a_port_that_is_taken_lets_the_old_one_serve_again_although_the_file_has_changed(
     composed: ComposeProject,
 ) -> None:
@@ -143,38 +150,71 @@ kill -9 $PPID
 """
 
 
-def die(composed: ComposeProject, moment: str) -> None:
-    """Roll out p2 in a process of its own, which is killed in its call of compose."""
-    home = composed.settings.home
-    tools = home / "tools"
-    tools.mkdir(exist_ok=True)
-    killer = tools / "docker-compose"
-    killer.write_text(KILLER.format(real=shutil.which("docker-compose")))
-    killer.chmod(0o755)
-    (home / "mine.yml").write_text(ALONE)
-    facts = (composed.settings.docker_host, str(home), composed.image, composed.name, str(composed.port))
-    variables = {
-        **os.environ,
-        "PYTHONPATH": os.pathsep.join(["tests", "tests/contracts"]),
-        "PATH": f"{tools}:{os.environ['PATH']}",
-        "MOMENT": moment,
-    }
-    root = Path(__file__).resolve().parents[2]
-    done = subprocess.run(
-        [sys.executable, "-c", DYING, *facts], env=variables, cwd=root, capture_output=True, text=True
+def promoter(composed: ComposeProject, **variables: str) -> subprocess.Popen[str]:
+    """Rolls out p2 in a process of its own."""
+    (composed.settings.home / "mine.yml").write_text(ALONE)
+    facts = (composed.settings.docker_host, str(composed.settings.home), composed.image, composed.name)
+    paths = os.pathsep.join(["tests", "tests/contracts"])
+    return subprocess.Popen(
+        [sys.executable, "-c", DYING, *facts, str(composed.port)],
+        env={**os.environ, "PYTHONPATH": paths, **variables},
+        cwd=Path(__file__).resolve().parents[2],
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
     )
-    assert done.returncode == -signal.SIGKILL, done.stderr
 
 
-def test_a_promotion_killed_half_way_is_taken_back_or_finished(composed: ComposeProject) -> None:
+def die(composed: ComposeProject, moment: str) -> None:
+    """Roll out p2 in a process that is killed in its call of compose."""
+    home = composed.settings.home
+    tools, plugins = home / "tools", home / "tools/cli-plugins"
+    plugins.mkdir(parents=True, exist_ok=True)
+    real = installed(os.environ)
+    killer = (plugins if real.plugin else tools) / "docker-compose"
+    killer.write_text(KILLER.format(real=real.words[0]))
+    killer.chmod(0o755)
+    path = f"{tools}:{os.environ['PATH']}"
+    with promoter(composed, PATH=path, DOCKER_CONFIG=str(tools), MOMENT=moment) as dying:
+        said, complaints = dying.communicate()
+    assert dying.returncode == -signal.SIGKILL, said + complaints
+
+
+def composing(composed: ComposeProject) -> list[int]:
+    """Processes that change the project now."""
+    found = []
+    for folder in Path("/proc").glob("[0-9]*"):
+        with suppress(OSError):
+            words = (folder / "cmdline").read_bytes().split(b"\0")
+            if composed.name.encode() in words and b"up" in words:
+                found.append(int(folder.name))
+    return found
+
+
+def test_compose_ends_with_a_promoter_that_is_killed(composed: ComposeProject) -> None:
+    composed.roll_out("p1", script=f"trap '' TERM; {GOOD}")
+    with promoter(composed) as dying:
+        eventually(lambda: composing(composed) or None, seconds=30, what="compose at work")
+        dying.kill()
+    eventually(lambda: not composing(composed) or None, seconds=5, what="no compose any more")
+    back = composed.target().roll_back("p2", progress=print)
+    assert (back.succeeded or "nothing of promotion p2" in back.reason, composed.page()) == (True, "p1")
+
+
+@both
+def test_a_promotion_killed_half_way_is_taken_back(composed: ComposeProject) -> None:
     composed.roll_out("p1")
-    die(composed, "before")
-    assert composed.target().roll_back("p2", progress=print).reason == "nothing of promotion p2 runs"
     die(composed, "created")
     assert composed.target().observe().serving == ()
     back = composed.target().roll_back("p2", progress=print)
     assert back.succeeded, back.reason
     assert ([item.promotion for item in back.observed.instances], composed.page()) == (["p1"], "p1")
+
+
+def test_a_promotion_killed_before_it_did_anything_or_half_way_is_finished(composed: ComposeProject) -> None:
+    composed.roll_out("p1")
+    die(composed, "before")
+    assert composed.target().roll_back("p2", progress=print).reason == "nothing of promotion p2 runs"
     die(composed, "created")
     assert composed.roll_out("p2").succeeded
     assert composed.page() == "p2"

@@ -13,6 +13,7 @@ from pipeline.ports.target import Progress
 from pipeline.targets.compose.options import ComposeOptions
 from pipeline.targets.compose.program import Compose
 from pipeline.targets.compose.project import Member, Neighbour, Project, neighbours
+from pipeline.targets.compose.remembered import Remembered, remember
 from pipeline.targets.compose.version import Version, layer
 from pipeline.targets.docker.fleet import Fleet
 from pipeline.targets.docker.gap import GapWatch
@@ -36,6 +37,11 @@ class Changes:
         self._compose = compose
         self._options = options
         self._host = host
+        self._remembered: tuple[Remembered, ...] = ()
+
+    def remember(self, members: Sequence[Member]) -> None:
+        """How these containers were made: this process can make them again, whatever becomes of the compose file."""
+        self._remembered = tuple(remember(self._fleet.client, item) for item in members if item.serving)
 
     def prepare(self, *, secrets: bool, progress: Progress, cancel: Cancellation) -> None:
         """Have compose read the files, and start neighbours that do not run. TargetError before the service is
@@ -94,10 +100,12 @@ class Changes:
         return reason, (spent if gap is None else gap) if served else None
 
     def revive(self, version: Version, *, progress: Progress) -> bool:
-        """Start containers of this version that compose has stopped and not yet removed, as they were; False where
-        there are none."""
+        """Start containers of this version that compose has stopped and not yet removed, as they were. Where it has
+        removed them, make those again that are remembered; False where there are none."""
         client = self._fleet.client
         there = [item for item in self._project.members() if item.promotion == version.promotion]
+        if not there:
+            return self._made_again(version, progress)
         for item in there:
             name = _TEMPORARY.sub("", item.deployed.name)
             if not item.serving:
@@ -107,6 +115,16 @@ class Changes:
                     client.rename(item.deployed.id, name)
                 client.start(item.deployed.id)
         return bool(there)
+
+    def _made_again(self, version: Version, progress: Progress) -> bool:
+        mine = [item for item in self._remembered if item.promotion == version.promotion]
+        if mine:
+            for left in self._project.members():
+                self._fleet.remove(left.deployed.id, grace=self._options.drain)
+        for item in mine:
+            progress(f"making {item.name} again as it was")
+            item.make(self._fleet.client)
+        return bool(mine)
 
     def reach(self, member: Member) -> tuple[str, ...]:
         """`host:port` of each published TCP port, as seen from here."""

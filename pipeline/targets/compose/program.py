@@ -1,4 +1,4 @@
-"""The command of compose: the plugin of docker or the older `docker-compose`, whichever answers on this machine."""
+"""The command of compose, called for one project with what a promotion lays over its files."""
 
 from __future__ import annotations
 
@@ -11,15 +11,14 @@ import subprocess
 import tempfile
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager, suppress
-from functools import cache
 from pathlib import Path
 from typing import Any
 
-from pipeline.errors import TargetError, UsageError
+from pipeline.errors import TargetError
 from pipeline.ports.cancellation import Cancellation
+from pipeline.targets.compose.installed import Installed, installed
 from pipeline.targets.compose.options import ComposeOptions
 
-COMMANDS = (("docker", "compose"), ("docker-compose",))
 ASK_TIMEOUT = 60.0
 _VERSION = re.compile(r"""^version:\s*["']?([0-9.]+)""", re.MULTILINE)
 _OURS_TO_SAY = ("COMPOSE_FILE", "COMPOSE_PROJECT_NAME", "COMPOSE_PROFILES", "DOCKER_CONTEXT", "DOCKER_HOST")
@@ -36,15 +35,17 @@ class Compose:
         """The whole project as compose understands it. TargetError with compose's own words where it does not."""
         import yaml
 
-        read = yaml.safe_load(self.run("config", added=None, cancel=Cancellation(), timeout=ASK_TIMEOUT))
+        all_ = ("--profile", "*") if self._program.plugin else ()  # the older one shows services of profiles anyway
+        read = yaml.safe_load(self.run(*all_, "config", added=None, cancel=Cancellation(), timeout=ASK_TIMEOUT))
         return read if isinstance(read, dict) else {}
 
     def up(self, *services: str, cancel: Cancellation, timeout: float, added: Mapping[str, Any] | None = None) -> None:
         """Bring these services, and nothing else, to what the files say; without `added` what exists is not made
         again."""
         kept = () if added else ("--no-recreate",)
+        there = ("--pull", "never") if added and self._program.plugin else ()  # it was pulled by its digest before
         drain = str(round(self._options.drain))
-        words = ("up", "-d", "--no-deps", "--no-build", "-t", drain, *kept, *services)
+        words = ("up", "-d", "--no-deps", "--no-build", "-t", drain, *there, *kept, *services)
         self.run(*words, added=added, cancel=cancel, timeout=timeout)
 
     def run(self, *words: str, added: Mapping[str, Any] | None, cancel: Cancellation, timeout: float) -> str:
@@ -74,7 +75,7 @@ class Compose:
         return said.decode(errors="replace")
 
     def _words(self) -> tuple[str, ...]:
-        program, *rest = found(os.environ.get("PATH", os.defpath))
+        program, *rest = self._program.words
         tls = self._options.certificates
         proof = (
             ("--tlsverify", "--tlscacert", tls.authority, "--tlscert", tls.certificate, "--tlskey", tls.key)
@@ -82,6 +83,10 @@ class Compose:
             else ()
         )
         return (program, "-H", self._address, *proof, *rest, "--ansi", "never", "-p", self._options.project)
+
+    @property
+    def _program(self) -> Installed:
+        return installed(os.environ)
 
     @contextmanager
     def _files(self, added: Mapping[str, Any] | None) -> Iterator[tuple[Path, ...]]:
@@ -98,25 +103,6 @@ class Compose:
             yield (*self._options.files, path)
 
 
-@cache
-def found(path: str) -> tuple[str, ...]:
-    """The words of the compose that answers with this PATH. UsageError that says how to get one."""
-    for words in COMMANDS:
-        program = shutil.which(words[0], path=path)
-        if program is None:
-            continue
-        with suppress(OSError, subprocess.TimeoutExpired):
-            asked = subprocess.run(
-                [program, *words[1:], "version"], check=False, capture_output=True, timeout=ASK_TIMEOUT
-            )
-            if asked.returncode == 0:
-                return (program, *words[1:])
-    raise UsageError(
-        "neither `docker compose` nor `docker-compose` answers on this machine",
-        hint="a compose target needs one of them: install docker-compose-plugin, or Debian's docker-compose",
-    )
-
-
 def _tied() -> tuple[str, ...]:
     """Compose ends with us: one that went on alone would change the service behind the next promoter's back."""
     setpriv = shutil.which("setpriv")
@@ -125,7 +111,7 @@ def _tied() -> tuple[str, ...]:
 
 def _variables() -> dict[str, str]:
     own = {name: value for name, value in os.environ.items() if name not in _OURS_TO_SAY}
-    return {**own, "COMPOSE_IGNORE_ORPHANS": "1"}
+    return {**own, "COMPOSE_IGNORE_ORPHANS": "1", "COMPOSE_REMOVE_ORPHANS": "0"}
 
 
 def _stop(process: subprocess.Popen[bytes]) -> None:

@@ -92,6 +92,7 @@ class ComposeTarget:
             configuration=order.configuration,
         )
         before = base_of(members, order.promotion)
+        self._changes.remember(members)
         self._changes.prepare(secrets=bool(order.secrets), progress=progress, cancel=cancel)
         pull(self._fleet.client, order.image, progress=progress, cancel=cancel)
         version = replace(version, secrets=self._secrets.fill(order))

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Mapping
 from dataclasses import replace
 from pathlib import Path
@@ -16,8 +17,8 @@ from pipeline.errors import UsageError
 from pipeline.model.definition import EnvironmentDefinition
 from pipeline.model.value import Value
 from pipeline.settings import Settings
+from pipeline.targets.compose.installed import installed
 from pipeline.targets.compose.options import ComposeOptions, compose_options
-from pipeline.targets.compose.program import found
 from pipeline.targets.compose.project import Member, base_of, neighbours
 from pipeline.targets.compose.version import LABEL_BEFORE, LABEL_VERSION, Version, layer, version_of
 from pipeline.targets.docker.fleet import Deployed
@@ -75,20 +76,55 @@ def test_a_file_that_is_not_there_is_named() -> None:
         options(GOOD).digest()
 
 
+def program(path: Path, text: str) -> str:
+    path.parent.mkdir(parents=True, exist_ok=True)
+    path.write_text(f"#!/bin/sh\n{text}\n")
+    path.chmod(0o755)
+    return str(path)
+
+
 def test_no_compose_says_how_to_get_one(tmp_path: Path) -> None:
+    program(tmp_path / "docker-compose", "echo no version at all")
     with pytest.raises(UsageError, match="neither `docker compose` nor `docker-compose`") as caught:
-        found(str(tmp_path))
+        installed({"PATH": str(tmp_path), "HOME": str(tmp_path)})
     assert "install" in caught.value.hint
 
 
-@pytest.mark.parametrize("plugin", [True, False], ids=["plugin", "standalone"])
-def test_whichever_compose_answers_is_used(tmp_path: Path, plugin: bool) -> None:
-    for name, code in (("docker", 0 if plugin else 1), ("docker-compose", 0)):
-        program = tmp_path / name
-        program.write_text(f"#!/bin/sh\nexit {code}\n")
-        program.chmod(0o755)
-    docker, alone = str(tmp_path / "docker"), str(tmp_path / "docker-compose")
-    assert found(str(tmp_path)) == ((docker, "compose") if plugin else (alone,))
+@pytest.mark.parametrize(
+    ("there", "words", "version"),
+    [
+        pytest.param(("docker-compose",), ("docker-compose",), "1.29.2", id="older"),
+        pytest.param(("docker", "docker-compose"), ("docker", "compose"), "2.30.0", id="by-docker"),
+        pytest.param(
+            (".docker/cli-plugins/docker-compose", "docker", "docker-compose"),
+            (".docker/cli-plugins/docker-compose",),
+            "v2.26.1-4",
+            id="plugin-of-the-user",
+        ),
+        pytest.param(
+            ("extra/docker-compose", ".docker/cli-plugins/docker-compose", "docker-compose"),
+            ("extra/docker-compose",),
+            "v5.0.0",
+            id="plugin-elsewhere",
+        ),
+    ],
+)
+def test_the_plugin_goes_before_the_older_compose(
+    tmp_path: Path, there: tuple[str, ...], words: tuple[str, ...], version: str
+) -> None:
+    says = {
+        "docker": '[ "$1" = compose ] && echo 2.30.0',
+        "docker-compose": "echo 1.29.2",
+        ".docker/cli-plugins/docker-compose": "echo v2.26.1-4",
+        "extra/docker-compose": "echo v5.0.0",
+    }
+    for name in there:
+        program(tmp_path / name, says[name])
+    if "extra/docker-compose" in there:
+        (tmp_path / ".docker/config.json").write_text(json.dumps({"cliPluginsExtraDirs": [str(tmp_path / "extra")]}))
+    found = installed({"PATH": str(tmp_path), "HOME": str(tmp_path)})
+    assert found.words == (str(tmp_path / words[0]), *words[1:])
+    assert (found.version, found.plugin) == (version, version != "1.29.2")
 
 
 @given(
