@@ -111,11 +111,13 @@ def _do(
         click.echo(text, err=as_json)
 
     cancel = Cancellation()
+    until = app.clock.monotonic() + (wait or 0.0)
     try:
         with stopping(cancel, note=say):
             promotion = promote(app, place, order, wait=wait, timeout=timeout, progress=say, cancel=cancel)
             if promotion.state is PromotionState.DEPLOYED and order.kind is PromotionKind.PROMOTE:
-                bring_on(app, place, order.release, progress=say, cancel=cancel)
+                left = None if wait is None else max(0.0, until - app.clock.monotonic())
+                bring_on(app, place, order.release, wait=left, progress=say, cancel=cancel)
     except ParkedError as error:
         return _parked(app, error, found, waited=wait is not None, as_json=as_json)
     if as_json:

@@ -98,7 +98,7 @@ def watched(
     app: Application, view: View, act: Act, *, reports: Path | None, as_json: bool, wait: float | None = None
 ) -> int:
     """Do it under the view's eyes; the exit status of the run. One that parks is waited for `wait` seconds."""
-    cancel = Cancellation()
+    cancel, began = Cancellation(), app.clock.monotonic()
     jobs = job_observers(app, reports, note=view.note, quiet=as_json)
     with stopping(cancel, note=view.note, asked_by=lambda: _asked_by(app)):
         try:
@@ -113,7 +113,8 @@ def watched(
             view.close()
             for job in jobs:
                 job.close()
-        _bring_on(app, finished, note=lambda text: click.echo(text, err=as_json), cancel=cancel)
+        left = None if wait is None else max(0.0, began + wait - app.clock.monotonic())
+        _bring_on(app, finished, wait=left, note=lambda text: click.echo(text, err=as_json), cancel=cancel)
     return exit_code(finished)
 
 
@@ -136,13 +137,15 @@ def _parked(run: Run) -> tuple[str, ...]:
     return tuple(sorted(stage.name for stage in run.stages if stage.parked))
 
 
-def _bring_on(app: Application, run: Run, *, note: Callable[[str], None], cancel: Cancellation) -> None:
+def _bring_on(
+    app: Application, run: Run, *, wait: float | None, note: Callable[[str], None], cancel: Cancellation
+) -> None:
     """What the run deployed goes on to environments that take releases by themselves."""
     if run.conclusion is None or not any(stage.products.release for stage in run.stages):
         return
     from pipeline.operations.onward import bring_on_after
 
-    bring_on_after(app, run, progress=note, cancel=cancel)
+    bring_on_after(app, run, wait=wait, progress=note, cancel=cancel)
 
 
 def _asked_by(app: Application) -> str:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, replace
 
+from pipeline.delivery.promotion import OVERRIDDEN
 from pipeline.errors import ParkedError, RefusedError
 from pipeline.model.definition import EnvironmentDefinition
 from pipeline.model.gate import GateAnswer, GateState, Override, Verdict
@@ -36,6 +37,10 @@ Judge = Callable[[Question], Verdict]
 changes. It may ask servers and run commands; what goes wrong with that is an answer. RecordsError may leave."""
 
 
+OVERRIDE = "override"
+"""What answers call the right to open gates by force."""
+
+
 class Admission:
     """Judges promotions on behalf of somebody. Errors that may leave: RecordsError, and what `require` says."""
 
@@ -49,10 +54,24 @@ class Admission:
         """Every gate's answer. Who has overridden the promotion does so for as long as it is under way."""
         promotion = question.promotion
         if promotion is not None and promotion.override and question.override is None:
-            person = promotion.requested_by if not question.automatic else self._actor
-            override = Override(person=person, reason=promotion.override, time=self._clock.now())
-            question = replace(question, override=override)
+            question = replace(question, override=self._override(promotion))
         return self._judge(question)
+
+    def require_override(self, promotion: Promotion, question: Question, reason: str) -> None:
+        """RefusedError where this actor may not open these gates by force; the promotion stays as it is."""
+        override = Override(person=self._actor, reason=reason, time=self._clock.now())
+        verdict = self._judge(replace(question, promotion=promotion, override=override))
+        denied = [item for item in verdict.answers if item.gate == OVERRIDE and item.state is GateState.FAILED]
+        if denied:
+            raise RefusedError(
+                f"'{question.environment.name}': " + _sentences(denied), hint="leave --override away to wait instead"
+            )
+
+    def _override(self, promotion: Promotion) -> Override:
+        """By whoever opened it: who asked for it at first, or who has taken it up by force since."""
+        told = self._records().entries(actions=(OVERRIDDEN,), subjects=(promotion.id,), newest=1)
+        person = told[-1].actor if told else promotion.requested_by
+        return Override(person=person, reason=promotion.override, time=self._clock.now())
 
     def require(self, promotion: Promotion, question: Question) -> Verdict:
         """The verdict where it lets the promotion in, written to the ledger if it is not the one that stands there.
@@ -96,6 +115,7 @@ def verdict_data(promotion: Promotion, verdict: Verdict) -> Mapping[str, Value]:
         "policy": verdict.policy,
         "allowed": verdict.allowed,
         "override": verdict.override.reason if verdict.override else "",
+        "overridden_by": verdict.override.person if verdict.override else "",
         "opens": verdict.opens.isoformat() if verdict.opens else None,
         "answers": [
             {

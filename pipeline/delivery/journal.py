@@ -13,6 +13,7 @@ from pipeline.delivery.promotion import (
     DECIDED,
     END_ACTIONS,
     MEASURED,
+    OVERRIDDEN,
     REPLANNED,
     SHIFTING,
     WAITS,
@@ -103,7 +104,7 @@ class PromotionJournal:
 
     def override(self, promotion: Promotion, reason: str) -> Promotion:
         """Somebody with the right to do so opens its gates by force."""
-        return self._save(replace(promotion, override=reason), "promotion.overridden", {}, seen=promotion.state)
+        return self._save(replace(promotion, override=reason), OVERRIDDEN, {}, seen=promotion.state)
 
     def measure(self, promotion: Promotion, measurements: tuple[Measurement, ...]) -> Promotion:
         """Keep further measurements; the state stays."""

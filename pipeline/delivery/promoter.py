@@ -187,6 +187,7 @@ class Promoter:
         if question.plan.digest != promotion.plan:
             promotion = self.journal.replan(promotion, question.plan)
         if order.override and promotion.override != order.override:
+            self.admission.require_override(promotion, question, order.override)
             promotion = self.journal.override(promotion, order.override)
         try:
             self.admission.require(promotion, question)

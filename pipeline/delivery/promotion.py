@@ -36,6 +36,9 @@ MEASURED: Final = "promotion.measured"
 REPLANNED: Final = "promotion.replanned"
 """While it waited, what it would change became another thing."""
 
+OVERRIDDEN: Final = "promotion.overridden"
+"""Somebody has taken it up and opens its gates by force."""
+
 SHIFTING: Final = "promotion.shifting"
 """A canary is about to get another share of the traffic."""
 

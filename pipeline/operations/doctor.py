@@ -8,13 +8,15 @@ import shutil
 import stat
 import subprocess
 from collections.abc import Callable, Iterator, Mapping
+from contextlib import suppress
 from dataclasses import dataclass
 from enum import StrEnum
 from pathlib import Path
 
-from pipeline.errors import EcluseError
+from pipeline.errors import EcluseError, NotFoundError
 from pipeline.model.definition import EnvironmentDefinition
 from pipeline.model.status import RunState
+from pipeline.operations.deployed import deployed
 from pipeline.operations.policy import policy_of
 from pipeline.operations.registry_logins import configuration, logins
 from pipeline.operations.runner_process import Life, life_of
@@ -22,9 +24,13 @@ from pipeline.ports.application import Application
 from pipeline.ports.executor import ExecutorInfo
 from pipeline.ports.records import RunFilter
 from pipeline.settings import certificate_bundle
+from pipeline.targets.compose.installed import installed
 
 GIT_NEEDED = (2, 32)
 API_NEEDED = (1, 40)
+COMPOSE = "compose"
+_LATEST = 200
+"""Promotions that are looked at for compose targets."""
 _MIB = 1024 * 1024
 _FEW = 2048 * _MIB
 _TOO_FEW = 256 * _MIB
@@ -61,6 +67,8 @@ def examine(app: Application, *, progress: Callable[[str], None]) -> Iterator[Fi
     yield from _logins(app.environment)
     progress("policy")
     yield from _policy(app)
+    progress("compose")
+    yield from _compose(app)
 
 
 def _fine(name: str, detail: str) -> Finding:
@@ -147,6 +155,36 @@ def _gates(app: Application, environment: EnvironmentDefinition) -> Finding:
         f"this user reaches its target ({environment.target_kind}) directly, and can change it past every gate",
         "give the target's credentials only to whom carries out promotions",
     )
+
+
+def _compose(app: Application) -> Iterator[Finding]:
+    """Which compose is here; needed only where something is deployed by it."""
+    wanted = _composed(app)
+    try:
+        found = installed(app.environment)
+    except EcluseError as error:
+        if wanted:
+            yield _failed("compose", f"{error.message}, and environment '{wanted}' is a compose target", error.hint)
+        else:
+            yield _fine("compose", f"none here; only a compose target needs it: {error.hint}")
+        return
+    older = "" if found.plugin else "; the plugin (`docker compose`) is several times as quick"
+    yield _fine("compose", f"{found.version}, {' '.join(found.words)}{older}")
+
+
+def _composed(app: Application) -> str:
+    """An environment that this machine deploys to by compose, of the policy or one that is live; "" for none."""
+    with suppress(EcluseError):
+        for environment in (policy_of(app.settings).environments or ()) if app.settings.policy else ():
+            if environment.target_kind == COMPOSE:
+                return environment.name
+    with suppress(EcluseError):
+        latest = {item.environment: item for item in reversed(app.records.promotions(limit=_LATEST))}
+        for promotion in latest.values():
+            with suppress(NotFoundError):
+                if deployed(app, promotion).environment.target_kind == COMPOSE:
+                    return promotion.environment
+    return ""
 
 
 def _version(words: str) -> tuple[int, ...]:

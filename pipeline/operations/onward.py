@@ -11,6 +11,7 @@ from pipeline.delivery.onward import next_environments
 from pipeline.delivery.promoter import Order
 from pipeline.errors import CancelledError, EcluseError, ParkedError
 from pipeline.model.definition import EnvironmentDefinition
+from pipeline.model.ledger import head_line
 from pipeline.model.plan import Plan
 from pipeline.model.release import Promotion, Release
 from pipeline.model.run import Run
@@ -29,11 +30,19 @@ _ALL = 10_000
 
 
 def bring_on(
-    app: Application, place: Surroundings, release: Release, *, progress: Progress, cancel: Cancellation
+    app: Application,
+    place: Surroundings,
+    release: Release,
+    *,
+    wait: float | None = None,
+    progress: Progress,
+    cancel: Cancellation,
 ) -> tuple[Promotion, ...]:
     """Into every environment that takes the release by itself now, one after the other, for as long as there is a
-    next one. What waits there, is refused or goes wrong is said, and is in the ledger. CancelledError."""
+    next one; gates that are shut are waited for, `wait` seconds in all. What waits there longer, is refused or goes
+    wrong is said, and is in the ledger. CancelledError."""
     ended: list[Promotion] = []
+    until = app.clock.monotonic() + (wait or 0.0)
     while True:
         promotions = app.records.promotions(repository=place.repository, limit=_ALL)
         coming = next_environments(place.environments, release.id, promotions)
@@ -42,7 +51,8 @@ def bring_on(
         order = Order(release=release, environment=coming[0], policy=place.policy.revision, automatic=True)
         progress(f"{release.name} goes on to '{coming[0].name}' by itself")
         try:
-            promotion = promote(app, place, order, wait=None, progress=progress, cancel=cancel)
+            left = None if wait is None else max(0.0, until - app.clock.monotonic())
+            promotion = promote(app, place, order, wait=left, progress=progress, cancel=cancel)
         except ParkedError as error:
             progress(error.message)
         except CancelledError:
@@ -53,11 +63,15 @@ def bring_on(
                 return tuple(ended)
         else:
             progress(f"'{promotion.environment}': {promotion.state.value.replace('_', ' ')}, {promotion.detail}")
+            if head := app.records.head():
+                progress(head_line(head))
             ended.append(promotion)
 
 
-def bring_on_after(app: Application, run: Run, *, progress: Progress, cancel: Cancellation) -> tuple[Promotion, ...]:
-    """What a run that succeeded has deployed goes on to where none of its stages brings it."""
+def bring_on_after(
+    app: Application, run: Run, *, wait: float | None = None, progress: Progress, cancel: Cancellation
+) -> tuple[Promotion, ...]:
+    """What a run that succeeded has deployed goes on to where none of its stages brings it, as `bring_on`."""
     if run.conclusion is None or not run.conclusion.satisfies:
         return ()
     released = next((stage.products.release for stage in reversed(run.stages) if stage.products.release), "")
@@ -74,7 +88,7 @@ def bring_on_after(app: Application, run: Run, *, progress: Progress, cancel: Ca
     )
     if not any(item.after for item in place.environments):
         return ()
-    return bring_on(app, place, app.records.find_release(released), progress=progress, cancel=cancel)
+    return bring_on(app, place, app.records.find_release(released), wait=wait, progress=progress, cancel=cancel)
 
 
 def can_go_on(app: Application, run: Run) -> bool:

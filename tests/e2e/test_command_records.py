@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import getpass
 import json
+import shutil
 import subprocess
 import sys
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
 
 import pytest
@@ -209,6 +210,30 @@ environments:
     policy.write_text("version: 1\nenvironments: {prod: {}}\n")
     broken = ecluse("doctor", env={"ECLUSE_POLICY": str(policy)})
     assert (broken.code, "✕ policy: " in broken.out) == (3, True)
+
+
+def test_doctor_says_which_compose_is_used_and_misses_it_only_where_it_is_wanted(
+    ecluse: Command, compose_plugin: Mapping[str, str], tmp_path: Path
+) -> None:
+    def finding(**variables: str) -> dict[str, str]:
+        told = json.loads(ecluse("doctor", "--json", env=variables).out)["findings"]
+        return next(item for item in told if item["name"] == "compose")
+
+    assert finding(**compose_plugin)["detail"].endswith("/docker-compose")
+    git = shutil.which("git")
+    assert git
+    (tmp_path / "bin").mkdir()
+    (tmp_path / "bin/git").symlink_to(git)
+    bare = {"PATH": str(tmp_path / "bin"), "HOME": str(tmp_path), "DOCKER_CONFIG": str(tmp_path)}
+    unused = finding(**bare)
+    assert (unused["health"], "only a compose target needs it" in unused["detail"]) == ("fine", True)
+    policy = tmp_path / "policy.yml"
+    policy.write_text(
+        "version: 1\nenvironments: {prod: {target: {compose: {file: c.yml, project: shop, service: web}}}}\n"
+    )
+    wanted = finding(**bare, ECLUSE_POLICY=str(policy))
+    assert (wanted["health"], "'prod' is a compose target" in wanted["detail"]) == ("failed", True)
+    assert "docker-compose-plugin" in wanted["remedy"]
 
 
 def test_gc_says_when_it_cannot_reach_the_engine(ecluse: Command, tmp_path: Path) -> None:

@@ -121,9 +121,10 @@ def _promotion(arrival: Arrival, now: datetime) -> list[Line]:
     reason = f" ({one_line(promotion.reason)})" if told else ""
     lines.append(line(("asked for by ", "dim"), one_line(promotion.requested_by), (reason, "dim")))
     if promotion.override:
-        lines.append(
-            line(shape("warned"), " its gates were opened by force: ", (one_line(promotion.override), "warned"))
-        )
+        who = str(arrival.verdict.data.get("overridden_by") or "") if arrival.verdict else ""
+        by = f" by {one_line(who)}" if who else ""
+        words = f" its gates were opened by force{by}: "
+        lines.append(line(shape("warned"), words, (one_line(promotion.override), "warned")))
     lines += _gates(arrival.verdict)
     lines += [_approval(item, now) for item in arrival.approvals]
     if promotion.measurements:

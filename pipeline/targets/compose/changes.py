@@ -18,6 +18,7 @@ from pipeline.targets.compose.version import Version, layer
 from pipeline.targets.docker.fleet import Fleet
 from pipeline.targets.docker.gap import GapWatch
 from pipeline.targets.docker.health import await_healthy
+from pipeline.targets.docker.pulling import pull
 
 COMPOSE_WITHIN = 300.0
 """Seconds that one call of compose may take: stopping, making and starting, without waiting for health."""
@@ -90,6 +91,8 @@ class Changes:
             progress(f"compose makes {self._options.service}" + (" again" if members else ""))
             added = layer(self._options.service, version, before, owner=self._fleet.labels, labels=self._options.labels)
             if not (revive and self.revive(version, progress=progress)):
+                if "@sha256:" in version.image:  # of an earlier version somebody may have removed it
+                    pull(self._fleet.client, version.image, progress=progress, cancel=cancel)
                 self._compose.up(self._options.service, added=added, cancel=cancel, timeout=COMPOSE_WITHIN)
             reason = self._unfit(version, timeout=timeout, progress=progress, cancel=cancel)
             spent = monotonic() - began

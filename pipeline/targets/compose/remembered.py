@@ -19,6 +19,8 @@ class Remembered:
 
     name: str
     promotion: str
+    image: str
+    """The engine's own id of it."""
     body: Mapping[str, Any]
     networks: Mapping[str, Mapping[str, Any]]
 
@@ -26,11 +28,22 @@ class Remembered:
         """Make and start it. TargetError."""
         engine: Any = client
         with translating(f"make container {self.name} again"):
-            made = engine.create_container_from_config(dict(self.body), self.name)["Id"]
+            made = engine.create_container_from_config(self._body(client), self.name)["Id"]
             for network, end in self.networks.items():
                 address = (end.get("IPAMConfig") or {}).get("IPv4Address")
                 engine.connect_container_to_network(made, network, aliases=end.get("Aliases"), ipv4_address=address)
             engine.start(made)
+
+    def _body(self, client: APIClient) -> dict[str, Any]:
+        """By the image's name, where it has that name still."""
+        import docker.errors
+
+        store: Any = client
+        try:
+            store.inspect_image(self.body["Image"])
+        except docker.errors.NotFound:
+            return {**self.body, "Image": self.image}
+        return dict(self.body)
 
 
 def remember(client: APIClient, member: Member) -> Remembered:
@@ -41,14 +54,13 @@ def remember(client: APIClient, member: Member) -> Remembered:
     if config.get("Hostname") == seen["Id"][:12]:
         del config["Hostname"]
     config.pop("MacAddress", None)
-    if "@sha256:" not in str(config["Image"]):
-        config["Image"] = seen["Image"]
     host["Binds"] = [*(host.get("Binds") or ()), *_unnamed(seen, host)] or None
     first, *others = _networks(seen) or ({},)
     body = {**config, "HostConfig": host, "NetworkingConfig": {"EndpointsConfig": first}}
     return Remembered(
         name=member.deployed.name,
         promotion=member.promotion,
+        image=seen["Image"],
         body=body,
         networks={name: end for item in others for name, end in item.items()},
     )

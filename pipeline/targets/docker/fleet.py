@@ -201,7 +201,9 @@ class Fleet:
             return
 
         with suppress(docker.errors.APIError):
-            self.client.remove_image(reference)
+            # Of an image with several names the engine drops one although a container was made by it.
+            if not self.client.containers(all=True, filters={"ancestor": reference}):
+                self.client.remove_image(reference)
 
     def tail(self, container: str, lines: int = 15) -> str:
         """The last lines of its log."""
