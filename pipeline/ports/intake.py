@@ -33,6 +33,9 @@ class Intake(Protocol):
     def receive(self, delivery: HookDelivery) -> bool:
         """Keep a delivery, on the disk when this returns; False where its repository already has one of its key."""
 
+    def receive_all(self, deliveries: Sequence[HookDelivery]) -> frozenset[str]:
+        """As `receive` for many that came in at once, in one transaction; the ids of those that were new."""
+
     def undecided(self, *, limit: int = 100) -> Sequence[HookDelivery]:
         """Deliveries that nobody has looked at, oldest first."""
 

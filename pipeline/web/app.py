@@ -9,10 +9,10 @@ from starlette.exceptions import HTTPException
 from pipeline import __version__
 from pipeline.errors import EcluseError
 from pipeline.ports.application import Application
-from pipeline.web import health
+from pipeline.web import health, hooks
 from pipeline.web.problems import told
 
-ROUTERS = (health.router,)
+ROUTERS = (health.router, hooks.router)
 """In the order in which their routes are asked."""
 
 

@@ -66,10 +66,15 @@ class SqlIntake:
 
     def receive(self, delivery: HookDelivery) -> bool:
         """Keep a delivery, on the disk when this returns."""
+        return delivery.id in self.receive_all((delivery,))
+
+    def receive_all(self, deliveries: Sequence[HookDelivery]) -> frozenset[str]:
+        """Keep them with one flush of the disk."""
         with self._database().durable() as connection:
-            row = insert(connection, t.deliveries).values(**plain(delivery))
+            row = insert(connection, t.deliveries)
             kept = row.on_conflict_do_nothing(index_elements=[t.deliveries.c.repository, t.deliveries.c.key])
-            return connection.execute(kept).rowcount == 1
+            rows = [plain(delivery) for delivery in deliveries]
+            return frozenset(connection.execute(kept.returning(t.deliveries.c.id), rows).scalars())
 
     def undecided(self, *, limit: int = 100) -> Sequence[HookDelivery]:
         """Oldest first."""
