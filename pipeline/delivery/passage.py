@@ -10,7 +10,7 @@ from pipeline.delivery.fencing import FencedTarget
 from pipeline.delivery.journal import PromotionJournal
 from pipeline.delivery.lease import EnvironmentLease
 from pipeline.delivery.promotion import GOING_BACK, KEEPING, ended_as
-from pipeline.errors import CancelledError, EcluseError, LeaseLostError, UsageError
+from pipeline.errors import CancelledError, EcluseError, EngineBusyError, LeaseLostError, UsageError
 from pipeline.model.check import Verdict
 from pipeline.model.definition import EnvironmentDefinition
 from pipeline.model.hiding import hide
@@ -24,6 +24,9 @@ from pipeline.ports.target import Observed, Progress, Rollout, RolloutResult, Ta
 
 HOLDING = frozenset({"keep", "hold"})
 """Words of `on_failure` that leave both versions where they are, for a person to look at."""
+TRIES, PAUSE = 40, 0.5
+"""How often, and after how many seconds, the way back is tried while the target's trouble may pass: an engine that is
+shutting down answers with errors for a while before it is gone."""
 
 
 class Passage:
@@ -166,7 +169,7 @@ class Passage:
         if bar and self.promotion.kind is PromotionKind.PROMOTE and self.promotion.release != self.promotion.replaces:
             self.journal.bar(self.promotion, reason)
         try:
-            result = self.target.roll_back(self.promotion.id, progress=progress)
+            result = self._rolled_back(progress)
         except LeaseLostError:
             raise
         except EcluseError as error:
@@ -189,6 +192,16 @@ class Passage:
         if not result.succeeded or not steps_of(order.strategy):
             return result
         return climb(self, order, result, verify=verify, progress=progress, cancel=cancel)
+
+    def _rolled_back(self, progress: Progress) -> RolloutResult:
+        """Tried again while the target's trouble may pass; its last error leaves."""
+        for _ in range(TRIES - 1):
+            try:
+                return self.target.roll_back(self.promotion.id, progress=progress)
+            except EngineBusyError as error:
+                progress(f"{error.message}; trying again")
+            Cancellation().wait(PAUSE)
+        return self.target.roll_back(self.promotion.id, progress=progress)
 
     def _copied(self, image: str, *, progress: Progress, cancel: Cancellation) -> str:
         """The image in the environment's own repository. What goes back needs nothing of the first registry."""
@@ -214,11 +227,12 @@ class Passage:
         except EcluseError as error:
             progress(f"what runs in '{self.environment.name}' is not known: {error.message}")
             return
-        if any(item.promotion == self.promotion.id for item in observed.instances):
-            if self.environment.on_failure in HOLDING:
-                self._move(PromotionState.PARTIAL, reason, observed)
-            else:
-                self.go_back(reason, progress)
+        there = any(item.promotion == self.promotion.id for item in observed.instances)
+        if there and self.environment.on_failure in HOLDING:
+            self._move(PromotionState.PARTIAL, reason, observed)
+            return
+        if there or (self.promotion.replaces and not observed.serving):  # the old one was stopped, and stayed so
+            self.go_back(reason, progress)
             return
         state, after = ended_as(self.promotion, observed)
         self._move(state, reason if state is PromotionState.ROLLED_BACK else f"{reason}; {after}", observed)

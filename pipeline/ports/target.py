@@ -106,7 +106,8 @@ class Target(Protocol):
         """The new one is verified: remove what it replaced."""
 
     def roll_back(self, promotion: str, *, progress: Progress, fence: int = 0) -> RolloutResult:
-        """Give traffic back to what this promotion replaced and remove the new one."""
+        """Give traffic back to what this promotion replaced and remove the new one. Where nothing of it is there, what
+        it had stopped serves again."""
 
     def command(self, command: tuple[str, ...], *, timeout: float) -> tuple[int, str]:
         """Run a command in a serving instance: exit code and output (at most 64 KiB)."""

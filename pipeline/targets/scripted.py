@@ -124,6 +124,8 @@ class ScriptedTarget:
         self._maybe_fail("roll_back")
         place = self._place
         if not any(item.promotion == promotion for item in place.instances):
+            if place.instances and self._main() is None:
+                self._share(place.instances[-1].promotion, 100)
             return self._result(True, f"nothing of promotion {promotion} runs")
         place.instances[:] = [item for item in place.instances if item.promotion != promotion]
         before = place.replaced.get(promotion, "")

@@ -311,6 +311,17 @@ def test_recreating_never_runs_both_on_the_way_there_nor_back(docker: Engine, tr
     assert docker.page() == "p1"
 
 
+def test_going_back_from_what_left_nothing_lets_the_stopped_version_serve_again(docker: Engine) -> None:
+    target = docker.target()
+    target.roll_out(order("p1", docker.image), progress=print, cancel=Cancellation())
+    assert target.roll_back("p2", progress=print).reason == "nothing of promotion p2 runs"
+    (serving,) = target.observe().serving
+    docker.docker("stop", "--time", "0", serving.name)
+    assert target.observe().serving == ()
+    assert target.roll_back("p2", progress=print).succeeded
+    assert docker.page() == "p1"
+
+
 @pytest.mark.parametrize("method", ["create_container_from_config", "stop", "start"])
 def test_a_killed_recreation_can_be_finished_or_taken_back(docker: Engine, method: str) -> None:
     docker.target().roll_out(order("p1", docker.image), progress=print, cancel=Cancellation())

@@ -111,12 +111,12 @@ class DockerTarget:
         self._fence.admit(fence)
         fleet = self._fleet.all()
         mine = _of(fleet, promotion)
+        serving = next((item for item in fleet if self._networks.serving(item)), None)
         if mine is None:
-            return self._result(True, f"nothing of promotion {promotion} runs")
+            return self._revive(None if serving else self._before(fleet, None, None), promotion, progress)
         for item in fleet:
             if item.rehearsal:
                 self._fleet.remove(item.id)
-        serving = next((item for item in fleet if self._networks.serving(item)), None)
         old = _of(fleet, mine.replaces) if mine.replaces else None
         gap = None
         if serving and serving != mine:
@@ -288,6 +288,14 @@ class DockerTarget:
         if not reason and not item.rehearsal:
             self._fleet.keep(item.id)
         return reason
+
+    def _revive(self, old: Deployed | None, promotion: str, progress: Progress) -> RolloutResult:
+        """Of a promotion that has nothing here: what it had stopped serves again."""
+        if old is None:
+            return self._result(True, f"nothing of promotion {promotion} runs")
+        progress(f"giving the traffic back to {old.name}")
+        self._networks.give_back(old)
+        return self._result(True, f"{old.name} serves again")
 
     def _refused(self, item: Deployed, reason: str) -> RolloutResult:
         """Remove a container that is not fit to serve; the result carries the end of its log."""

@@ -4,15 +4,17 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass, replace
+from typing import Any, ClassVar
 
 import pytest
 from delivery_ground import DEV, Ground, release
 from faults import Fault, KilledError
 
-from pipeline.errors import EcluseError, TargetError
+from pipeline.errors import EcluseError, EngineBusyError, EngineUnreachableError, TargetError
 from pipeline.model.release import PromotionKind
 from pipeline.model.status import PROMOTION_MOVES, PromotionState
 from pipeline.model.strategy import Strategy, StrategyKind
+from pipeline.targets.scripted import ScriptedTarget
 
 S = PromotionState
 OLD, NEW, THIRD = release("a"), release("b"), release("c")
@@ -150,3 +152,58 @@ def test_the_target_fails_at_every_step(grounds: Callable[[Story], Ground], name
             assert "the engine fell over" in error.message  # noqa: PT017 - it may also end by itself
         assert_honest(ground)
         ground.records.close()
+
+
+class ShuttingDown(ScriptedTarget):
+    """An engine that is being stopped: it has stopped the old version, and then answers with errors to all that
+    changes something. `answers` is what it says to the way back, one after the other; then it is as it was."""
+
+    answers: ClassVar[list[Exception]] = []
+
+    def roll_out(self, order: Any, **more: Any) -> Any:
+        self._place.instances[:] = [replace(item, serving=False) for item in self._place.instances]
+        raise EngineBusyError("cannot start the new one: shutting down")
+
+    def roll_back(self, *words: Any, **more: Any) -> Any:
+        if self.answers:
+            raise self.answers.pop(0)
+        return ScriptedTarget.roll_back(self, *words, **more)
+
+
+@pytest.mark.parametrize(
+    ("answers", "state"),
+    [
+        pytest.param([], S.ROLLED_BACK, id="at-once"),
+        pytest.param([EngineBusyError("still shutting down")], S.ROLLED_BACK, id="tried-again"),
+        pytest.param([TargetError("never again")], S.FAILED, id="it-cannot-be-done"),
+    ],
+)
+def test_an_old_version_that_was_stopped_serves_again_after_an_error(
+    grounds: Callable[[Story], Ground], answers: list[Exception], state: PromotionState
+) -> None:
+    ground = grounds(STORIES["good"])
+    ground.target_kind = type("Target", (ShuttingDown,), {"answers": list(answers)})
+    with pytest.raises(EngineBusyError, match="cannot start the new one"):
+        ground.promote(NEW)
+    assert ground.history()[0].state is state
+    assert ground.live() == (set() if state is S.FAILED else {OLD.id})
+
+
+def test_nothing_is_claimed_of_an_engine_that_goes_while_it_is_gone_back(grounds: Callable[[Story], Ground]) -> None:
+    class Gone(ShuttingDown):
+        answers: ClassVar[list[Exception]] = [EngineBusyError("still shutting down"), EngineUnreachableError("gone")]
+
+        def observe(self) -> Any:
+            if not self.answers and not any(item.serving for item in self._place.instances):
+                raise EngineUnreachableError("gone")
+            return ScriptedTarget.observe(self)
+
+    ground = grounds(STORIES["good"])
+    ground.target_kind = Gone
+    with pytest.raises(EngineUnreachableError):
+        ground.promote(NEW)
+    assert ground.history()[0].state is S.ROLLING_OUT
+    ground.target_kind = ScriptedTarget
+    ground.put_right()
+    assert_honest(ground)
+    assert ground.live() == {OLD.id}
