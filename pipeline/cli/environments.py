@@ -69,8 +69,12 @@ def remove(environment: str, repository: Path, yes: bool, reason: str) -> None:
             f"Stop and remove what runs in '{environment}' ({promotion.release.removeprefix('sha256:')[:12]})?",
             abort=True,
         )
-    remove_environment(app, promotion, actor=getpass.getuser(), reason=reason)
+    remove_environment(app, promotion, actor=getpass.getuser(), reason=reason, progress=_told)
     sys.stdout.write(f"'{environment}' runs nothing any more; `ecluse history {environment}` keeps what was\n")
+
+
+def _told(line: str) -> None:
+    sys.stderr.write(f"· {line}\n")
 
 
 env.add_command(list_environments)

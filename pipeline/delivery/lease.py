@@ -6,6 +6,7 @@ import os
 import socket
 import threading
 from collections.abc import Callable
+from pathlib import Path
 
 from pipeline.delivery.lock import EnvironmentLock
 from pipeline.errors import EcluseError, LeaseLostError
@@ -173,6 +174,29 @@ class EnvironmentLease:
         with self._guard:
             if self._lease is not None:
                 self._lease, self._until = renewed, began + self._seconds
+
+
+def environment_lease(
+    environment: str,
+    *,
+    service: str,
+    who: str,
+    home: Path,
+    records: Callable[[], Records],
+    clock: Clock,
+    installation: str,
+    seconds: float = SECONDS,
+) -> EnvironmentLease:
+    """That of one environment of a pipeline, for whoever wants to change what runs there; nobody holds it yet."""
+    return EnvironmentLease(
+        name=f"{service}/{environment}",
+        who=who,
+        lock=EnvironmentLock(home / "locks", service=service, environment=environment),
+        records=records,
+        clock=clock,
+        installation=installation,
+        seconds=seconds,
+    )
 
 
 def _place(installation: str) -> str:

@@ -8,8 +8,7 @@ from pathlib import Path
 
 from pipeline.delivery.admission import Admission, Judge, Question
 from pipeline.delivery.journal import PromotionJournal, Requester
-from pipeline.delivery.lease import SECONDS, EnvironmentLease
-from pipeline.delivery.lock import EnvironmentLock
+from pipeline.delivery.lease import SECONDS, EnvironmentLease, environment_lease
 from pipeline.delivery.passage import Passage
 from pipeline.delivery.planning import plan_of
 from pipeline.delivery.promotion import BEGUN, UNFINISHED, WAITS
@@ -97,11 +96,11 @@ class Promoter:
         cancel: Cancellation,
     ) -> EnvironmentLease:
         """The environment's lease, awaited. RefusedError when the promotion that wants it is superseded meanwhile."""
-        service = self.requester.service
-        lease = EnvironmentLease(
-            name=f"{service}/{environment.name}",
+        lease = environment_lease(
+            environment.name,
+            service=self.requester.service,
             who=self.requester.words,
-            lock=EnvironmentLock(self._home / "locks", service=service, environment=environment.name),
+            home=self._home,
             records=self._records,
             clock=self._clock,
             installation=self._installation,

@@ -14,6 +14,7 @@ from pipeline.model.value import Value
 from pipeline.operations.environments import remove_environment
 from pipeline.operations.inspect import live_releases, removals
 from pipeline.ports.application import Application
+from pipeline.ports.cancellation import Cancellation
 
 ACTOR: Final = "gc"
 _ALL: Final = 10_000
@@ -49,11 +50,21 @@ def end_reviews(app: Application, ends: Sequence[ReviewEnd]) -> tuple[ReviewEnd,
         problem = ""
         try:
             reason = f"its time is over: {spell_duration(item.lasting)} after the last deployment"
-            remove_environment(app, item.promotion, actor=ACTOR, reason=reason)
+            _take_away(app, item.promotion, reason)
         except EcluseError as error:
             problem = error.message
         done.append(ReviewEnd(promotion=item.promotion, lasting=item.lasting, problem=problem))
     return tuple(done)
+
+
+def _take_away(app: Application, promotion: Promotion, reason: str) -> None:
+    """Nobody is waited for: who deploys there just now wants it to stay. CancelledError then."""
+    busy = Cancellation()
+
+    def leave(waiting: str) -> None:
+        busy.cancel(waiting.removesuffix("; waiting"))
+
+    remove_environment(app, promotion, actor=ACTOR, reason=reason, progress=leave, cancel=busy)
 
 
 def _by_repository(app: Application) -> Mapping[str, list[Promotion]]:

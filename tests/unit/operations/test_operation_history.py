@@ -96,7 +96,9 @@ def test_an_environment_that_was_taken_away_runs_nothing_and_has_not_drifted(tmp
     run = ground.begin()
     first = deploy(ground, run, "1", PromotionState.DEPLOYED)
     serve(ground, first.id)
-    remove_environment(ground, live_promotion(ground, repository="shop", environment="dev"), actor="bob", reason="old")
+    remove_environment(
+        ground, live_promotion(ground, repository="shop", environment="dev"), actor="bob", reason="old", progress=print
+    )
     found = history(ground, repository="shop", environment="dev", limit=10)
     assert (found.live, found.drifted) == (None, False)
     assert found.removed is not None

@@ -9,10 +9,12 @@ from pathlib import Path
 import pytest
 from ground import DEV, Ground, plan_of
 
+from pipeline.delivery.lease import environment_lease
 from pipeline.model.definition import EnvironmentDefinition, ReviewRule, ReviewSource
 from pipeline.model.release import Promotion, PromotionKind, Release
 from pipeline.model.status import PromotionState, RunState
 from pipeline.operations.review_ends import end_reviews, review_ends
+from pipeline.ports.cancellation import Cancellation
 
 REVIEW = replace(
     DEV,
@@ -72,3 +74,28 @@ def test_it_is_taken_away_once_with_a_line_in_the_ledger(tmp_path: Path) -> None
         "gc", "removed", "its time is over: 3d after the last deployment",
     )  # fmt: skip
     assert review_ends(ground) == ()
+
+
+def test_one_that_is_being_deployed_to_stays_and_nobody_is_waited_for(tmp_path: Path) -> None:
+    ground = Ground(home=tmp_path)
+    promotion = deploy(ground, REVIEW, ago=timedelta(days=4))
+    lease = environment_lease(
+        REVIEW.name, service=plan_of(()).name, who="run 7", home=tmp_path, records=lambda: ground.records,
+        clock=ground.clock, installation=ground.settings.installation,
+    )  # fmt: skip
+    lease.take(progress=print, cancel=Cancellation())
+    (busy,) = end_reviews(ground, review_ends(ground))
+    assert "'review-7' is being deployed to by run 7" in busy.problem
+    lease.release()
+    (ended,) = end_reviews(ground, review_ends(ground))
+    assert (ended.promotion, ended.problem) == (promotion, "")
+
+
+def test_one_that_was_deployed_to_meanwhile_stays(tmp_path: Path) -> None:
+    ground = Ground(home=tmp_path)
+    deploy(ground, REVIEW, ago=timedelta(days=4))
+    ends = review_ends(ground)
+    newer = deploy(ground, REVIEW, ago=timedelta(0), name="s")
+    (kept,) = end_reviews(ground, ends)
+    assert f"promotion {newer.id} has been brought in meanwhile" in kept.problem
+    assert ground.records.entries(newest=1)[-1].action == "promotion.deployed"
