@@ -62,7 +62,7 @@ def _review_lines(ends: Sequence[ReviewEnd], *, done: bool) -> list[Line]:
             lines.append(line(shape("failed"), f" could not take away {name}: {one_line(item.problem)}"))
         else:
             word = "took away" if done else "would take away"
-            lines.append(line(shape("succeeded"), f" {word} {name}, whose time is over"))
+            lines.append(line(shape("succeeded"), f" {word} {name}: {item.reason}"))
     return lines
 
 

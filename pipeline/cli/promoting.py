@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import sys
 from collections.abc import Callable
+from functools import partial
 from typing import TYPE_CHECKING, Any, TypeVar
 
 import click
@@ -60,6 +61,7 @@ def carry_out(
 ) -> int:
     """Show the plan, ask, do it; the exit status says how it ended. `before` is called once it is wanted."""
     from pipeline.operations.promote import outlook
+    from pipeline.operations.review_ends import tidy_reviews
 
     found = outlook(app, place, order)
     if not as_json:
@@ -71,6 +73,9 @@ def carry_out(
             show_json(planned_json(found))
         return ExitCode.REFUSED if found.verdict.refused else ExitCode.SUCCEEDED
     _agree(found, yes=yes)
+    tidy_reviews(
+        app, place.repository, place.folder, but=order.environment.name, progress=partial(click.echo, err=as_json)
+    )
     before()
     return _do(app, place, order, found, timeout=timeout, wait=wait, as_json=as_json)
 

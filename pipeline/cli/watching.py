@@ -140,12 +140,21 @@ def _parked(run: Run) -> tuple[str, ...]:
 def _bring_on(
     app: Application, run: Run, *, wait: float | None, note: Callable[[str], None], cancel: Cancellation
 ) -> None:
-    """What the run deployed goes on to environments that take releases by themselves."""
+    """What the run deployed goes on to environments that take releases by themselves; review environments that are
+    over end."""
     if run.conclusion is None or not any(stage.products.release for stage in run.stages):
         return
     from pipeline.operations.onward import bring_on_after
+    from pipeline.operations.review_ends import tidy_reviews
 
+    tidy_reviews(app, run.repository, _folder(app, run), progress=note)
     bring_on_after(app, run, wait=wait, progress=note, cancel=cancel)
+
+
+def _folder(app: Application, run: Run) -> Path:
+    source = app.records.plan(run.id).get("source")
+    path = source.get("path") if isinstance(source, dict) else None
+    return Path(path) if isinstance(path, str) and path else Path()
 
 
 def _asked_by(app: Application) -> str:

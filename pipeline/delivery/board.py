@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
-from datetime import datetime
+from datetime import datetime, timedelta
 
 from pipeline.model.decision import Block
 from pipeline.model.definition import EnvironmentDefinition
@@ -49,6 +49,15 @@ class Level:
     blocks: tuple[Block, ...]
     """Holds, bars and freezes that are open."""
     candidate: Candidate | None
+    ends: datetime | None = None
+    """When a review environment is over, unless it is deployed to again."""
+
+
+def review_end(environment: EnvironmentDefinition, live: Promotion | None) -> datetime | None:
+    """When a review environment in which that is live is over; None for one that stays."""
+    if environment.review is None or not environment.instance_of or live is None:
+        return None
+    return (live.finished or live.created) + timedelta(seconds=environment.review.lasting)
 
 
 def levels(
@@ -114,6 +123,7 @@ def _level(
         last=newest if newer else None,
         blocks=tuple(item for item in blocks if _concerns(item, environment.name, now)),
         candidate=candidate,
+        ends=review_end(environment, here),
     )
 
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import getpass
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 from pipeline.delivery.journal import Requester
@@ -15,6 +15,7 @@ from pipeline.operations.origins import Environments, environments_for, of_polic
 from pipeline.operations.place import repository_of
 from pipeline.operations.policy import policy_of
 from pipeline.operations.prepare import StartRequest, prepared
+from pipeline.operations.review_ends import with_reviews_that_live
 from pipeline.operations.tree import source_tree
 from pipeline.planning.reviews import review_of
 from pipeline.ports.application import Application
@@ -64,11 +65,12 @@ def surroundings(
         own=found.definition,
         tree=source_tree(found.source),
     )
+    repository = repository_of(folder)
     return Surroundings(
-        repository=repository_of(folder),
+        repository=repository,
         folder=folder,
         service=found.definition.name,
-        environments=places.environments,
+        environments=with_reviews_that_live(app, repository, places.environments),
         policy=found.policy,
         person=person,
     )
@@ -81,9 +83,9 @@ def environments_at(app: Application, folder: Path, *, file: str = "pipeline.yml
     if policy.environments is not None:
         nobody = Event(kind="manual")
         places = (review_of(item, nobody, protected=()) if item.review else item for item in of_policy(policy))
-        return Environments(policy=policy, environments=tuple(places))
+        return _with_reviews(app, folder, Environments(policy=policy, environments=tuple(places)))
     found = prepared(app, StartRequest(repository=folder, file=file))
-    return environments_for(
+    places_of_tip = environments_for(
         app,
         source=found.source,
         event=found.event,
@@ -91,3 +93,8 @@ def environments_at(app: Application, folder: Path, *, file: str = "pipeline.yml
         own=found.definition,
         tree=source_tree(found.source),
     )
+    return _with_reviews(app, folder, places_of_tip)
+
+
+def _with_reviews(app: Application, folder: Path, found: Environments) -> Environments:
+    return replace(found, environments=with_reviews_that_live(app, repository_of(folder), found.environments))

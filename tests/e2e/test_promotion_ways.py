@@ -149,3 +149,32 @@ def test_a_release_goes_into_a_compose_project_that_lies_beside_the_policy(
         subprocess.run(["docker", "network", "rm", f"{project}_default"], check=True, capture_output=True)
     ok(removed)
     ok(shop("ledger", "verify"))
+
+
+def test_a_review_environment_is_on_the_board_and_ends_with_its_branch(shop: Shop) -> None:
+    review = "preview: {target: {docker: {}}, review: {from: branch, lasting: 1h}}"
+    stage = "preview: {kind: deploy, environment: preview, needs: push}"
+    shop.repository.commit({"pipeline.yml": shop.text(automatic="false", more=stage, late=review)})
+    shop.repository.git("checkout", "--quiet", "-b", "login")
+    shop.commit(number=1)
+    ok(shop("run"))
+    shop.repository.git("checkout", "--quiet", "main")
+    shown = ok(shop("board")).out
+    assert ("preview-login" in shown, "ends in 59m" in shown) == (True, True)
+    assert {item["environment"]["name"] for item in shop.json("env", "list")} == {
+        "dev", "prod", "preview", "preview-login",
+    }  # fmt: skip
+    brought = ok(shop("promote", shop.newest(), "--to", "dev", "--yes"))
+    assert "took away" not in brought.out
+
+    shop.repository.git("branch", "-D", "login")
+    brought = ok(shop("promote", shop.newest(), "--to", "dev", "--yes"))
+    assert "took away preview-login: branch login is gone\n" in brought.out
+    assert "preview-login" not in ok(shop("board")).out
+    last = shop.json("ledger", "show", "--action", "removed")[0]
+    assert last["data"]["because"] == "branch login is gone"
+    found = subprocess.run(
+        ["docker", "ps", "-aq", "--filter", "label=io.ecluse.environment=preview-login"],
+        capture_output=True, text=True, check=True,
+    ).stdout  # fmt: skip
+    assert found == ""

@@ -7,6 +7,7 @@ from datetime import datetime
 from textwrap import wrap
 
 from pipeline.cli.render.clean import one_line
+from pipeline.cli.render.environments import ending
 from pipeline.cli.render.lines import Line, Piece, fitted, line, plain, width_of
 from pipeline.cli.render.terminal import PIPE
 from pipeline.cli.render.words import ago, moment, promotion_look, shape, short, spoken
@@ -44,6 +45,8 @@ def _column(level: Level, releases: dict[str, Release], now: datetime, width: in
         since = ago(level.live.finished or level.live.created, now)
         lines.append(line("  ", (one_line(name), "bold"), (f" since {since}", "dim")))
         lines.append(line((f"  by {one_line(level.live.requested_by)}", "dim")))
+        if level.ends is not None:
+            lines.append(line((f"  {ending(level.ends, now)}", "dim")))
         if level.live.override:
             lines += _wrapped("warned", f"gates opened by force: {level.live.override}", width)
     for moving in level.under_way:

@@ -51,11 +51,17 @@ def _row(page: EnvironmentPage, now: datetime) -> list[str | Piece]:
     guards += [gate.name for gate in environment.gates]
     guards += [] if environment.automatic else ["asked for"]
     guards += [block.kind.value for block in level.blocks]
+    guards += [ending(level.ends, now)] if level.ends else []
     look = "succeeded" if level.live else "waiting"
     origin: Piece = (environment.origin, "dim")
     if environment.unfounded:
         look, origin = "warned", (f"{environment.origin}: {environment.unfounded}", "warned")
     return [shape(look), (environment.name, "bold"), live, ", ".join(guards) or "open", origin]
+
+
+def ending(ends: datetime, now: datetime) -> str:
+    """When a review environment ends, in words."""
+    return f"ends in {spell_duration(round((ends - now).total_seconds()))}" if ends > now else "its time is over"
 
 
 def _definition(found: EnvironmentPage) -> list[Line]:

@@ -93,7 +93,12 @@ class Ground:
         return ScriptedTarget(environment, self.settings, place=self.place)
 
     def begin(
-        self, *, age: timedelta = timedelta(minutes=1), runner: Runner | None = None, stages: tuple[StageRun, ...] = ()
+        self,
+        *,
+        age: timedelta = timedelta(minutes=1),
+        runner: Runner | None = None,
+        stages: tuple[StageRun, ...] = (),
+        branch: str = "main",
     ) -> Run:
         """A recorded run that began so long ago, run by this process unless another is named."""
         created = self.clock.now() - age
@@ -106,7 +111,7 @@ class Ground:
             commit="4f1c0de",
             message="",
             author="",
-            branch="main",
+            branch=branch,
             tag="",
             event="push",
             actor="anna",
