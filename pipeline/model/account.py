@@ -40,7 +40,11 @@ class Grant:
 
     def covers(self, repository: str, environment: str) -> bool:
         """Whether it counts there. With "" for a repository (environment) only a grant for all of them does."""
-        return _matches(repository, self.repository) and _matches(environment, self.environment)
+        return self.touches(repository) and _matches(environment, self.environment)
+
+    def touches(self, repository: str) -> bool:
+        """Whether it counts anywhere in the repository; with "" whether it does in all."""
+        return _matches(repository, self.repository)
 
 
 def _matches(name: str, pattern: str) -> bool:
@@ -80,6 +84,18 @@ class Token:
     used: datetime | None = None
     revoked: datetime | None = None
 
+    def covers(self, repository: str, environment: str) -> bool:
+        """As `Grant.covers`."""
+        return self.touches(repository) and _matches(environment, self.environment)
+
+    def touches(self, repository: str) -> bool:
+        """As `Grant.touches`."""
+        return _matches(repository, self.repository)
+
+    def valid(self, now: datetime) -> bool:
+        """Neither revoked nor run out."""
+        return self.revoked is None and (self.expires is None or now < self.expires)
+
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Session:
@@ -90,6 +106,10 @@ class Session:
     csrf: str
     created: datetime
     expires: datetime
+    """Later with every use, up to a day after which it ends whatever happens."""
+    address: str = ""
+    agent: str = ""
+    """What the browser says that it is, for its owner to know it again."""
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)

@@ -16,6 +16,9 @@ class Accounts(Protocol):
     Errors that may leave: RecordsError, DiskFullError, NotFoundError.
     """
 
+    def add_user(self, user: User) -> bool:
+        """Keep somebody new; False, and nothing kept, where the login is taken."""
+
     def save_user(self, user: User) -> None:
         """Keep it, replacing what was known of its login."""
 
@@ -54,6 +57,12 @@ class Accounts(Protocol):
 
     def session_of(self, digest: str) -> Session | None:
         """Whose cookie has this digest."""
+
+    def sessions(self, *, login: str) -> Sequence[Session]:
+        """A person's, newest first."""
+
+    def session_used(self, digest: str, expires: datetime) -> None:
+        """It lasts until then now; one that has ended stays ended."""
 
     def end_sessions(self, *, login: str = "", digest: str = "", before: datetime | None = None) -> int:
         """End those of a person, one, or those that ran out before; how many."""

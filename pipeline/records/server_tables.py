@@ -137,6 +137,8 @@ sessions = sa.Table(
     needed("csrf", sa.Text()),
     needed("created", Instant()),
     needed("expires", Instant()),
+    needed("address", Words()),
+    needed("agent", Words()),
 )
 
 audit = sa.Table(

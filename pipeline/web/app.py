@@ -10,9 +10,14 @@ from pipeline import __version__
 from pipeline.errors import EcluseError
 from pipeline.ports.application import Application
 from pipeline.web import health, hooks
+from pipeline.web.access import login
+from pipeline.web.access.guard import guard
+from pipeline.web.access.headers import SafeHeaders
+from pipeline.web.access.limits import Limits
+from pipeline.web.access.trail import Trail
 from pipeline.web.problems import told
 
-ROUTERS = (health.router, hooks.router)
+ROUTERS = (health.router, hooks.router, login.router)
 """In the order in which their routes are asked."""
 
 
@@ -22,8 +27,12 @@ def build(application: Application) -> FastAPI:
         title="Écluse", version=__version__, openapi_url="/api/v1/openapi.json", docs_url=None, redoc_url=None
     )
     server.state.application = application
+    server.state.limits = Limits()
     for kind in (EcluseError, HTTPException, RequestValidationError, Exception):
         server.add_exception_handler(kind, told)
     for router in ROUTERS:
         server.include_router(router)
+    server.add_middleware(Trail)
+    server.add_middleware(SafeHeaders, secure=application.settings.public_url.startswith("https://"))
+    guard(server)
     return server

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-from fastapi import APIRouter, Request
+from fastapi import APIRouter, Depends, Request
 from starlette.exceptions import HTTPException
 
 from pipeline import __version__
+from pipeline.web.access.asking import public
 from pipeline.web.asking import App
 
-router = APIRouter(tags=["health"])
+router = APIRouter(tags=["health"], dependencies=[Depends(public("supervision has no account"))])
 
 
 @router.get("/healthz")

@@ -6,7 +6,7 @@ import asyncio
 import os
 from collections.abc import Mapping, Sequence
 
-from fastapi import APIRouter, Request, Response
+from fastapi import APIRouter, Depends, Request, Response
 from fastapi.responses import JSONResponse
 from starlette.exceptions import HTTPException
 from starlette.requests import ClientDisconnect
@@ -16,6 +16,7 @@ from pipeline.model.incoming import ForgeEvent, ForgeEventKind, HookDelivery, Ho
 from pipeline.model.ulid import ulid
 from pipeline.ports.application import Application
 from pipeline.ports.forge import Forge
+from pipeline.web.access.asking import public
 from pipeline.web.hook_keys import HookKey, HookKeys
 from pipeline.web.problems import problem
 from pipeline.web.reception import Reception
@@ -30,7 +31,7 @@ LARGE = 256 * 1024
 KEY_LIMIT = 200
 _WAIT = {"Retry-After": "5"}
 
-router = APIRouter()
+router = APIRouter(dependencies=[Depends(public("forges prove themselves by a signature", audited=False))])
 
 
 class HookDoor:

@@ -22,6 +22,12 @@ class SqlAccounts:
     def __init__(self, database: Callable[[], Database]) -> None:
         self._database = database
 
+    def add_user(self, user: User) -> bool:
+        """The database says who was first."""
+        with self._database().writing() as connection:
+            row = insert(connection, t.users).values(**plain(user))
+            return bool(connection.execute(row.on_conflict_do_nothing(index_elements=[t.users.c.login])).rowcount)
+
     def save_user(self, user: User) -> None:
         """Keep it."""
         self._replace(t.users, user, "login")
@@ -90,17 +96,25 @@ class SqlAccounts:
         row = self._first(sa.select(t.sessions).where(t.sessions.c.digest == digest))
         return noun(Session, row) if row is not None else None
 
+    def sessions(self, *, login: str) -> Sequence[Session]:
+        """Newest first."""
+        wanted = sa.select(t.sessions).where(t.sessions.c.login == login)
+        return [noun(Session, row) for row in self._all(wanted.order_by(t.sessions.c.created.desc()))]
+
+    def session_used(self, digest: str, expires: datetime) -> None:
+        """Only where it still is: nothing is made anew."""
+        with self._database().writing() as connection:
+            connection.execute(t.sessions.update().where(t.sessions.c.digest == digest).values(expires=expires))
+
     def end_sessions(self, *, login: str = "", digest: str = "", before: datetime | None = None) -> int:
         """End them; none where nothing is said of which."""
-        ways = [
-            column
-            for column, wanted in (
-                (t.sessions.c.login == login, login),
-                (t.sessions.c.digest == digest, digest),
-                (t.sessions.c.expires < before, before),
-            )
-            if wanted
-        ]
+        ways: list[sa.ColumnElement[bool]] = []
+        if login:
+            ways.append(t.sessions.c.login == login)
+        if digest:
+            ways.append(t.sessions.c.digest == digest)
+        if before is not None:
+            ways.append(t.sessions.c.expires < before)
         if not ways:
             return 0
         with self._database().writing() as connection:

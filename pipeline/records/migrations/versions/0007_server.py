@@ -153,6 +153,8 @@ def _people() -> None:
         sa.Column("csrf", sa.Text(), nullable=False),
         sa.Column("created", sa.String(27), nullable=False),
         sa.Column("expires", sa.String(27), nullable=False),
+        sa.Column("address", sa.Text(), nullable=False),
+        sa.Column("agent", sa.Text(), nullable=False),
         sa.ForeignKeyConstraint(["login"], ["users.login"], ondelete="CASCADE"),
         sa.PrimaryKeyConstraint("digest"),
     )
