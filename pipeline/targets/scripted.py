@@ -87,6 +87,7 @@ class ScriptedTarget:
         if main:
             gap = GAP if order.strategy is None or order.strategy.kind is StrategyKind.RECREATE else 0.0
         progress(f"{order.promotion} serves {share}%")
+        self._admit(order.fence)  # somebody else may work here by now
         return self._result(True, f"{order.promotion} serves", gap)
 
     def shift(

@@ -10,7 +10,7 @@ from compose_ground import ComposeProject
 from environment.haproxy import Haproxy
 from target_ground import ENDS, GOOD, Cluster, Engine, environment, order
 
-from pipeline.errors import CancelledError, LeaseLostError, TargetError
+from pipeline.errors import CancelledError, EcluseError, LeaseLostError, TargetError
 from pipeline.model.strategy import Strategy, StrategyKind
 from pipeline.ports.cancellation import Cancellation
 from pipeline.ports.target import Rollout, RolloutResult, Target
@@ -320,3 +320,25 @@ def test_who_comes_with_an_older_lease_is_refused(ground: Ground, call: Callable
         ground.roll_out("p2", fence=8)
     assert ground.target().observe() == before
     assert ground.roll_out("p2", fence=9).succeeded
+
+
+def test_who_loses_the_lease_half_way_undoes_nothing_of_the_next_one(ground: Ground) -> None:
+    ground.roll_out("p1", fence=1)
+    lost, taken = Cancellation(), False
+
+    def overtake(line: str) -> None:
+        nonlocal taken
+        if taken:
+            return
+        taken = True
+        ground.target().roll_back("p2", progress=ground.said.append, fence=3)
+        assert ground.roll_out("p3", fence=3).succeeded
+        lost.cancel("the lease was lost")
+
+    late = ground.order("p2", strategy=STRATEGIES[StrategyKind.RECREATE], fence=2)
+    with pytest.raises(EcluseError):
+        ground.target().roll_out(late, progress=overtake, cancel=lost)
+    assert taken
+    assert ground.shares() == {"p3": 100}
+    assert ground.target().confirm("p3", progress=ground.said.append, fence=3).serving
+    assert (ground.shares(), ground.all()) == ({"p3": 100}, ["p3"])

@@ -73,7 +73,7 @@ class ProxiedTarget:
         try:
             result = self._bring_in(order, strategy, found, progress=progress, cancel=cancel)
         except BaseException:
-            self._undo(order.promotion, progress)
+            self._undo(order, progress)
             raise
         return result
 
@@ -231,12 +231,14 @@ class ProxiedTarget:
         return self._result(True, f"promotion {order.promotion} serves{part}", gap)
 
     def _refused(self, order: Rollout, reason: str, progress: Progress) -> RolloutResult:
-        self._undo(order.promotion, progress)
+        self._undo(order, progress)
         return self._result(False, reason)
 
-    def _undo(self, promotion: str, progress: Progress) -> None:
-        """The old version has all traffic again, and nothing of the new one is left."""
-        found = standing(self._seating.look(), promotion)
+    def _undo(self, order: Rollout, progress: Progress) -> None:
+        """The old version has all traffic again, and nothing of the new one is left. LeaseLostError where somebody with
+        a newer lease works here by now: then it is theirs to put right."""
+        self._admit(order.fence)
+        found = standing(self._seating.look(), order.promotion)
         self._restore(found, progress)
         self._retire(found.mine, progress, forget=False)
 

@@ -203,7 +203,7 @@ class DockerTarget:
             progress(f"{mine.name} is healthy; handing over from {old.name}")
             gap = self._handover.swap(old, self._known(mine.id))
         except BaseException:
-            self._undo(mine, old, progress)
+            self._undo(order, mine, old, progress)
             raise
         if gap is not None:
             progress(f"handed over; nobody answered for {gap * 1000:.0f} ms")
@@ -259,13 +259,14 @@ class DockerTarget:
             gap = watch.stop() if watch else None
             watch = None
         except BaseException:
-            self._undo(new, old, progress)
+            self._undo(order, new, old, progress)
             raise
         finally:
             if watch:
                 watch.stop()
         if reason:
             refused = self._refused(new, reason)
+            self._fence.admit(order.fence)
             if old:
                 self._networks.give_back(old)
             return RolloutResult(succeeded=False, reason=refused.reason, observed=self.observe(), gap=gap)
@@ -304,8 +305,10 @@ class DockerTarget:
         words = f"{item.name}: {reason}" + (f"\nthe end of its log:\n{tail}" if tail else "")
         return self._result(False, words)
 
-    def _undo(self, new: Deployed, old: Deployed | None, progress: Progress) -> None:
-        """After an error or a cancel half-way: the new one goes, the old one serves."""
+    def _undo(self, order: Rollout, new: Deployed, old: Deployed | None, progress: Progress) -> None:
+        """After an error or a cancel half-way: the new one goes, the old one serves. LeaseLostError where somebody with
+        a newer lease works here by now: then it is theirs to put right."""
+        self._fence.admit(order.fence)
         self._fleet.remove(new.id)
         if old and not self._networks.serving(self._known(old.id)):
             progress(f"giving the traffic back to {old.name}")
