@@ -1,4 +1,4 @@
-"""A real server of the pages and webhooks on a free port, in a thread of the test."""
+"""A real server of the pages and webhooks, in a thread of the test."""
 
 from __future__ import annotations
 
@@ -14,17 +14,17 @@ from pipeline.web.app import build
 
 
 @contextmanager
-def web_server(application: Application) -> Iterator[str]:
-    """Its address, for as long as the body runs; it answers from the first moment on."""
-    server = uvicorn.Server(uvicorn.Config(build(application), host="127.0.0.1", port=0, log_level="error"))
+def web_server(application: Application, *, port: int = 0) -> Iterator[str]:
+    """Its address, for as long as the body runs; it answers from the first moment on. Port 0 = any free one."""
+    server = uvicorn.Server(uvicorn.Config(build(application), host="127.0.0.1", port=port, log_level="error"))
     thread = threading.Thread(target=lambda: asyncio.run(server.serve()), name="web", daemon=True)
     thread.start()
     while not server.started:
         thread.join(0.01)
         assert thread.is_alive(), "the server ended while it started"
-    port = server.servers[0].sockets[0].getsockname()[1]
+    bound = server.servers[0].sockets[0].getsockname()[1]
     try:
-        yield f"http://127.0.0.1:{port}"
+        yield f"http://127.0.0.1:{bound}"
     finally:
         server.should_exit = True
         thread.join(30)

@@ -46,6 +46,8 @@ COMMANDS: Mapping[str, tuple[str, str]] = {
     "doctor": ("doctor:doctor", "Examine this machine and say what to mend."),
     "serve": ("serve:serve", "Serve pages, API and webhooks, and make the runs that they ask for."),
     "worker": ("serve:worker", "Make runs for a server on another machine, or beside it."),
+    "repository": ("repositories:repository", "Look after the repositories of a server."),
+    "hook": ("hooks:hook", "Look at webhooks that came in; let a bare repository send them."),
     "gc": ("gc:gc", "Remove what finished or abandoned runs left behind."),
     "host": ("host:host", "Print a ready job file for a CI host."),
     "completion": ("completion:completion", "Print the completion script of a shell."),

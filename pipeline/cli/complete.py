@@ -107,6 +107,38 @@ def complete_promotion(ctx: click.Context, _parameter: click.Parameter, incomple
     return _asked(ctx, offered)
 
 
+def complete_repository(_ctx: click.Context, _parameter: click.Parameter, incomplete: str) -> list[CompletionItem]:
+    """Names of the repositories that the server looks after."""
+    from click.shell_completion import CompletionItem
+
+    from pipeline.bootstrap import Application
+    from pipeline.errors import EcluseError
+
+    try:
+        found = Application().intake.repositories()
+    except (EcluseError, OSError):
+        return []
+    return [CompletionItem(item.name, help=item.url) for item in found if item.name.startswith(incomplete)]
+
+
+def complete_delivery(_ctx: click.Context, _parameter: click.Parameter, incomplete: str) -> list[CompletionItem]:
+    """Ids of the newest webhooks."""
+    from click.shell_completion import CompletionItem
+
+    from pipeline.bootstrap import Application
+    from pipeline.errors import EcluseError
+
+    try:
+        found = Application().intake.deliveries(limit=_OFFERED)
+    except (EcluseError, OSError):
+        return []
+    return [
+        CompletionItem(item.id, help=f"{item.repository}, {item.event}")
+        for item in found
+        if item.id.startswith(incomplete)
+    ]
+
+
 def _quietly(ctx: click.Context, offered: Callable[[Sequence[Run]], list[CompletionItem]]) -> list[CompletionItem]:
     """What is offered over the latest runs."""
     from pipeline.ports.records import RunFilter

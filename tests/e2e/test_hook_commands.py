@@ -1,0 +1,120 @@
+"""`ecluse repository` and `ecluse hook`, as their user calls them; and a real push that reaches a real server."""
+
+from __future__ import annotations
+
+import json
+import subprocess
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+import pytest
+from environment.command import Command
+from environment.repository import Repository
+
+
+def shown(result: Any) -> Any:
+    assert result.code == 0, result.err
+    return json.loads(result.out)
+
+
+@contextmanager
+def serving(ecluse: Command) -> Iterator[str]:
+    """The address of `ecluse serve`."""
+    with ecluse.started("serve", "--listen", "127.0.0.1:0", "--no-worker") as process:
+        assert process.stderr is not None
+        for line in process.stderr:
+            if "listening on " in line:
+                yield line.split("listening on ", 1)[1].strip()
+                process.terminate()
+                process.wait(60)
+                return
+        raise AssertionError("the server ended while it started")
+
+
+def test_a_repository_is_added_shown_changed_and_removed(ecluse: Command, tmp_path: Path) -> None:
+    public = {"ECLUSE_PUBLIC_URL": "https://ci.example/"}
+    added = ecluse("repository", "add", "shop/web", "--url", "https://github.com/shop/web.git", env=public)
+    assert added.code == 0, added.err
+    assert "https://ci.example/hooks/shop/web" in added.out
+    secret = next(line.split()[1] for line in added.out.splitlines() if line.startswith("secret"))
+    assert len(secret) == 64
+
+    token = tmp_path / "token"
+    token.write_text("ghp_sesame\n")
+    changed = shown(
+        ecluse("repository", "set", "shop/web", "--branch", "trunk", "--forks", "--token-file", str(token), "--json")
+    )
+    assert changed["repository"]["default_branch"] == "trunk"
+    assert changed["repository"]["forks"] is True
+    facts = ecluse("repository", "show", "shop/web", env=public)
+    assert "github at https://api.github.com" in facts.out
+    everything = facts.out + ecluse("repository", "show", "shop/web", "--json").out + ecluse("repository", "list").out
+    assert secret not in everything
+    assert "ghp_sesame" not in everything
+    raw = b"".join(path.read_bytes() for path in ecluse.home.glob("records.db*"))
+    assert secret.encode() not in raw
+    assert b"ghp_sesame" not in raw
+
+    again = shown(ecluse("repository", "set", "shop/web", "--new-secret", "--json"))
+    assert again["secret_value"] != secret
+    assert again["secret_value"] not in ecluse("repository", "show", "shop/web", "--json").out
+    assert [item["name"] for item in shown(ecluse("repository", "list", "--json"))] == ["shop/web"]
+
+    assert ecluse("repository", "remove", "shop/web").code == 2
+    assert shown(ecluse("repository", "remove", "shop/web", "--yes", "--json")) == {"removed": "shop/web"}
+    assert shown(ecluse("repository", "list", "--json")) == []
+
+
+@pytest.mark.parametrize(
+    ("words", "code", "said"),
+    [
+        pytest.param(("add", "web", "--url", "https://x/web"), 2, "a name is owner/name", id="name"),
+        pytest.param(("add", "a/b"), 2, "the repository's address is missing", id="no-url"),
+        pytest.param(("add", "a/b", "--url", "https://me:pw@x/web"), 2, "it has a login in it", id="login"),
+        pytest.param(("add", "a/b", "--url", "ext::sh -c id"), 2, "white space", id="ext"),
+        pytest.param(("add", "a/b", "--url", "ext::id"), 2, "it is neither a URL", id="helper"),
+        pytest.param(("add", "a/b", "--url", "--upload-pack=id"), 2, "begins with '-'", id="option"),
+        pytest.param(("add", "a/b", "--url", "javascript://x/y"), 2, "'javascript' is none of", id="scheme"),
+        pytest.param(
+            ("add", "a/b", "--url", "https://x/web", "--api", "file:///etc/passwd"), 2, "neither https://", id="api"
+        ),
+        pytest.param(
+            ("add", "a/b", "--url", "https://x/web", "--api", "https://t@x"), 2, "it has a login in it", id="api-login"
+        ),
+        pytest.param(("show", "a/b"), 2, "looks after no repository 'a/b'", id="unknown"),
+        pytest.param(("remove", "a/b", "--yes"), 2, "looks after no repository 'a/b'", id="remove-unknown"),
+    ],
+)
+def test_what_cannot_be_is_said(ecluse: Command, words: tuple[str, ...], code: int, said: str) -> None:
+    result = ecluse("repository", *words)
+    assert (result.code, result.out) == (code, "")
+    assert said in result.err
+    assert "Traceback" not in result.err
+
+
+def test_a_real_push_reaches_a_real_server(
+    ecluse: Command, git_repo: Callable[..., Repository], tmp_path: Path
+) -> None:
+    """git push → post-receive → `ecluse serve` → a delivery, which is decided once; and once more when asked for."""
+    bare = tmp_path / "app.git"
+    subprocess.run(["git", "init", "--quiet", "--bare", "--initial-branch=main", str(bare)], check=True)
+    work = git_repo({"readme.md": "hello"}, name="app")
+    with serving(ecluse) as address:
+        public = {"ECLUSE_PUBLIC_URL": address}
+        assert ecluse("repository", "add", "team/app", "--url", str(bare), env=public).code == 0
+        installed = ecluse("hook", "install", str(bare), "--name", "team/app", env=public)
+        assert installed.code == 0, installed.err
+        pushed = subprocess.run(
+            ["git", "-C", str(work.path), "push", "--quiet", str(bare), "main"], capture_output=True, text=True
+        )
+        assert "remote: ecluse: told the server (delivery " in pushed.stderr, pushed.stderr
+        (delivery,) = shown(ecluse("hook", "list", "team/app", "--json"))
+        assert (delivery["repository"], delivery["event"]) == ("team/app", "push")
+        assert delivery["key"] in pushed.stderr
+        again = shown(ecluse("hook", "redeliver", delivery["id"][:24], "--json"))
+        assert again["id"] != delivery["id"]
+        listed = shown(ecluse("hook", "list", "--json"))
+        assert [item["id"] for item in listed] == [again["id"], delivery["id"]]
+    assert delivery["id"] in ecluse("hook", "list").out
