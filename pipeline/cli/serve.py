@@ -44,12 +44,20 @@ def serve(listen: str | None, no_worker: bool) -> int:
         raise UsageError(
             f"the server needs the package '{error.name}'", hint="install it with: pip install 'ecluse[server]'"
         ) from error
-    from pipeline.operations.serving.server import Background
+    from pipeline.operations.serving import dispatching, schedules
+    from pipeline.operations.serving.dispatching import Dispatcher
+    from pipeline.operations.serving.schedules import Scheduler
+    from pipeline.operations.serving.server import Background, Rounds
 
     app = application()
     host, port = _address(listen or app.settings.listen)
     app.intake.repositories()  # brings the database up to date before anything answers
-    background = Background(app, workshop=None if no_worker else _workshop(app), rounds=())
+    dispatcher, scheduler = Dispatcher(app, note=_note), Scheduler(app, note=_note)
+    rounds = (
+        Rounds("deliveries", dispatcher.round, every=dispatching.LOOK_EVERY, note=_note),
+        Rounds("schedules", scheduler.round, every=schedules.LOOK_EVERY, note=_note),
+    )
+    background = Background(app, workshop=None if no_worker else _workshop(app), rounds=rounds)
     site = build(app)
     site.state.draining = lambda: background.draining
     config = uvicorn.Config(

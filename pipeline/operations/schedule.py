@@ -4,11 +4,14 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from datetime import datetime
-from itertools import islice
+from datetime import UTC, datetime, timedelta
+from itertools import islice, takewhile
 from zoneinfo import ZoneInfo
 
 from pipeline.model.definition import ScheduleTrigger, Triggers
+
+_WINDOWS = (timedelta(hours=1), timedelta(days=2), timedelta(days=1500))
+"""How far is looked back for the latest time, so that a schedule of every minute is not counted through for years."""
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -26,6 +29,24 @@ def next_due(triggers: Triggers | None, now: datetime, *, count: int = 3) -> Seq
     once, the first time, unless the schedule names hours or minutes by `*`: those follow the clock of the wall.
     """
     return [Due(trigger=item, times=_times(item, now, count)) for item in (triggers.schedule if triggers else ())]
+
+
+def last_due(trigger: ScheduleTrigger, *, after: datetime, now: datetime) -> datetime | None:
+    """The latest time after `after`, and not later than `now`, at which the schedule came due."""
+    from cronsim import CronSim, CronSimError
+
+    for window in _WINDOWS:
+        start = max(after, now - window)
+        try:
+            coming = CronSim(trigger.cron, start.astimezone(ZoneInfo(trigger.timezone)))
+            times = list(takewhile(lambda time: time <= now, coming))
+        except CronSimError:
+            return None
+        if times:
+            return times[-1].astimezone(UTC)
+        if start == after:
+            return None
+    return None
 
 
 def _times(trigger: ScheduleTrigger, now: datetime, count: int) -> tuple[datetime, ...]:

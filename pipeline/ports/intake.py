@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from datetime import datetime
 from typing import TYPE_CHECKING, Protocol
 
@@ -36,8 +36,8 @@ class Intake(Protocol):
     def receive_all(self, deliveries: Sequence[HookDelivery]) -> frozenset[str]:
         """As `receive` for many that came in at once, in one transaction; the ids of those that were new."""
 
-    def undecided(self, *, limit: int = 100) -> Sequence[HookDelivery]:
-        """Deliveries that nobody has looked at, oldest first."""
+    def undecided(self, *, limit: int = 100, without: Collection[str] = ()) -> Sequence[HookDelivery]:
+        """Deliveries that nobody has looked at, oldest first; `without` those of these repositories."""
 
     def decide(self, delivery: str, decision: str, *, work: Sequence[WorkItem] = ()) -> Sequence[WorkItem]:
         """Note what came of a delivery and queue what it asks for, in one transaction; those whose key was new.

@@ -96,12 +96,14 @@ class Ground:
         """A worker without a server."""
         return self.start("worker", **variables)
 
-    def look_after(self, repository: GitRepository, name: str = "anna/shop", **more: object) -> Repository:
+    def look_after(
+        self, repository: GitRepository, name: str = "anna/shop", forge: ForgeKind = ForgeKind.PLAIN, **more: object
+    ) -> Repository:
         """Make the server know a repository."""
         made = Repository(
             name=name,
             url=str(repository.path),
-            forge=ForgeKind.PLAIN,
+            forge=forge,
             created=datetime.now(UTC),
             **more,  # type: ignore[arg-type]
         )

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Collection, Sequence
 from datetime import datetime
 
 import sqlalchemy as sa
@@ -76,9 +76,11 @@ class SqlIntake:
             rows = [plain(delivery) for delivery in deliveries]
             return frozenset(connection.execute(kept.returning(t.deliveries.c.id), rows).scalars())
 
-    def undecided(self, *, limit: int = 100) -> Sequence[HookDelivery]:
+    def undecided(self, *, limit: int = 100, without: Collection[str] = ()) -> Sequence[HookDelivery]:
         """Oldest first."""
         wanted = sa.select(t.deliveries).where(t.deliveries.c.state == HookState.RECEIVED)
+        if without:
+            wanted = wanted.where(t.deliveries.c.repository.not_in(sorted(without)))
         with self._database().reading() as connection:
             rows = connection.execute(wanted.order_by(t.deliveries.c.id).limit(limit))
             return [noun(HookDelivery, row) for row in rows]

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 
 import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
 
 from pipeline.model.definition import ScheduleTrigger, Triggers
-from pipeline.operations.schedule import next_due
+from pipeline.operations.schedule import last_due, next_due
 
 WINTER = datetime(2026, 3, 27, 12, tzinfo=UTC)
 """Before Europe's clocks go forward, in the night to 29 March 2026."""
@@ -71,3 +73,21 @@ def test_next_times(cron: str, zone: str, now: datetime, times: list[str]) -> No
 def test_without_schedules_nothing_comes() -> None:
     assert next_due(None, WINTER) == []
     assert next_due(Triggers(), WINTER) == []
+
+
+@settings(deadline=None, max_examples=60)
+@given(
+    cron=st.sampled_from(["* * * * *", "*/7 * * * *", "30 2 * * *", "0 3 * * 1-5", "0 12 29 2 *", "0 0 31 2 *"]),
+    zone=st.sampled_from(["UTC", "Europe/Paris", "America/New_York", "Asia/Kathmandu"]),
+    after=st.datetimes(datetime(2026, 3, 1), datetime(2026, 11, 30), timezones=st.just(UTC)),  # noqa: DTZ001 - bounds
+    down=st.timedeltas(timedelta(0), timedelta(days=1.5)),
+)
+def test_what_was_missed_is_made_up_for_with_the_latest(cron: str, zone: str, after: datetime, down: timedelta) -> None:
+    trigger = ScheduleTrigger(cron=cron, timezone=zone)
+    latest, time = None, after
+    while times := next_due(Triggers(schedule=(trigger,)), time, count=1)[0].times:
+        time = times[0]
+        if time > after + down:
+            break
+        latest = time
+    assert last_due(trigger, after=after, now=after + down) == latest
