@@ -2,15 +2,20 @@
 
 from __future__ import annotations
 
+import threading
+
 from pipeline.errors import EcluseError, NotFoundError
 from pipeline.model.release import Promotion
 from pipeline.model.repository import Repository
 from pipeline.operations.environments import remove_environment
 from pipeline.operations.inspect import live_releases, removals
 from pipeline.ports.application import Application
+from pipeline.ports.cancellation import Cancellation
 
 ACTOR = "ecluse"
 _ALL = 10_000
+_PATIENCE = 900.0
+"""Seconds that a removal waits for a deployment to the same environment."""
 
 
 def ended_reviews(app: Application, repository: Repository, *, proposal: str, branch: str, why: str) -> tuple[str, ...]:
@@ -22,11 +27,23 @@ def ended_reviews(app: Application, repository: Repository, *, proposal: str, br
         if not _is_review_of(app, promotion, proposal=proposal, branch=branch):
             continue
         try:
-            remove_environment(app, promotion, actor=ACTOR, reason=why)
+            _remove(app, promotion, why)
             said.append(f"environment {environment} removed")
         except EcluseError as error:
             said.append(f"environment {environment} could not be removed: {error.message}")
     return tuple(said)
+
+
+def _remove(app: Application, promotion: Promotion, why: str) -> None:
+    """Whoever deploys there is awaited, but not for ever."""
+    cancel = Cancellation()
+    timer = threading.Timer(_PATIENCE, cancel.cancel, ("somebody deploys there still",))
+    timer.daemon = True
+    timer.start()
+    try:
+        remove_environment(app, promotion, actor=ACTOR, reason=why, progress=lambda _: None, cancel=cancel)
+    finally:
+        timer.cancel()
 
 
 def _is_review_of(app: Application, promotion: Promotion, *, proposal: str, branch: str) -> bool:
