@@ -44,7 +44,7 @@ def serve(listen: str | None, no_worker: bool) -> int:
         raise UsageError(
             f"the server needs the package '{error.name}'", hint="install it with: pip install 'ecluse[server]'"
         ) from error
-    from pipeline.operations.serving import dispatching, schedules
+    from pipeline.operations.serving import dispatching, gates, schedules
     from pipeline.operations.serving.dispatching import Dispatcher
     from pipeline.operations.serving.schedules import Scheduler
     from pipeline.operations.serving.server import Background, Rounds
@@ -56,6 +56,7 @@ def serve(listen: str | None, no_worker: bool) -> int:
     rounds = (
         Rounds("deliveries", dispatcher.round, every=dispatching.LOOK_EVERY, note=_note),
         Rounds("schedules", scheduler.round, every=schedules.LOOK_EVERY, note=_note),
+        Rounds("gates", gates.GateRound(app), every=gates.LOOK_EVERY, note=_note),
     )
     background = Background(app, workshop=None if no_worker else _workshop(app), rounds=rounds)
     site = build(app)

@@ -69,11 +69,11 @@ class PromotionJournal:
         """The same journal, which writes nothing once the lease is lost."""
         return PromotionJournal(requester=self.requester, records=self._records, clock=self._clock, lease=lease)
 
-    def begin(self, plan: PromotionPlan, *, reason: str = "", override: str = "") -> Promotion:
-        """A new promotion, `planned`."""
+    def begin(self, plan: PromotionPlan, *, reason: str = "", override: str = "", id: str = "") -> Promotion:  # noqa: A002
+        """A new promotion, `planned`; `id` is one that nobody has yet ("" = any)."""
         now = self._clock.now()
         promotion = Promotion(
-            id=ulid(now, os.urandom(10)),
+            id=id or ulid(now, os.urandom(10)),
             release=plan.release,
             environment=plan.environment,
             kind=plan.kind,

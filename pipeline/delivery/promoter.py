@@ -13,7 +13,7 @@ from pipeline.delivery.passage import Passage
 from pipeline.delivery.planning import plan_of
 from pipeline.delivery.promotion import BEGUN, UNFINISHED, WAITS
 from pipeline.delivery.recovery import put_right
-from pipeline.errors import ParkedError, RefusedError
+from pipeline.errors import NotFoundError, ParkedError, RefusedError
 from pipeline.model.definition import EnvironmentDefinition
 from pipeline.model.release import Promotion, PromotionKind, Release
 from pipeline.model.status import PROMOTION_MOVES, PromotionState
@@ -37,6 +37,8 @@ class Order:
     automatic: bool = True
     """No person asks for it: a run does, or a deployment to what comes before."""
     promotion: str = ""
+    id: str = ""
+    """The id that the new one gets; "" = any, and one that waits for the same already goes on instead."""
 
 
 class Promoter:
@@ -163,6 +165,8 @@ class Promoter:
         """The promotion that this order has made before, and that has not ended."""
         if order.promotion:
             return self._records().find_promotion(order.promotion)
+        if order.id:
+            return None
         mine = (self.requester.run, order.release.id, order.kind)
         for item in self.journal.under_way(order.environment.name):
             if (item.run, item.release, item.kind) == mine and (item.run or item.state is PromotionState.WAITING):
@@ -171,7 +175,7 @@ class Promoter:
 
     def _begin(self, order: Order, target: Target) -> Promotion:
         plan = self.question(order, target).plan
-        promotion = self.journal.begin(plan, reason=order.reason, override=order.override)
+        promotion = self.journal.begin(plan, reason=order.reason, override=order.override, id=self._free_id(order))
         if not order.environment.queue:
             for older in self.journal.under_way(order.environment.name):
                 if older.state in WAITS and older.id < promotion.id:
@@ -179,6 +183,16 @@ class Promoter:
                         older, PromotionState.SUPERSEDED, detail=f"promotion {promotion.id} came after it"
                     )
         return promotion
+
+    def _free_id(self, order: Order) -> str:
+        """What the order asks for, where no promotion has it: one that is begun again is another one."""
+        if not order.id:
+            return ""
+        try:
+            self._records().find_promotion(order.id)
+        except NotFoundError:
+            return order.id
+        return ""
 
     def _admit(self, promotion: Promotion, order: Order, target: Target) -> Promotion:
         """The promotion as it is planned now, where all gates are open."""

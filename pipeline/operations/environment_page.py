@@ -48,6 +48,13 @@ def environment_page(
     """One of them, with the verdict over the newest release. Only with `ask` are commands run and servers asked that
     its gates name. NotFoundError with the names that there are."""
     found = environments_at(app, folder, file=file)
+    return page_of_environment(app, found, name, repository=repository, folder=folder, person=person, ask=ask)
+
+
+def page_of_environment(
+    app: Application, found: Environments, name: str, *, repository: str, folder: Path, person: str, ask: bool
+) -> EnvironmentPage:
+    """As `environment_page`, of environments that are known."""
     environment = found.get(name)
     if environment is None:
         known = ", ".join(item.name for item in found.environments)

@@ -26,15 +26,20 @@ Progress = Callable[[int], None]
 
 def write_export(records: Records, head: Head | None, out: BinaryIO, *, progress: Progress) -> int:
     """Every entry up to the head, a line each, then the head; returns how many entries."""
+    out.writelines(export_lines(records, head, progress=progress))
+    return head.seq if head is not None else 0
+
+
+def export_lines(records: Records, head: Head | None, *, progress: Progress = lambda _: None) -> Iterator[bytes]:
+    """The same, some lines at a time."""
     last = head.seq if head is not None else 0
     after = 0
     while after < last:
         page = records.ledger(after=after, limit=min(_PAGE, last - after))
-        out.writelines(spelled_entry(entry) + b"\n" for entry in page)
+        yield b"".join(spelled_entry(entry) + b"\n" for entry in page)
         after = page[-1].seq
         progress(after)
-    out.write(head.line.encode() + b"\n" if head is not None else NOTHING)
-    return last
+    yield head.line.encode() + b"\n" if head is not None else NOTHING
 
 
 def write_file(path: Path, write: Callable[[BinaryIO], int]) -> int:

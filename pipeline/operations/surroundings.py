@@ -54,9 +54,9 @@ def surroundings(
     app: Application, folder: Path, *, file: str = "pipeline.yml", branch: str = "", person: str = ""
 ) -> Surroundings:
     """Of the repository that holds a folder; see `operations.origins` for where its environments come from. With
-    `branch` as it is at that branch's tip, whatever is checked out. SourceError, DefinitionError, UsageError."""
-    request = StartRequest(repository=folder, file=file, revision=branch, branch=branch or None)
-    found = prepared(app, request)
+    `branch` as they are at that branch's tip or that commit, whatever is checked out. SourceError, DefinitionError,
+    UsageError."""
+    found = prepared(app, StartRequest(repository=folder, file=file, revision=branch))
     places = environments_for(
         app,
         source=found.source,
@@ -76,15 +76,16 @@ def surroundings(
     )
 
 
-def environments_at(app: Application, folder: Path, *, file: str = "pipeline.yml") -> Environments:
-    """Those of the repository that holds a folder, as a command finds it; where the policy has environments, no
-    repository is asked. Raises SourceError, DefinitionError, UsageError."""
+def environments_at(app: Application, folder: Path, *, file: str = "pipeline.yml", branch: str = "") -> Environments:
+    """Those of the repository that holds a folder, as a command finds it (or as they are at a branch's tip or a
+    commit); where the policy has environments, no repository is asked. Raises SourceError, DefinitionError,
+    UsageError."""
     policy = policy_of(app.settings)
     if policy.environments is not None:
         nobody = Event(kind="manual")
         places = (review_of(item, nobody, protected=()) if item.review else item for item in of_policy(policy))
         return _with_reviews(app, folder, Environments(policy=policy, environments=tuple(places)))
-    found = prepared(app, StartRequest(repository=folder, file=file))
+    found = prepared(app, StartRequest(repository=folder, file=file, revision=branch))
     places_of_tip = environments_for(
         app,
         source=found.source,

@@ -36,13 +36,18 @@ class Queue(Protocol):
         """Queue it again for any worker: this one drains, or cannot. LeaseLostError where another has it."""
 
     def wake(self, item: str, *, started: Sequence[str] = (), by: str = "") -> bool:
-        """Queue a parked item again; False where it is not parked."""
+        """Queue a parked item again, with these manual stages of its run; False where it is not parked. `by` "" leaves
+        the person who asked for it."""
 
     def cancel(self, item: str, *, by: str) -> WorkItem:
-        """Ask for its end; one that nobody has is `done` at once. NotFoundError for an unknown one."""
+        """Ask for its end; one that nobody has taken yet is `done` at once, a parked one is queued for its end.
+        NotFoundError for an unknown one."""
 
     def find(self, item: str) -> WorkItem:
         """By id. NotFoundError else."""
+
+    def of_key(self, key: str) -> WorkItem:
+        """By what asked for it. NotFoundError else."""
 
     def items(self, *, states: Sequence[WorkState] = (), repository: str = "", limit: int = 100) -> Sequence[WorkItem]:
         """Those that are open in the order of their turn; of others the newest first."""

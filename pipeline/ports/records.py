@@ -28,6 +28,8 @@ class RunFilter:
     branch: str = ""
     state: RunState | None = None
     conclusion: Conclusion | None = None
+    before: str = ""
+    """Only those that come behind the run of this id, for the next page."""
     limit: int = 20
 
 

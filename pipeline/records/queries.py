@@ -76,6 +76,10 @@ def latest_runs(chosen: RunFilter) -> sa.Select[Any]:
         wanted = wanted.where(t.runs.c.state == chosen.state)
     if chosen.conclusion is not None:
         wanted = wanted.where(t.runs.c.conclusion == chosen.conclusion)
+    if chosen.before:
+        shown = sa.select(t.runs.c.created).where(t.runs.c.id == chosen.before).scalar_subquery()
+        same = sa.and_(t.runs.c.created == shown, t.runs.c.id < chosen.before)
+        wanted = wanted.where(sa.or_(t.runs.c.created < shown, same))
     return wanted.order_by(t.runs.c.created.desc(), t.runs.c.id.desc()).limit(chosen.limit)
 
 

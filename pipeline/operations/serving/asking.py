@@ -22,8 +22,11 @@ HOST = "ecluse"
 """What a run's event says of where it runs: on a server, so that its commit need not be anybody's at a machine."""
 
 
-def ask_run(app: Application, repository_name: str, *, ref: str, variables: Mapping[str, str], by: str) -> WorkItem:
-    """Queue a run of a branch's tip, a tag or a commit ("" = the default branch), which a worker looks up.
+def ask_run(
+    app: Application, repository_name: str, *, ref: str, variables: Mapping[str, str], by: str, key: str = ""
+) -> WorkItem:
+    """Queue a run of a branch's tip, a tag or a commit ("" = the default branch), which a worker looks up. With a
+    `key` that was given before, the item of then.
 
     NotFoundError for an unknown repository, UsageError for a name that cannot be one.
     """
@@ -36,7 +39,8 @@ def ask_run(app: Application, repository_name: str, *, ref: str, variables: Mapp
         variables=dict(variables),
         by=by,
     )
-    return _queued(app, "manual", WorkKind.BUILD, request)
+    item = new_item(app, key, WorkKind.BUILD, request)
+    return put_once(app, item if key else replace(item, key=f"manual:{item.id}"))
 
 
 def cancel_run(app: Application, reference: str, *, by: str) -> WorkItem:
@@ -108,6 +112,11 @@ def new_item(
 def subject_of(item: WorkItem) -> str:
     """The id of the run that an item is about."""
     return item.request.retry or item.id
+
+
+def put_once(app: Application, item: WorkItem) -> WorkItem:
+    """The item, queued; where its key is known, the one that has it."""
+    return item if app.queue.put(item) else app.queue.of_key(item.key)
 
 
 def _queued(app: Application, why: str, kind: WorkKind, request: WorkRequest) -> WorkItem:

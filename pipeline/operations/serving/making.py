@@ -28,6 +28,7 @@ from pipeline.operations.run_file import read_run_file
 from pipeline.operations.runner_process import Life, claimant, life_of, this_process
 from pipeline.operations.serving.asking import subject_of
 from pipeline.operations.serving.mirror import Mirror
+from pipeline.operations.serving.promoting import carry_out
 from pipeline.operations.source import describe
 from pipeline.operations.start import start
 from pipeline.ports.application import Application
@@ -48,11 +49,14 @@ class Made:
 
 
 def make(app: Application, item: WorkItem, *, cancel: Cancellation, observers: Sequence[Observer] = ()) -> Made:
-    """Bring the item's run as far as it gets: to its end, or until it parks.
+    """Bring the item's run, or its promotion, as far as it gets: to its end, or until it parks.
 
     A run that is known is gone on with, so whoever takes an item over makes no second one. What keeps a run from being
     planned is told in the item's detail, and recorded as a run that failed where the commit is known.
     """
+    if item.request.wish is not None:
+        state, detail = carry_out(app, item, cancel=cancel)
+        return Made(state=state, detail=detail)
     _evict(app, subject_of(item))
     known = _known(app, subject_of(item))
     if item.cancel:

@@ -96,14 +96,15 @@ class SqlQueue:
             ).first()
             if row is None:
                 return False
-            request = replace(item_of(row).request, started=tuple(started), by=by)
+            asked = item_of(row).request
+            request = replace(asked, started=tuple(started), by=by or asked.by)
             order = t.work.update().where(t.work.c.id == item, t.work.c.state == WorkState.PARKED)
             woken = connection.execute(order.values(state=WorkState.QUEUED, worker="", request=request)).rowcount
         self._tell()
         return woken == 1
 
     def cancel(self, item: str, *, by: str) -> WorkItem:
-        """Ask for its end; one that nobody has is done at once."""
+        """Ask for its end; one that nobody has taken yet is done at once, one that is parked is ended by a worker."""
         database = self._database()
         with database.durable() as connection:
             now = self._now(database, connection)
@@ -111,8 +112,18 @@ class SqlQueue:
             connection.execute(asked)
             idle = t.work.update().where(t.work.c.id == item, t.work.c.state == WorkState.QUEUED, t.work.c.token == 0)
             connection.execute(idle.values(state=WorkState.DONE, detail=f"cancelled by {by}", finished=now))
+            parked = t.work.update().where(t.work.c.id == item, t.work.c.state == WorkState.PARKED)
+            connection.execute(parked.values(state=WorkState.QUEUED, worker=""))
         self._tell()
         return self.find(item)
+
+    def of_key(self, key: str) -> WorkItem:
+        """By what asked for it."""
+        with self._database().reading() as connection:
+            row = connection.execute(sa.select(t.work).where(t.work.c.key == key)).first()
+        if row is None:
+            raise NotFoundError(f"nothing was asked for as '{key}'", hint="`ecluse queue` shows what waits")
+        return item_of(row)
 
     def find(self, item: str) -> WorkItem:
         """By id."""

@@ -1,0 +1,1 @@
+"""The JSON API: everything that the command can do, for programs."""

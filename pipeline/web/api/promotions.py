@@ -1,0 +1,240 @@
+"""Promotions: what one would do, asking for it, saying yes or no, going back."""
+
+from __future__ import annotations
+
+from typing import Annotated
+
+from fastapi import APIRouter, Body, Depends, Path, Query, Request, Response
+from pydantic import BaseModel, ConfigDict, Field
+
+from pipeline.errors import NotFoundError
+from pipeline.model.account import Role
+from pipeline.model.decision import Answer, Approval
+from pipeline.model.release import Promotion, PromotionKind
+from pipeline.model.work import PromotionWish, WorkItem
+from pipeline.operations.approving import Answered
+from pipeline.operations.promote import Outlook
+from pipeline.operations.repositories import url_of
+from pipeline.operations.serving.promoting import answer_promotion, ask_promotion, promotion_outlook
+from pipeline.web.access.asking import Signed, need
+from pipeline.web.api.answers import answer, keyed
+from pipeline.web.api.environments import Environment
+from pipeline.web.api.problem_schemas import PROBLEMS
+from pipeline.web.api.runs import Name, Owner
+from pipeline.web.api.shapes import shape_of
+from pipeline.web.asking import App
+
+router = APIRouter(prefix="/api/v1/repositories/{owner}/{name}", tags=["promotions"], responses=PROBLEMS)
+
+Reference = Annotated[str, Path(max_length=64, description="a promotion's id, its beginning or its end")]
+_READ = [Depends(need(Role.VIEWER))]
+_DELIVER = [Depends(need(Role.RELEASE_MANAGER))]
+
+
+class Bringing(BaseModel):
+    """A release that is to be brought in."""
+
+    model_config = ConfigDict(extra="forbid")
+    release: str = Field(min_length=1, max_length=200)
+    reason: str = Field(default="", max_length=2000)
+    override: str = Field(default="", max_length=2000, description="why the gates are opened by force; needs the right")
+
+
+class GoingBack(BaseModel):
+    """An environment that is to go back."""
+
+    model_config = ConfigDict(extra="forbid")
+    release: str = Field(default="", max_length=200, description="what was verified before what is live, else")
+    reason: str = Field(min_length=1, max_length=2000)
+
+
+class Putting(BaseModel):
+    """What the ledger says is live is to be put back."""
+
+    model_config = ConfigDict(extra="forbid")
+    reason: str = Field(min_length=1, max_length=2000)
+
+
+class Saying(BaseModel):
+    """An answer to a promotion that waits."""
+
+    model_config = ConfigDict(extra="forbid")
+    reason: str = Field(default="", max_length=2000)
+
+
+@router.get("/promotions", response_model=list[shape_of(Promotion)], dependencies=_READ)  # type: ignore[misc]
+def promotions(
+    request: Request,
+    app: App,
+    owner: Owner,
+    name: Name,
+    environment: Annotated[str, Query(max_length=200)] = "",
+    under_way: bool = False,
+    limit: Annotated[int, Query(ge=1, le=200)] = 20,
+) -> Response:
+    """Promotions, newest first."""
+    found = app.records.promotions(
+        repository=url_of(app, f"{owner}/{name}"), environment=environment, under_way=under_way, limit=limit
+    )
+    return answer(request, found)
+
+
+@router.get("/promotions/{promotion}", response_model=shape_of(Promotion), dependencies=_READ)
+def promotion(request: Request, app: App, owner: Owner, name: Name, promotion: Reference) -> Response:
+    """One promotion, with what its checks measured."""
+    return answer(request, _own(app, owner, name, promotion))
+
+
+@router.get("/promotions/{promotion}/approvals", response_model=list[shape_of(Approval)], dependencies=_READ)  # type: ignore[misc]
+def approvals(request: Request, app: App, owner: Owner, name: Name, promotion: Reference) -> Response:
+    """What people said to it, oldest first."""
+    return answer(request, app.records.approvals(promotion=_own(app, owner, name, promotion).id))
+
+
+@router.get("/environments/{environment}/outlook", response_model=shape_of(Outlook), dependencies=_READ)
+def outlook(
+    request: Request,
+    app: App,
+    person: Signed,
+    owner: Owner,
+    name: Name,
+    environment: Environment,
+    release: Annotated[str, Query(max_length=200, description="of a rollback: leave it away for the one before")] = "",
+    kind: PromotionKind = PromotionKind.PROMOTE,
+) -> Response:
+    """What a promotion, a rollback or a restore would do now, and what the gates say. Nothing is written."""
+    wish = PromotionWish(kind=kind, environment=environment, release=release)
+    return answer(request, promotion_outlook(app, f"{owner}/{name}", wish, by=person.login))
+
+
+@router.post(
+    "/environments/{environment}/promote", status_code=202, response_model=shape_of(WorkItem), dependencies=_DELIVER
+)
+def promote(
+    request: Request,
+    app: App,
+    person: Signed,
+    owner: Owner,
+    name: Name,
+    environment: Environment,
+    wanted: Annotated[Bringing, Body()],
+) -> Response:
+    """Ask for a release to be brought in once the gates are open. The item's `id` will be the promotion's."""
+    wish = PromotionWish(
+        kind=PromotionKind.PROMOTE,
+        environment=environment,
+        release=wanted.release,
+        reason=wanted.reason,
+        override=wanted.override,
+    )
+    return _asked(request, app, person, owner, name, wish)
+
+
+@router.post(
+    "/environments/{environment}/rollback", status_code=202, response_model=shape_of(WorkItem), dependencies=_DELIVER
+)
+def rollback(
+    request: Request,
+    app: App,
+    person: Signed,
+    owner: Owner,
+    name: Name,
+    environment: Environment,
+    wanted: Annotated[GoingBack, Body()],
+) -> Response:
+    """Go back to what was verified there before, without gates; the environment is held until somebody lifts it."""
+    wish = PromotionWish(
+        kind=PromotionKind.ROLLBACK, environment=environment, release=wanted.release, reason=wanted.reason
+    )
+    return _asked(request, app, person, owner, name, wish)
+
+
+@router.post(
+    "/environments/{environment}/restore",
+    status_code=202,
+    response_model=shape_of(WorkItem),
+    dependencies=[Depends(need(Role.OPERATOR))],
+)
+def restore(
+    request: Request,
+    app: App,
+    person: Signed,
+    owner: Owner,
+    name: Name,
+    environment: Environment,
+    wanted: Annotated[Putting, Body()],
+) -> Response:
+    """Put back what the ledger says is live, where something else runs."""
+    wish = PromotionWish(kind=PromotionKind.RESTORE, environment=environment, reason=wanted.reason)
+    return _asked(request, app, person, owner, name, wish)
+
+
+@router.post(
+    "/environments/{environment}/promotions/{promotion}/approve",
+    response_model=shape_of(Answered),
+    dependencies=_DELIVER,
+)
+def approve(
+    request: Request,
+    app: App,
+    person: Signed,
+    owner: Owner,
+    name: Name,
+    environment: Environment,
+    promotion: Reference,
+    said: Annotated[Saying, Body()],
+) -> Response:
+    """Say yes to it as it is planned now. The policy says who is asked."""
+    return _said(request, app, person, owner, name, environment, promotion, Answer.APPROVE, said.reason)
+
+
+@router.post(
+    "/environments/{environment}/promotions/{promotion}/reject",
+    response_model=shape_of(Answered),
+    dependencies=_DELIVER,
+)
+def reject(
+    request: Request,
+    app: App,
+    person: Signed,
+    owner: Owner,
+    name: Name,
+    environment: Environment,
+    promotion: Reference,
+    said: Annotated[Saying, Body()],
+) -> Response:
+    """Say no to it: it is refused, whatever others say."""
+    return _said(request, app, person, owner, name, environment, promotion, Answer.REJECT, said.reason)
+
+
+def _asked(request: Request, app: App, person: Signed, owner: str, name: str, wish: PromotionWish) -> Response:
+    item = ask_promotion(app, f"{owner}/{name}", wish, by=person.login, key=keyed(person.login, request))
+    return answer(request, item, status=202)
+
+
+def _said(
+    request: Request,
+    app: App,
+    person: Signed,
+    owner: str,
+    name: str,
+    environment: str,
+    promotion: str,
+    word: Answer,
+    reason: str,
+) -> Response:
+    found = _own(app, owner, name, promotion)
+    if found.environment != environment:
+        raise NotFoundError(f"'{environment}' has no promotion '{promotion}'", hint=f"it is of '{found.environment}'")
+    return answer(
+        request, answer_promotion(app, f"{owner}/{name}", found.id, answer=word, reason=reason, by=person.login)
+    )
+
+
+def _own(app: App, owner: str, name: str, reference: str) -> Promotion:
+    """A promotion of this repository; those of others are not there for whoever asks here."""
+    found = app.records.find_promotion(reference)
+    release = app.records.find_release(found.release)
+    if release.repository != url_of(app, f"{owner}/{name}"):
+        raise NotFoundError(f"{owner}/{name} has no promotion '{reference}'", hint="`promotions` lists them")
+    return found

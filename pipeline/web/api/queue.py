@@ -1,0 +1,46 @@
+"""The queue and the workers."""
+
+from __future__ import annotations
+
+from typing import Annotated
+
+from fastapi import APIRouter, Depends, Path, Query, Request, Response
+
+from pipeline.errors import NotFoundError
+from pipeline.model.account import Role
+from pipeline.model.work import Worker, WorkItem, WorkState
+from pipeline.web.access.asking import Signed, need
+from pipeline.web.api.answers import answer
+from pipeline.web.api.problem_schemas import PROBLEMS
+from pipeline.web.api.shapes import shape_of
+from pipeline.web.asking import App
+
+router = APIRouter(prefix="/api/v1", tags=["queue"], responses=PROBLEMS)
+
+
+@router.get("/queue", response_model=list[shape_of(WorkItem)])  # type: ignore[misc]
+def items(
+    request: Request,
+    app: App,
+    person: Signed,
+    state: Annotated[list[WorkState] | None, Query(max_length=4)] = None,
+    limit: Annotated[int, Query(ge=1, le=1000)] = 100,
+) -> Response:
+    """What waits and what is under way, in the order of its turn; only what this person may see."""
+    found = app.queue.items(states=tuple(state or ()), limit=limit)
+    return answer(request, [item for item in found if person.may(Role.VIEWER, item.request.repository)])
+
+
+@router.get("/queue/{item}", response_model=shape_of(WorkItem))
+def item(request: Request, app: App, person: Signed, item: Annotated[str, Path(pattern="^[0-9a-z]{26}$")]) -> Response:
+    """One item: a run or a promotion that somebody asked for."""
+    found = app.queue.find(item)
+    if not person.may(Role.VIEWER, found.request.repository):
+        raise NotFoundError(f"nobody asked the server for a run '{item}'", hint="`queue` lists what waits")
+    return answer(request, found)
+
+
+@router.get("/workers", response_model=list[shape_of(Worker)], dependencies=[Depends(need(Role.VIEWER))])  # type: ignore[misc]
+def workers(request: Request, app: App) -> Response:
+    """Who makes runs, with what labels, and when each was last heard of."""
+    return answer(request, app.queue.workers(now=app.clock.now()))
