@@ -9,7 +9,7 @@ from starlette.exceptions import HTTPException
 from pipeline import __version__
 from pipeline.errors import EcluseError
 from pipeline.ports.application import Application
-from pipeline.web import health, hooks
+from pipeline.web import api, health, hooks
 from pipeline.web.access import login
 from pipeline.web.access.guard import guard
 from pipeline.web.access.headers import SafeHeaders
@@ -17,7 +17,7 @@ from pipeline.web.access.limits import Limits
 from pipeline.web.access.trail import Trail
 from pipeline.web.problems import told
 
-ROUTERS = (health.router, hooks.router, login.router)
+ROUTERS = (health.router, hooks.router, login.router, *api.ROUTERS)
 """In the order in which their routes are asked."""
 
 

@@ -212,7 +212,7 @@ def remove(
 ) -> Response:
     """Take away all that runs there; the ledger keeps that it was."""
     found = live_promotion(app, repository=url_of(app, f"{owner}/{name}"), environment=environment)
-    remove_environment(app, found, actor=person.login, reason=wanted.reason)
+    remove_environment(app, found, actor=person.login, reason=wanted.reason, progress=lambda _: None)
     return Response(status_code=204)
 
 

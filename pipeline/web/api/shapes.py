@@ -60,7 +60,7 @@ def page_of(kind: type) -> type[Shape]:
     return create_model(
         f"{kind.__name__}Page",
         __base__=Shape,
-        items=(list[shape_of(kind)], Field(...)),  # type: ignore[misc]  # the type is made at run time
+        items=(list[shape_of(kind)], Field(...)),  # type: ignore[misc,arg-type]  # the type is made at run time
         next=(str | None, Field(default=None, description="give it as `cursor`; null on the last page")),
     )
 
