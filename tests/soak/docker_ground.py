@@ -6,6 +6,7 @@ import http.client
 import json
 import os
 import shutil
+import signal
 import subprocess
 import sys
 import time
@@ -46,6 +47,7 @@ class DockerGround:
     images: dict[str, str] = field(default_factory=dict)
     """Of each release, by digest; the registry has them, and the engine only those that run."""
     _registry: ExitStack = field(default_factory=ExitStack)
+    _suspended: set[int] = field(default_factory=set)
     _socket: LoggedSocket = field(init=False)
 
     def __post_init__(self) -> None:
@@ -108,6 +110,12 @@ class DockerGround:
         """All that it has said so far."""
         return (self.folder / name).read_text()
 
+    def suspend(self, process: subprocess.Popen[bytes]) -> None:
+        """Hold it up, as a machine that falls asleep; what it still does of the call in which that happened is not
+        counted as a second writer's (docs/delivery.md says so)."""
+        process.send_signal(signal.SIGSTOP)
+        self._suspended.add(process.pid)
+
     def step_clock(self, seconds: float) -> None:
         """Somebody sets the wall clocks."""
         part = self.folder / "clock.part"
@@ -152,6 +160,8 @@ class DockerGround:
             if write.process not in leases:
                 return f"{write.what} by process {write.process}, which never told its lease"
             environment, token = leases[write.process]
+            if token < highest.get(environment, 0) and write.process in self._suspended:
+                continue
             if token < highest.get(environment, 0):
                 return f"{write.what} to {environment} under lease {token} after one under {highest[environment]}"
             highest[environment] = token

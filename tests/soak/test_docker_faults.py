@@ -1,14 +1,16 @@
 """Promotions on a real engine, plain and behind a real HAProxy, under every fault at random instants.
 
-Promoters are processes: killed with -9, two at once (on one machine or on two), while the engine goes and comes back,
-the registry does, and somebody sets the clocks. After each, what the ledger says is what the engine runs and what
-answers.
+Promoters are processes: killed with -9, two at once (on one machine or on two), suspended for longer than their lease
+lasts, while the engine goes and comes back, the registry does, and somebody sets the clocks. After each, what the
+ledger says is what the engine runs and what answers.
 """
 
 from __future__ import annotations
 
 import os
 import random
+import re
+import signal
 import tempfile
 import time
 from collections import Counter
@@ -20,7 +22,7 @@ from typing import Any
 
 import pytest
 from docker_ground import BROKEN, GOOD, DockerGround, docker_ground, seconds_since
-from promoter_process import RECOVER, Errand, release
+from promoter_process import LEASE, RECOVER, Errand, release
 
 from pipeline.delivery.promotion import BEGUN, by_end, expected_release, picture
 from pipeline.model.ledger import verify
@@ -103,9 +105,13 @@ class Soak:
                     self.number += 1
                 elif what == "kill second":
                     running[f"promoter-{before + 1}"].kill()
+                elif what == "suspended":
+                    self.ground.suspend(running[name])
+                elif what == "awake":
+                    running[name].send_signal(signal.SIGCONT)
                 else:
                     act()
-                self.faults[what] += 1
+                self.faults[re.sub(r" [+-].*", "", what)] += 1
             for process in running.values():
                 process.wait(ENDS_WITHIN)
             for file, process in running.items():
@@ -165,6 +171,11 @@ class Soak:
             befalls.append((at, "second", _nothing))
             if self.drawn.random() < 0.3:
                 befalls.append((at + self._instant(), "kill second", _nothing))
+            if trial.second.machine == "there" and self.drawn.random() < 0.5:
+                befalls.append((at - 0.001, "suspended", _nothing))
+                befalls.append((at + LEASE + self._instant(), "awake", _nothing))
+                befalls.sort(key=lambda item: item[0])
+                return trial
         if self.drawn.random() < 0.4:
             befalls.append((self._instant(), "kill", _nothing))
         if self.drawn.random() < 0.25:
