@@ -16,9 +16,10 @@ from pipeline.targets.compose.project import Member, Neighbour, Project, neighbo
 from pipeline.targets.compose.remembered import Remembered, remember
 from pipeline.targets.compose.version import Version, layer
 from pipeline.targets.docker.fleet import Fleet
-from pipeline.targets.docker.gap import GapWatch
+from pipeline.targets.docker.gap import GapWatch, watched
 from pipeline.targets.docker.health import await_healthy
 from pipeline.targets.docker.pulling import pull
+from pipeline.targets.unfit import with_log
 
 COMPOSE_WITHIN = 300.0
 """Seconds that one call of compose may take: stopping, making and starting, without waiting for health."""
@@ -151,8 +152,7 @@ class Changes:
                 self._fleet, item.deployed.id, timeout=timeout, progress=progress, cancel=cancel, now=monotonic
             )
             if reason:
-                tail = self._fleet.tail(item.deployed.id)
-                return f"{item.deployed.name}: {reason}" + (f"\nthe end of its log:\n{tail}" if tail else "")
+                return with_log(f"{item.deployed.name}: {reason}", self._fleet.tail(item.deployed.id))
         return ""
 
     def _await_neighbour(self, neighbour: Neighbour, progress: Progress, cancel: Cancellation) -> None:
@@ -181,14 +181,7 @@ class Changes:
 
     def _watch(self, served: Sequence[Member]) -> GapWatch | None:
         """Begin to knock at the first published TCP port of what serves, where there is one."""
-        ports = (item for member in served for item in member.published if item.protocol == "tcp")
-        first = next(ports, None)
-        if first is None:
-            return None
-        watch = GapWatch(first, host=self._seen(first.address))
-        watch.start()
-        watch.await_answer(0.5)
-        return watch
+        return watched((item for member in served for item in member.published), host_of=self._seen)
 
     def _seen(self, address: str) -> str:
         return self._host if address in ANY else address

@@ -11,7 +11,6 @@ from pipeline.dockerapi import address, connect
 from pipeline.errors import EcluseError, TargetError
 from pipeline.model.definition import EnvironmentDefinition
 from pipeline.model.strategy import StrategyKind
-from pipeline.model.value import digest_of
 from pipeline.ports.cancellation import Cancellation
 from pipeline.ports.target import Instance, Observed, Progress, Rollout, RolloutResult
 from pipeline.settings import Settings
@@ -29,6 +28,7 @@ from pipeline.targets.docker.health import is_healthy
 from pipeline.targets.docker.options import DockerOptions
 from pipeline.targets.docker.pulling import pull
 from pipeline.targets.refusing import nobody_to_ask, nothing_to_confirm, refuse_unknown
+from pipeline.targets.sameness import spec_digest
 
 STRATEGIES = frozenset({StrategyKind.RECREATE})
 """Compose stops the old container before it starts the new one."""
@@ -80,7 +80,7 @@ class ComposeTarget:
         self._project.refuse_others()
         self._fence.admit(order.fence)
         members = self._project.members()
-        spec = self._spec(order)
+        spec = spec_digest(order, files=self._options.digest())
         if already := self._already(members, order, spec):
             return self._result(True, already)
         version = Version(
@@ -212,18 +212,6 @@ class ComposeTarget:
         if reason:
             return False, f"{name} was brought back, but: {reason}", gap
         return True, f"{name} serves again", gap
-
-    def _spec(self, order: Rollout) -> str:
-        """What must be equal for what runs to be taken for the ordered one. Values of secrets must not show in a label,
-        so an environment with secrets is always rolled out anew."""
-        return digest_of(
-            {
-                "image": order.image,
-                "configuration": order.configuration,
-                "files": self._options.digest(),
-                "secrets": [*sorted(order.secrets), order.promotion] if order.secrets else [],
-            }
-        )
 
     def _result(self, succeeded: bool, reason: str, gap: float | None = None) -> RolloutResult:
         return RolloutResult(succeeded=succeeded, reason=reason, observed=self.observe(), gap=gap)

@@ -21,12 +21,12 @@ from pipeline.model.identity import (
     LABEL_SPEC,
     ROLE_TARGET,
 )
-from pipeline.model.value import digest_of
 from pipeline.ports.target import Rollout
 from pipeline.targets.docker.container_body import container_body
 from pipeline.targets.docker.container_log import container_log
 from pipeline.targets.docker.options import DockerOptions, Published
 from pipeline.targets.haproxy.backend import Seat
+from pipeline.targets.sameness import spec_digest, spelled
 
 if TYPE_CHECKING:
     from docker import APIClient
@@ -111,18 +111,8 @@ class Fleet:
                 return None
 
     def spec(self, order: Rollout) -> str:
-        """What must be equal for a running container to be taken for the ordered one.
-
-        Values of secrets must not show in a label, so an environment with secrets is always rolled out anew.
-        """
-        return digest_of(
-            {
-                "image": order.image,
-                "configuration": order.configuration,
-                "options": {name: str(getattr(self.options, name)) for name in self.options.__slots__},
-                "secrets": [*sorted(order.secrets), order.promotion] if order.secrets else [],
-            }
-        )
+        """What must be equal for a running container to be taken for the ordered one."""
+        return spec_digest(order, options=spelled(self.options))
 
     def create(self, order: Rollout, *, network: str, replaces: str, rehearsal: bool = False) -> str:
         """Make a container, attached to that network, with its secrets as files; it is not started. Returns its id."""

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import socket
 import threading
+from collections.abc import Callable, Iterable
 from time import monotonic
 
 from pipeline.targets.docker.options import Published
@@ -11,6 +12,18 @@ from pipeline.targets.docker.options import Published
 PAUSE = 0.005
 LISTEN = 0.02
 """How long a connection has to stay open: a proxy without anybody behind it closes at once."""
+
+
+def watched(published: Iterable[Published], *, host_of: Callable[[str], str]) -> GapWatch | None:
+    """Begin to knock at the first TCP port of these, where there is one. `host_of`: where an address of the engine is
+    reached from here."""
+    first = next((item for item in published if item.protocol == "tcp"), None)
+    if first is None:
+        return None
+    watch = GapWatch(first, host=host_of(first.address))
+    watch.start()
+    watch.await_answer(0.5)
+    return watch
 
 
 class GapWatch:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from urllib.parse import urlsplit
 
 from pipeline.targets.docker.fleet import Deployed, Fleet
-from pipeline.targets.docker.gap import GapWatch
+from pipeline.targets.docker.gap import GapWatch, watched
 from pipeline.targets.docker.networks import Networks
 
 ANSWER_WITHIN = 5.0
@@ -33,13 +33,7 @@ class Handover:
 
     def watch(self) -> GapWatch | None:
         """Begin to measure at the first published TCP port, where there is one."""
-        first = next((item for item in self._fleet.options.publish if item.protocol == "tcp"), None)
-        if first is None:
-            return None
-        watch = GapWatch(first, host=self._host(first.address))
-        watch.start()
-        watch.await_answer(0.5)
-        return watch
+        return watched(self._fleet.options.publish, host_of=self._host)
 
     def swap(self, old: Deployed, new: Deployed) -> float | None:
         """Take the ports from `old` and give them to `new`; the gap in seconds, where it can be measured.

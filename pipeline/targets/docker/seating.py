@@ -20,6 +20,7 @@ from pipeline.targets.docker.proxy import Proxy
 from pipeline.targets.docker.replicas import Replica
 from pipeline.targets.haproxy.backend import Backend, Seat, Server
 from pipeline.targets.haproxy.weights import FULL
+from pipeline.targets.unfit import with_log
 
 ADDED = "ecluse-"
 """How the names of servers begin that were added."""
@@ -70,8 +71,7 @@ class Seating:
             if reason := self._unfit(engine, container, timeout=order.timeout, progress=progress, cancel=cancel):
                 item = engine.fleet.look(container)
                 tail = engine.fleet.tail(container) if item else ""
-                words = f"{item.name if item else container[:12]}: {reason}"
-                return words + (f"\nthe end of its log:\n{tail}" if tail else "")
+                return with_log(f"{item.name if item else container[:12]}: {reason}", tail)
         return ""
 
     def share(self, weights: Mapping[str, int], *, cancel: Cancellation) -> None:

@@ -24,6 +24,7 @@ from pipeline.targets.docker.options import WarmUp, docker_options
 from pipeline.targets.docker.ports import refuse_taken_ports
 from pipeline.targets.docker.pulling import pull
 from pipeline.targets.refusing import nobody_to_ask, nothing_to_confirm, refuse_unknown
+from pipeline.targets.unfit import with_log
 
 STRATEGIES = frozenset({StrategyKind.RECREATE, StrategyKind.BLUE_GREEN})
 """Blue/green is its own way: both run at once, and the ports change hands. Recreate stops the old one first."""
@@ -300,9 +301,8 @@ class DockerTarget:
 
     def _refused(self, item: Deployed, reason: str) -> RolloutResult:
         """Remove a container that is not fit to serve; the result carries the end of its log."""
-        tail = self._fleet.tail(item.id)
+        words = with_log(f"{item.name}: {reason}", self._fleet.tail(item.id))
         self._fleet.remove(item.id)
-        words = f"{item.name}: {reason}" + (f"\nthe end of its log:\n{tail}" if tail else "")
         return self._result(False, words)
 
     def _undo(self, order: Rollout, new: Deployed, old: Deployed | None, progress: Progress) -> None:

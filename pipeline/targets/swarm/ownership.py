@@ -15,9 +15,9 @@ from pipeline.model.identity import (
     LABEL_SPEC,
     ROLE_TARGET,
 )
-from pipeline.model.value import digest_of
 from pipeline.ports.target import Rollout
 from pipeline.targets.refusing import refuse_stale
+from pipeline.targets.sameness import spec_digest, spelled
 from pipeline.targets.swarm.cluster import Service
 from pipeline.targets.swarm.options import SwarmOptions
 from pipeline.targets.swarm.spec import Part, Spec
@@ -47,7 +47,7 @@ class Ownership:
             LABEL_INSTALLATION: self.installation,
             LABEL_RELEASE: order.release,
             LABEL_PROMOTION: order.promotion,
-            LABEL_SPEC: spec_digest(order, options),
+            LABEL_SPEC: spec_digest(order, options=spelled(options)),
             LABEL_FENCE: str(order.fence),
             LABEL_PART: part,
         }
@@ -89,18 +89,3 @@ def fence_of(service: Service) -> int:
 def with_labels(spec: Spec, labels: Mapping[str, str]) -> Spec:
     """The same service, labelled so as well; its instances stay as they are."""
     return {**spec, "Labels": {**(spec.get("Labels") or {}), **labels}}
-
-
-def spec_digest(order: Rollout, options: SwarmOptions) -> str:
-    """What must be equal for a running service to be taken for the ordered one.
-
-    Values of secrets must not show in a label, so an environment with secrets is always rolled out anew.
-    """
-    return digest_of(
-        {
-            "image": order.image,
-            "configuration": order.configuration,
-            "options": {name: str(getattr(options, name)) for name in options.__slots__},
-            "secrets": [*sorted(order.secrets), order.promotion] if order.secrets else [],
-        }
-    )

@@ -18,11 +18,12 @@ from pipeline.settings import Settings
 from pipeline.targets.docker.container_command import run_in
 from pipeline.targets.docker.container_log import container_log
 from pipeline.targets.refusing import nobody_to_ask, nothing_to_confirm, refuse_unknown
+from pipeline.targets.sameness import spec_digest, spelled
 from pipeline.targets.swarm.changes import Changes
 from pipeline.targets.swarm.cluster import Cluster
 from pipeline.targets.swarm.keepsakes import Keepsakes
 from pipeline.targets.swarm.options import Routing, SwarmOptions, swarm_options
-from pipeline.targets.swarm.ownership import LABEL_FENCE, Ownership, fence_of, promotion_of, spec_digest, with_labels
+from pipeline.targets.swarm.ownership import LABEL_FENCE, Ownership, fence_of, promotion_of, with_labels
 from pipeline.targets.swarm.scene import Scene
 from pipeline.targets.swarm.tasks import Node, Task
 from pipeline.targets.swarm.watch import Watch
@@ -70,7 +71,7 @@ class SwarmTarget:
         order = replace(order, fence=fence)
         if scene.main is None:
             self._ownership.refuse_others(self._cluster.service(self._options.service))
-        elif scene.already_is(spec_digest(order, self._options)):
+        elif scene.already_is(spec_digest(order, options=spelled(self._options))):
             return self._result(True, f"{scene.main.name} already serves this release with this configuration")
         self._changes.networks()  # a missing one is said before anything moves
         self._changes.remember(order, scene)

@@ -10,6 +10,7 @@ from pipeline.ports.target import Progress
 from pipeline.targets.swarm.cluster import Cluster, Service
 from pipeline.targets.swarm.convergence import Goal, Standing, standing
 from pipeline.targets.swarm.tasks import Task
+from pipeline.targets.unfit import with_log
 
 PAUSE = 0.1
 """Seconds between two looks."""
@@ -167,5 +168,4 @@ class Watch:
         return all(self._now() - self._since.get(task.id, self._now()) >= self._settle for task in tasks)
 
     def _failure(self, task: Task) -> str:
-        tail = self._cluster.tail(task)
-        return task.trouble() + (f"\nthe end of its log:\n{tail}" if tail else "")
+        return with_log(task.trouble(), self._cluster.tail(task))

@@ -16,7 +16,6 @@ from pipeline.model.value import Value
 from pipeline.ports.target import Rollout
 from pipeline.targets.swarm.keepsakes import LONGEST, object_name
 from pipeline.targets.swarm.options import SwarmOptions, UpdateOrder, swarm_options
-from pipeline.targets.swarm.ownership import spec_digest
 from pipeline.targets.swarm.spec import Kept, Pace, Part, Wanted, at_pace, pace_back, pace_of, service_spec
 
 ORDER = Rollout(
@@ -139,7 +138,6 @@ def test_no_secret_is_in_the_service_itself() -> None:
     assert "open-sluice" not in str(made)
     (secret,) = made["TaskTemplate"]["ContainerSpec"]["Secrets"]
     assert (secret["SecretName"], secret["File"]["Name"]) == ("shop-p1-PASSWORD", "PASSWORD")
-    assert "open-sluice" not in spec_digest(ORDER, options(EVERYTHING))
 
 
 def test_a_rehearsal_has_no_port_and_no_name_that_anybody_asks_for() -> None:
