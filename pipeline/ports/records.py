@@ -13,6 +13,7 @@ from pipeline.model.status import Conclusion, PromotionState, RunState
 from pipeline.model.trust import Trust
 from pipeline.model.value import Value
 from pipeline.ports.decisions import Decisions
+from pipeline.ports.glances import Glances
 from pipeline.ports.history import History
 
 if TYPE_CHECKING:  # for its time, not for a circle
@@ -40,7 +41,7 @@ class StageHistory:
     commit: str = ""
 
 
-class Records(History, Decisions, Protocol):
+class Records(History, Decisions, Glances, Protocol):
     """The database of one installation. Safe for several threads and processes; every method is one transaction.
 
     Errors that may leave: RecordsError, DiskFullError, NotFoundError, and LeaseLostError where a lease is given.

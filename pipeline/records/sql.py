@@ -15,6 +15,7 @@ from pipeline.model.trust import Trust
 from pipeline.model.value import Value
 from pipeline.ports.records import RunFilter, StageHistory
 from pipeline.records.sql_decisions import SqlDecisions
+from pipeline.records.sql_glances import SqlGlances
 from pipeline.records.sql_history import SqlHistory
 
 if TYPE_CHECKING:  # for its 174 ms, not for a circle
@@ -39,7 +40,7 @@ def sqlite_url(home: Path) -> str:
     return f"sqlite:///{home / 'records.db'}"
 
 
-class SqlRecords(SqlHistory, SqlDecisions):
+class SqlRecords(SqlHistory, SqlDecisions, SqlGlances):
     """Implements `pipeline.ports.records.Records` over SQLite (`sqlite:///path`) and PostgreSQL (`postgresql://…`).
 
     Making one costs nothing and touches nothing; the first call connects, and brings an older schema up to date.

@@ -102,6 +102,7 @@ runs = sa.Table(
     sa.UniqueConstraint("repository", "number", name="uq_runs_number"),
     sa.Index("ix_runs_created", "created"),
     sa.Index("ix_runs_repository", "repository", "created"),
+    sa.Index("ix_runs_branch", "repository", "branch", "created"),
     sa.Index("ix_runs_state", "state"),
 )
 

@@ -17,6 +17,7 @@ def upgrade() -> None:
     _queue()
     _people()
     _kept()
+    op.create_index("ix_runs_branch", "runs", ["repository", "branch", "created"])  # a branch's runs, of many
 
 
 def _intake() -> None:

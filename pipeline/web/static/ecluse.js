@@ -1,0 +1,81 @@
+// Keys, copying, relative times, live states. Pages work without it; nothing here makes markup from text.
+"use strict";
+(() => {
+  const told = text => { const to = document.getElementById("told"); if (to) to.textContent = text; };
+  const copied = async button => {
+    try { await navigator.clipboard.writeText(button.dataset.copy); } catch {
+      const area = document.createElement("textarea"); area.value = button.dataset.copy;
+      document.body.append(area); area.select(); document.execCommand("copy"); area.remove(); }
+    button.classList.add("done"); told("Copied");
+    setTimeout(() => button.classList.remove("done"), 1500);
+  };
+  document.addEventListener("click", event => {
+    const button = event.target.closest("button");
+    if (!button) return;
+    if (button.dataset.copy !== undefined) copied(button);
+    if (button.classList.contains("keys")) document.getElementById("keys").showModal();
+  });
+
+  // Keyboard: only where nobody types.
+  let went = false;
+  const entries = () => [...document.querySelectorAll("a.open")].filter(item => item.offsetParent !== null);
+  const move = step => {
+    const all = entries(), at = all.indexOf(document.activeElement);
+    const next = all[Math.max(0, Math.min(all.length - 1, at < 0 ? (step > 0 ? 0 : all.length - 1) : at + step))];
+    if (next) { next.focus(); next.scrollIntoView({ block: "nearest" }); }
+  };
+  const places = { b: "/board", h: "/", l: "/ledger", s: "/system" };
+  document.addEventListener("focusin", event => {
+    document.querySelectorAll(".rows > .at, tr.at").forEach(row => row.classList.remove("at"));
+    if (event.target.matches("a.open")) event.target.closest("li, tr")?.classList.add("at");
+  });
+  document.addEventListener("keydown", event => {
+    if (event.ctrlKey || event.metaKey || event.altKey || event.target.closest("input, textarea, select, dialog")) return;
+    if (went && places[event.key]) { went = false; location.href = places[event.key]; return; }
+    went = event.key === "g";
+    if (event.key === "/") { event.preventDefault(); (document.getElementById("log-find") || document.getElementById("find")).focus(); }
+    else if (event.key === "j") move(1);
+    else if (event.key === "k") move(-1);
+    else if (event.key === "?") document.getElementById("keys").showModal();
+  });
+
+  // Relative times grow old by themselves.
+  const ago = seconds => {
+    const span = s => s < 3570 ? Math.max(Math.round(s / 60), 1) + " min" : s < 86400 ? Math.max(Math.round(s / 3600), 1) + " h"
+      : s < 172800 ? "1 day" : Math.floor(s / 86400) + " days";
+    if (seconds < -45) return "in " + span(-seconds);
+    return seconds < 45 ? "just now" : seconds >= 86400 && seconds < 172800 ? "yesterday" : span(seconds) + " ago";
+  };
+  setInterval(() => document.querySelectorAll("main time[datetime]").forEach(item => {
+    const seconds = (Date.now() - Date.parse(item.dateTime)) / 1000;
+    if (Math.abs(seconds) < 30 * 86400 && !item.closest(".log")) { const text = ago(seconds); if (text !== item.textContent) item.textContent = text; }
+  }), 20000);
+
+  // Live: `data-live` names a stream. `stages` events move single stages; `changed` asks htmx for the page's parts again.
+  const shapes = { succeeded: "●", running: "◐", waiting: "○", failed: "✕", warned: "▲" };
+  const looks = Object.keys(shapes);
+  const moveStage = ({ name, look, word, seconds }) => {
+    document.querySelectorAll("[data-stage]").forEach(item => {
+      if (item.dataset.stage !== name) return;
+      item.querySelectorAll(".state, .glyph-of").forEach(part => { part.classList.remove(...looks); part.classList.add(look); });
+      item.querySelectorAll(".shape, .glyph").forEach(part => { part.textContent = shapes[look]; });
+      item.querySelectorAll(".word").forEach(part => { part.textContent = word; });
+      item.querySelectorAll(".secs").forEach(part => { part.textContent = seconds; });
+    });
+  };
+  let stream = null;
+  const live = () => {
+    const place = document.querySelector("[data-live]");
+    if (stream && stream.place === (place && place.dataset.live)) return;
+    if (stream) { stream.source.close(); stream = null; }
+    if (!place) return;
+    const source = new EventSource(place.dataset.live);
+    stream = { place: place.dataset.live, source };
+    source.addEventListener("stages", event => JSON.parse(event.data).forEach(moveStage));
+    source.addEventListener("changed", () => document.body.dispatchEvent(new Event("live")));
+    source.addEventListener("over", () => { source.close(); document.body.dispatchEvent(new Event("live")); });
+  };
+  document.addEventListener("htmx:afterSettle", live);
+  addEventListener("pagehide", () => stream && stream.source.close());
+  live();
+})();
