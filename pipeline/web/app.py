@@ -15,9 +15,10 @@ from pipeline.web.access.guard import guard
 from pipeline.web.access.headers import SafeHeaders
 from pipeline.web.access.limits import Limits
 from pipeline.web.access.trail import Trail
+from pipeline.web.pages.routes import PAGES
 from pipeline.web.problems import told
 
-ROUTERS = (health.router, hooks.router, login.router, *api.ROUTERS)
+ROUTERS = (health.router, hooks.router, login.router, *api.ROUTERS, *PAGES)
 """In the order in which their routes are asked."""
 
 

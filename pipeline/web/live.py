@@ -10,14 +10,16 @@ from collections.abc import AsyncIterator, Callable
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Annotated, Any
 
-from fastapi import APIRouter, Query, Request
+from fastapi import APIRouter, Depends, Query, Request
 from starlette.concurrency import run_in_threadpool
 from starlette.exceptions import HTTPException
 from starlette.responses import StreamingResponse
 
 from pipeline.errors import EcluseError
+from pipeline.model.account import Role
 from pipeline.model.status import RunState
 from pipeline.operations.repositories import url_of
+from pipeline.web.access.asking import Signed, need
 from pipeline.web.asking import App
 from pipeline.web.live_log import LogTopic
 from pipeline.web.pages.words import duration, spoken, stage_look
@@ -176,9 +178,11 @@ def live_of(request: Request) -> Live:
 
 @router.get("/live")
 async def anything(
-    request: Request, app: App, repository: Annotated[str, Query(max_length=300)] = ""
+    request: Request, app: App, principal: Signed, repository: Annotated[str, Query(max_length=300)] = ""
 ) -> StreamingResponse:
     """`changed` whenever a run of the repository (or of any) comes or goes on, or the ledger grows."""
+    if repository:
+        principal.must(Role.VIEWER, repository)
     url = await run_in_threadpool(url_of, app, repository) if repository else ""
 
     def look() -> tuple[object, ...]:
@@ -193,7 +197,7 @@ async def anything(
     return StreamingResponse(said(), media_type=EVENTS, headers=HEADERS)
 
 
-@router.get("/r/{owner}/{name}/runs/{number}/events")
+@router.get("/r/{owner}/{name}/runs/{number}/events", dependencies=[Depends(need(Role.VIEWER))])
 async def of_run(request: Request, app: App, owner: str, name: str, number: str) -> StreamingResponse:
     """`stages` with those that moved; `changed` when the run itself did or has other stages; `over` at its end."""
     url = await run_in_threadpool(url_of, app, f"{owner}/{name}")

@@ -161,7 +161,9 @@ class LogTopic:
                         total, rest, self._marks = 0, b"", [(1, 0)]
                         self._said([], 0, anew=True)
                     first = total + 1
-                    lines, rest, total = self._taken(file, rest, total, first_time=not self._counted.is_set(), over=over)
+                    lines, rest, total = self._taken(
+                        file, rest, total, first_time=not self._counted.is_set(), over=over
+                    )
                     self._said(lines, total, first=first)
                 if over:
                     self._said([], total, over=True)
@@ -208,9 +210,7 @@ class LogTopic:
         done = stage is None or stage.state is StageState.DONE or stage.attempts > self._paper.attempt
         return done or pulse.state in (RunState.DONE, RunState.PARKED)
 
-    def _said(
-        self, lines: list[bytes], total: int, *, first: int = 0, over: bool = False, anew: bool = False
-    ) -> None:
+    def _said(self, lines: list[bytes], total: int, *, first: int = 0, over: bool = False, anew: bool = False) -> None:
         blocks = [
             Block(first + at, first + at + len(part) - 1, _event(first + at, part))
             for at in range(0, len(lines), _BEHIND)

@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+import json
 import logging
 
 from fastapi import Request
 from fastapi.exceptions import RequestValidationError
-from fastapi.responses import JSONResponse
+from fastapi.responses import JSONResponse, Response
 from starlette.exceptions import HTTPException
 
 from pipeline.errors import (
@@ -52,8 +53,30 @@ def problem(status: int, title: str, *, detail: str = "", hint: str = "") -> JSO
     return JSONResponse(body, status_code=status, media_type=MEDIA_TYPE)
 
 
-async def told(_request: Request, error: Exception) -> JSONResponse:
-    """Any error as an answer; what is nobody's fault but ours is logged, and its words stay here."""
+async def told(request: Request, error: Exception) -> Response:
+    """Any error as an answer; what is nobody's fault but ours is logged, and its words stay here. A browser that asks
+    for a page gets one."""
+    answer = _told(error)
+    return _page(request, answer) if answer.status_code >= 400 and _wants_page(request) else answer
+
+
+def _wants_page(request: Request) -> bool:
+    return "text/html" in request.headers.get("accept", "") and not request.url.path.startswith("/api/")
+
+
+def _page(request: Request, answer: JSONResponse) -> Response:
+    from pipeline.web.pages.rendering import page
+
+    said = json.loads(bytes(answer.body))
+    back = request.url.path if answer.status_code == 409 else "/"
+    facts = {"title": said["title"], "detail": said.get("detail", ""), "hint": said.get("hint", ""), "back": back}
+    made = page(request, "error.html", facts, status=answer.status_code)
+    kept = ((key, value) for key, value in answer.headers.items() if key not in ("content-type", "content-length"))
+    made.headers.update(dict(kept))
+    return made
+
+
+def _told(error: Exception) -> JSONResponse:
     match error:
         case EcluseError():
             return problem(status_of(error), error.message, hint=error.hint)

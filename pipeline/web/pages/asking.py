@@ -7,9 +7,16 @@ from typing import Annotated
 
 from fastapi import Depends
 
+from pipeline.model.account import Role
 from pipeline.model.run import Run
 from pipeline.operations.repositories import url_of
+from pipeline.web.access.asking import need
 from pipeline.web.asking import App
+
+VIEWERS = Depends(need(Role.VIEWER))
+"""Whoever may look at the repository of the path."""
+DEVELOPERS = Depends(need(Role.DEVELOPER))
+"""Whoever may start and stop its runs."""
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)

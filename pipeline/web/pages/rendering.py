@@ -12,6 +12,8 @@ from fastapi import Request
 from fastapi.responses import HTMLResponse
 from jinja2 import Environment, FileSystemLoader, StrictUndefined, select_autoescape
 
+from pipeline.web.access.csrf import csrf_field
+from pipeline.web.access.principal import NOBODY
 from pipeline.web.pages import words
 
 HERE = Path(__file__).resolve().parent.parent
@@ -31,7 +33,7 @@ def templates() -> Environment:
     for name in ("spoken", "duration", "size", "ago", "moment", "short", "count", "bare", "one_line", "first_line"):
         found.filters[name] = getattr(words, name)
     looks = {name: getattr(words, name) for name in ("stage_look", "run_look", "promotion_look")}
-    found.globals.update(looks, shapes=words.SHAPES, static=static_url, csrf_field=lambda: "")
+    found.globals.update(looks, shapes=words.SHAPES, static=static_url, csrf_field=csrf_field)
     return found
 
 
@@ -52,6 +54,6 @@ def _around(request: Request) -> Mapping[str, Any]:
     return {
         "now": request.app.state.application.clock.now(),
         "path": request.url.path,
-        "person": getattr(request.state, "principal", None),
+        "person": getattr(request.state, "principal", NOBODY),
         "request": request,
     }

@@ -9,18 +9,23 @@ from fastapi import APIRouter, Request
 from fastapi.responses import HTMLResponse
 
 from pipeline.errors import NotFoundError
+from pipeline.model.account import Role
 from pipeline.model.release import Promotion, Release
 from pipeline.model.repository import Repository
 from pipeline.model.run import Run
 from pipeline.model.status import PromotionState, RunState
 from pipeline.operations.repositories import name_of, repository_names, spelled
 from pipeline.ports.application import Application
+from pipeline.web.access.asking import Signed
+from pipeline.web.access.principal import Principal
 from pipeline.web.asking import App
 from pipeline.web.pages.rendering import page
 
 router = APIRouter(include_in_schema=False)
 
 _SOME = 20
+_MANY = 100
+"""How many are looked through for those that somebody may see."""
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -43,26 +48,28 @@ class Waiting:
 
 
 @router.get("/")
-def repositories(request: Request, app: App) -> HTMLResponse:
-    """What needs me now?"""
-    rows = _rows(app)
+def repositories(request: Request, app: App, principal: Signed) -> HTMLResponse:
+    """What needs me now? Of what somebody may see."""
+    rows = _rows(app, principal)
     broken = [row for row in rows if row.health and row.health.conclusion and row.health.conclusion.went_wrong]
     names = {row.newest.repository: row.name for row in rows if row.newest}
+    parked = app.records.glance(state=RunState.PARKED, limit=_MANY)
+    active = app.records.glance(state=RunState.RUNNING, limit=_MANY)
     facts = {
         "rows": rows,
         "broken": broken,
         "wrong": app.records.wrong_stages([row.health.id for row in broken[:_SOME] if row.health]),
-        "parked": app.records.glance(state=RunState.PARKED, limit=_SOME),
-        "active": app.records.glance(state=RunState.RUNNING, limit=_SOME),
-        "waiting": list(_waiting(app)),
+        "parked": [run for run in parked if run.repository in names][:_SOME],
+        "active": [run for run in active if run.repository in names][:_SOME],
+        "waiting": [item for item in _waiting(app) if principal.may(Role.VIEWER, item.repository)][:_SOME],
         "names": names,
         "some": _SOME,
     }
     return page(request, "repositories.html", facts)
 
 
-def _rows(app: Application) -> list[Row]:
-    """Those with runs by their latest, then those without."""
+def _rows(app: Application, principal: Principal) -> list[Row]:
+    """Those with runs by their latest, then those without; of those that somebody may see."""
     known = {item.url: item for item in app.intake.repositories()}
     health = {run.repository: run for run in app.records.newest_runs(on_default_branch=True)}
     newest = app.records.newest_runs()
@@ -76,14 +83,13 @@ def _rows(app: Application) -> list[Row]:
         for run in newest
     ]
     seen = {run.repository for run in newest}
-    return rows + [
-        Row(name=item.name, newest=None, health=None, known=item) for item in known.values() if item.url not in seen
-    ]
+    rows += [Row(name=item.name, newest=None, health=None, known=item) for item in known.values() if item.url not in seen]
+    return [row for row in rows if principal.may(Role.VIEWER, row.name)]
 
 
 def _waiting(app: Application) -> Iterator[Waiting]:
     names = repository_names(app)
-    for promotion in app.records.promotions(under_way=True, limit=_SOME):
+    for promotion in app.records.promotions(under_way=True, limit=_MANY):
         if promotion.state in (PromotionState.PLANNED, PromotionState.WAITING):
             release = app.records.find_release(promotion.release)
             name = names.get(release.repository) or spelled(release.repository)
@@ -91,24 +97,34 @@ def _waiting(app: Application) -> Iterator[Waiting]:
 
 
 @router.get("/search")
-def search(request: Request, app: App, q: str = "") -> HTMLResponse:
+def search(request: Request, app: App, principal: Signed, q: str = "") -> HTMLResponse:
     """Repositories by a part of their name; runs by number, id or the beginning of it; releases and promotions."""
     wanted = q.strip()[:200]
-    rows = [row for row in _rows(app) if wanted.lower() in row.name.lower()][:50] if wanted else []
-    found: list[tuple[Run, str]] = []
-    release = promotion = None
-    if wanted:
-        numbered = [row for row in rows or _rows(app)[:50] if row.newest] if wanted.lstrip("#").isdecimal() else []
-        for row in numbered:
-            if row.newest is not None and len(found) < _SOME:
-                run = _run_of(app, wanted.lstrip("#"), row.newest.repository)
-                found += [(run, row.name)] if run else []
-        if not numbered:
-            run = _run_of(app, wanted, "")
-            found += [(run, name_of(app, run.repository))] if run else []
-        release, promotion = _release_of(app, wanted), _promotion_of(app, wanted)
-    facts = {"q": wanted, "rows": rows, "runs": found, "release": release, "promotion": promotion}
+    every = _rows(app, principal) if wanted else []
+    rows = [row for row in every if wanted.lower() in row.name.lower()][:50]
+    found = _runs_like(app, wanted.lstrip("#"), rows or every) if wanted else []
+    release, promotion = (_release_of(app, wanted), _promotion_of(app, wanted)) if wanted else (None, None)
+    made = release or (app.records.find_release(promotion.release) if promotion else None)
+    if made is not None and not principal.may(Role.VIEWER, name_of(app, made.repository)):
+        release = promotion = None
+    facts = {
+        "q": wanted,
+        "rows": rows,
+        "runs": [(run, name) for run, name in found if principal.may(Role.VIEWER, name)],
+        "release": release,
+        "promotion": promotion,
+    }
     return page(request, "search.html", facts)
+
+
+def _runs_like(app: Application, wanted: str, rows: list[Row]) -> list[tuple[Run, str]]:
+    """By number in each of these repositories, by id in all."""
+    if not wanted.isdecimal():
+        run = _run_of(app, wanted, "")
+        return [(run, name_of(app, run.repository))] if run else []
+    having = [row for row in rows if row.newest is not None][:_SOME]
+    found = ((_run_of(app, wanted, row.newest.repository if row.newest else ""), row.name) for row in having)
+    return [(run, name) for run, name in found if run is not None]
 
 
 def _run_of(app: Application, reference: str, repository: str) -> Run | None:

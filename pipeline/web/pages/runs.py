@@ -9,18 +9,21 @@ from typing import Annotated, Any
 from fastapi import APIRouter, Query, Request
 from fastapi.responses import HTMLResponse
 
+from pipeline.model.account import Role
 from pipeline.model.run import Run, StageRun
 from pipeline.model.status import WENT_WRONG, Conclusion, RunState, StageState
 from pipeline.model.value import Value
 from pipeline.operations.first_failure import first_failure
 from pipeline.operations.inspect import conditions_of, describe_run
+from pipeline.web.access.asking import Signed
 from pipeline.web.asking import App
 from pipeline.web.pages import graph
-from pipeline.web.pages.asking import Chosen, Repo
+from pipeline.web.pages.asking import VIEWERS, Chosen, Repo
 from pipeline.web.pages.rendering import page
+from pipeline.web.pages.run_acts import ACTS, possible
 from pipeline.web.pages.words import duration, spoken, stage_look
 
-router = APIRouter(include_in_schema=False)
+router = APIRouter(include_in_schema=False, dependencies=[VIEWERS])
 
 _PAGE = 50
 _STATES: Mapping[str, Mapping[str, Any]] = {
@@ -39,6 +42,7 @@ def runs(
     request: Request,
     app: App,
     place: Repo,
+    principal: Signed,
     branch: str = "",
     state: str = "",
     before: Annotated[datetime | None, Query()] = None,
@@ -50,6 +54,7 @@ def runs(
     ended = [run for run in reversed(shown) if run.finished is not None]
     facts = {
         "place": place,
+        "may_start": principal.may(Role.DEVELOPER, place.name),
         "runs": shown,
         "wrong": app.records.wrong_stages([run.id for run in shown if run.conclusion in WENT_WRONG]),
         "branch": branch,
@@ -73,7 +78,7 @@ def _trend(ended: Sequence[Run]) -> list[tuple[Run, int, int]]:
 
 
 @router.get("/r/{owner}/{name}/runs/{number}")
-def run(request: Request, app: App, place: Repo, chosen: Chosen) -> HTMLResponse:
+def run(request: Request, app: App, place: Repo, chosen: Chosen, principal: Signed) -> HTMLResponse:
     """What failed and why?"""
     plan = app.records.plan(chosen.id)
     facts = {
@@ -84,7 +89,9 @@ def run(request: Request, app: App, place: Repo, chosen: Chosen) -> HTMLResponse
         "facts": describe_run(app.records, chosen),
         "conditions": {stage.name: conditions_of(plan, stage.name) for stage in chosen.stages if _is_judged(stage)},
         "failures": [
-            (stage, case) for stage in chosen.stages for case in (stage.products.tests.failures if stage.products.tests else ())
+            (stage, case)
+            for stage in chosen.stages
+            for case in (stage.products.tests.failures if stage.products.tests else ())
         ][:_TRIED],
         "reports": [stage for stage in chosen.stages if stage.products.tests],
         "findings": sorted(
@@ -93,6 +100,7 @@ def run(request: Request, app: App, place: Repo, chosen: Chosen) -> HTMLResponse
         )[:_TRIED],
         "artifacts": [(stage, item) for stage in chosen.stages for item in stage.products.artifacts],
         "most": _TRIED,
+        "acts": [(act, ACTS[act][0]) for act in possible(chosen)] if principal.may(Role.DEVELOPER, place.name) else [],
         "seconds": ((chosen.finished or app.clock.now()) - chosen.created).total_seconds(),
     }
     return page(request, "run.html", facts)

@@ -19,11 +19,11 @@ from pipeline.operations.logs import stages_of
 from pipeline.web.asking import App
 from pipeline.web.live import EVENTS, live_of
 from pipeline.web.live_log import log_key
-from pipeline.web.pages.asking import Chosen, Repo
+from pipeline.web.pages.asking import VIEWERS, Chosen, Repo
 from pipeline.web.pages.log_lines import shown
 from pipeline.web.pages.rendering import page
 
-router = APIRouter(include_in_schema=False)
+router = APIRouter(include_in_schema=False, dependencies=[VIEWERS])
 
 FIRST = 200
 """Lines that the page itself has; a script asks for others."""
@@ -130,4 +130,3 @@ def _json(body: dict[str, Any], paper: LogPaper) -> Response:
     text = json.dumps(body, ensure_ascii=False, separators=(",", ":"))
     headers = {"Cache-Control": kept, "X-Content-Type-Options": "nosniff"}
     return Response(text.encode("utf-8", "replace"), media_type="application/json", headers=headers)
-

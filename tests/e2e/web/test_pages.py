@@ -1,0 +1,71 @@
+"""What holds for every page: readable for all, quiet towards the world, small, and safe with hostile names."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+from environment import browser
+from environment.places import find
+from served import Served, Visit
+
+STATIC = Path(__file__).resolve().parents[3] / "pipeline/web/static"
+PAGES = {
+    "repositories": "/",
+    "runs": "/r/tea/shop",
+    "failed run": "/r/tea/shop/runs/19",
+    "running run": "/r/tea/shop/runs/20",
+    "log": "/r/tea/shop/runs/19/stages/unit",
+    "search": "/search?q=tea",
+    "nothing found": "/search?q=nothing-is-called-so",
+    "no such run": "/r/tea/shop/runs/99999",
+}
+
+
+@pytest.mark.parametrize("path", [pytest.param(path, id=name) for name, path in PAGES.items()])
+def test_axe_finds_nothing_in_light_and_dark(shop: Served, visit: Callable[..., Visit], axe: str, path: str) -> None:
+    seen = visit(shop, path)
+    seen.page.evaluate(axe)
+    assert not _violations(seen, "{resultTypes: ['violations']}")
+    seen.page.emulate_media(color_scheme="dark")
+    assert not _violations(seen, "{runOnly: ['color-contrast', 'link-in-text-block']}")
+    assert not seen.strangers
+    assert not [error for error in seen.errors if "404" not in error]
+
+
+def _violations(seen: Visit, options: str) -> str:
+    found = seen.page.evaluate(f"axe.run(document, {options})")["violations"]
+    return (
+        json.dumps([(item["id"], [node["html"][:300] for node in item["nodes"][:3]]) for item in found], indent=1)
+        if found
+        else ""
+    )
+
+
+@pytest.mark.parametrize(
+    ("package", "path", "name"),
+    [
+        pytest.param(browser.HTMX, "dist/htmx.min.js", "htmx.min.js", id="htmx"),
+        pytest.param(browser.HTMX, "LICENSE", "htmx.LICENSE", id="its licence"),
+    ],
+)
+def test_what_is_vendored_is_the_package_s(package: tuple[str, str], path: str, name: str) -> None:
+    assert (STATIC / name).read_bytes() == browser.npm_file(find(), package, path)
+
+
+def test_our_own_script_is_small() -> None:
+    assert sum(path.stat().st_size for path in STATIC.glob("*.js") if not path.name.startswith("htmx")) < 30_000
+
+
+def test_the_first_page_is_small(shop: Served, visit: Callable[..., Visit]) -> None:
+    sizes: list[int] = []
+    seen = visit(shop, "/login?next=/")
+    session = seen.page.context.new_cdp_session(seen.page)
+    session.send("Network.enable")
+    session.send("Network.setCacheDisabled", {"cacheDisabled": True})
+    session.on("Network.loadingFinished", lambda facts: sizes.append(int(facts["encodedDataLength"])))
+    seen.page.goto(shop.url + "/", wait_until="load")
+    assert len(sizes) >= 4
+    assert sum(sizes) < 100_000
