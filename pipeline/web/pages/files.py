@@ -11,7 +11,9 @@ from starlette.exceptions import HTTPException
 from pipeline.web.access.asking import public
 from pipeline.web.pages.rendering import STATIC
 
-router = APIRouter(include_in_schema=False, dependencies=[Depends(public("style and script, the same on every server"))])
+router = APIRouter(
+    include_in_schema=False, dependencies=[Depends(public("style and script, the same on every server"))]
+)
 
 TYPES = {".css": "text/css; charset=utf-8", ".js": "text/javascript; charset=utf-8", ".svg": "image/svg+xml"}
 FILES = frozenset(path.name for path in STATIC.iterdir() if path.suffix in TYPES)

@@ -83,7 +83,9 @@ def _rows(app: Application, principal: Principal) -> list[Row]:
         for run in newest
     ]
     seen = {run.repository for run in newest}
-    rows += [Row(name=item.name, newest=None, health=None, known=item) for item in known.values() if item.url not in seen]
+    rows += [
+        Row(name=item.name, newest=None, health=None, known=item) for item in known.values() if item.url not in seen
+    ]
     return [row for row in rows if principal.may(Role.VIEWER, row.name)]
 
 

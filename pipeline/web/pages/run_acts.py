@@ -22,8 +22,14 @@ router = APIRouter(include_in_schema=False, dependencies=[DEVELOPERS])
 
 ACTS = {
     "cancel": ("Stop it", "Every stage that runs is stopped, and none begins any more. What it has deployed stays."),
-    "retry": ("Repeat what failed", "Stages that failed run again, and those that were blocked by them; the others keep their results."),
-    "go-on": ("Let it go on", "The stages that wait for a person are started; what they do is written on the run's page."),
+    "retry": (
+        "Repeat what failed",
+        "Stages that failed run again, and those that were blocked by them; the others keep their results.",
+    ),
+    "go-on": (
+        "Let it go on",
+        "The stages that wait for a person are started; what they do is written on the run's page.",
+    ),
     "allow": (
         "Allow this one run",
         "Its commit is somebody else's work: it gets the secrets and may change what is outside, once. Read it first.",
@@ -58,7 +64,11 @@ def start(
 @router.get("/r/{owner}/{name}/runs/{number}/do/{act}")
 def confirm(request: Request, place: Repo, chosen: Chosen, act: str) -> HTMLResponse:
     """Exactly what will happen, before it does."""
-    return page(request, "confirm_run.html", {"place": place, "run": chosen, "act": act, "words": _words(act), "manual": _waiting(chosen)})
+    return page(
+        request,
+        "confirm_run.html",
+        {"place": place, "run": chosen, "act": act, "words": _words(act), "manual": _waiting(chosen)},
+    )
 
 
 @router.post("/r/{owner}/{name}/runs/{number}/do/{act}")
@@ -105,4 +115,3 @@ def _words(act: str) -> tuple[str, str]:
 def _waiting(run: Run) -> list[str]:
     """Stages that a person may start."""
     return [stage.name for stage in run.stages if stage.parked and stage.state is not StageState.DONE]
-

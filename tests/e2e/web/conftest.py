@@ -9,8 +9,8 @@ import made_up
 import pytest
 from environment import browser as browsers
 from environment.places import find
+from page_ground import Served, Visit, cookie_of, serve
 from playwright.sync_api import Browser, BrowserContext, sync_playwright
-from served import Served, Visit, cookie_of, serve
 
 from pipeline.model.account import Role
 
@@ -61,7 +61,7 @@ def visit(chromium: Browser) -> Iterator[Callable[..., Visit]]:
             reduced_motion="reduce",
         )
         contexts.append(context)
-        context.add_cookies([cookie_of(served, 'anna' if role is Role.ADMIN else role.value, role)])  # type: ignore[list-item]
+        context.add_cookies([cookie_of(served, "anna" if role is Role.ADMIN else role.value, role)])  # type: ignore[list-item]
         page = context.new_page()
         seen = Visit(page=page, errors=[], strangers=[])
         page.on("pageerror", lambda error: seen.errors.append(str(error)))

@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 from environment import browser
 from environment.places import find
-from served import Served, Visit
+from page_ground import Served, Visit
 
 STATIC = Path(__file__).resolve().parents[3] / "pipeline/web/static"
 PAGES = {
@@ -18,6 +18,8 @@ PAGES = {
     "failed run": "/r/tea/shop/runs/19",
     "running run": "/r/tea/shop/runs/20",
     "log": "/r/tea/shop/runs/19/stages/unit",
+    "start a run": "/r/tea/shop/start",
+    "stop a run": "/r/tea/shop/runs/20/do/cancel",
     "search": "/search?q=tea",
     "nothing found": "/search?q=nothing-is-called-so",
     "no such run": "/r/tea/shop/runs/99999",
