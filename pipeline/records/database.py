@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import errno
+import os
 import sqlite3
 import threading
 from collections.abc import Iterator
@@ -132,12 +133,21 @@ def _lock_of(path: Path) -> Path:
 
 
 def _is_wal(path: Path) -> bool:
-    """Bytes 18 and 19 of the file are 2 in WAL mode (sqlite.org/fileformat.html, 1.3.3)."""
-    try:
-        with path.open("rb") as file:
-            return file.read(20)[18:] == b"\x02\x02"
-    except FileNotFoundError:
+    """Asked of SQLite itself: whoever opens the file in another way and closes it again takes all locks away that
+    SQLite holds for this process (sqlite.org/howtocorrupt.html, 2.2), and then the next process that leaves takes the
+    log of what was written with it."""
+    if path.is_dir():
+        raise IsADirectoryError(errno.EISDIR, os.strerror(errno.EISDIR))
+    if not path.exists():
         return False
+    connection = sqlite3.connect(path)
+    try:
+        mode: str = connection.execute("PRAGMA journal_mode").fetchone()[0]
+    except sqlite3.Error:
+        return False  # whatever is wrong with this file is said by whoever turns it to WAL
+    finally:
+        connection.close()
+    return mode == "wal"
 
 
 def _connected(connection: sqlite3.Connection, _record: object) -> None:

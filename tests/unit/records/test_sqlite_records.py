@@ -63,6 +63,48 @@ def test_processes_that_start_at_once_share_one_database(tmp_path: Path) -> None
     assert verify(SqlRecords(url).ledger()) is None
 
 
+def _by_the_tables(url: str) -> Callable[[str], object]:
+    records = SqlRecords(url)
+    records.runs(RunFilter())
+    return lambda name: records.save_promotion(promotion(name), actor="anna", action="promotion.deployed", data={})
+
+
+def _by_the_spool(url: str) -> Callable[[str], object]:
+    records = SqlRecords(url)
+    return lambda name: records.create_run(run(name, "shop"), PLAN)
+
+
+@pytest.mark.parametrize(
+    ("first", "second"),
+    [
+        pytest.param(_by_the_tables, _by_the_tables, id="opened-twice"),
+        pytest.param(_by_the_spool, _by_the_tables, id="spool-and-tables"),
+        pytest.param(_by_the_tables, _by_the_spool, id="tables-and-spool"),
+    ],
+)
+def test_another_process_that_leaves_takes_nothing_away(
+    tmp_path: Path, first: Callable[[str], Callable[[str], object]], second: Callable[[str], Callable[[str], object]]
+) -> None:
+    url = sqlite_url(tmp_path)
+    SqlRecords(url).save_release(RELEASE)
+    ways = []
+    for number, way in enumerate((first, second)):
+        ways.append(way(url))
+        ways[-1](f"before-{number}")
+    assert writer(url, "other", 1).wait(60) == 0  # the last to leave would take the write-ahead log away
+    for number, write in enumerate(ways):
+        write(f"after-{number}")
+    with sqlite3.connect(tmp_path / "records.db") as connection:
+        assert connection.execute("PRAGMA integrity_check").fetchone() == ("ok",)
+    read = (
+        "import sys; from pipeline.records import SqlRecords; from pipeline.ports.records import RunFilter;"
+        f"records = SqlRecords({url!r}); print(*[item.id for item in records.promotions(limit=99)],"
+        "*[item.id for item in records.runs(RunFilter())])"
+    )
+    done = subprocess.run([sys.executable, "-c", read], capture_output=True, text=True, check=True)
+    assert {"before-0", "before-1", "after-0", "after-1"} <= set(done.stdout.split())
+
+
 def test_threads_share_one_database(tmp_path: Path) -> None:
     records = SqlRecords(sqlite_url(tmp_path))
     numbers: list[int] = []
