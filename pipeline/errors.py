@@ -149,9 +149,13 @@ class MonitoringError(EcluseError):
 
 
 class ForgeError(EcluseError):
-    """A forge (GitHub, GitLab, …) could not be reached or asked us to come later."""
+    """A forge (GitHub, GitLab, …) could not be reached or asked us to come later; `later` = in so many seconds."""
 
     transient = True
+
+    def __init__(self, message: str, *, hint: str = "", later: float = 0.0) -> None:
+        super().__init__(message, hint=hint)
+        self.later = later
 
 
 class ForgeRefusedError(ForgeError):

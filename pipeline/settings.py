@@ -99,6 +99,8 @@ class Settings:
     """Where `ecluse serve` answers."""
     public_url: str = ""
     """How people and forges reach the server, e.g. `https://ci.example.org`; "" = `http://` and `listen`."""
+    private_forges: bool = True
+    """Whether APIs of forges may be at private addresses (10.x, 192.168.x, this machine)."""
     slots: int = 2
     """Runs that a worker makes at a time."""
     lease: float = 30.0

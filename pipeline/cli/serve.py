@@ -48,6 +48,7 @@ def serve(listen: str | None, no_worker: bool) -> int:
     from pipeline.operations.serving.dispatching import Dispatcher
     from pipeline.operations.serving.schedules import Scheduler
     from pipeline.operations.serving.server import Background, Rounds
+    from pipeline.operations.serving.telling import EVERY, Telling
 
     app = application()
     host, port = _address(listen or app.settings.listen)
@@ -56,6 +57,7 @@ def serve(listen: str | None, no_worker: bool) -> int:
     rounds = (
         Rounds("deliveries", dispatcher.round, every=dispatching.LOOK_EVERY, note=_note),
         Rounds("schedules", scheduler.round, every=schedules.LOOK_EVERY, note=_note),
+        Rounds("telling", Telling(app, note=_note).round, every=EVERY, note=_note),
         Rounds("gates", gates.GateRound(app), every=gates.LOOK_EVERY, note=_note),
     )
     background = Background(app, workshop=None if no_worker else _workshop(app), rounds=rounds)

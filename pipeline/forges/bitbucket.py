@@ -8,7 +8,10 @@ from datetime import datetime
 from pipeline.forges.body import Part, parsed
 from pipeline.forges.refs import BRANCHES, TAGS, moved
 from pipeline.forges.signatures import body_key, hex_hmac, same
+from pipeline.model.forge_address import path_of
 from pipeline.model.incoming import ForgeEvent, ForgeEventKind, HookDelivery
+from pipeline.model.outgoing import OutboxItem
+from pipeline.model.repository import Repository
 from pipeline.settings import Settings
 
 _KEPT = ("x-event-key", "x-request-uuid", "x-hook-uuid", "x-attempt-number")
@@ -52,6 +55,14 @@ class Bitbucket:
         if name in _PROPOSALS:
             return (_pull_request(parsed(delivery.body), _PROPOSALS[name]),)
         return (ForgeEvent(kind=ForgeEventKind.OTHER, why=f"nothing follows from '{name[:60]}'"),)
+
+    def tell(self, repository: Repository, item: OutboxItem, *, token: bytes) -> None:
+        """A build status, or a comment of a pull request."""
+        from pipeline.forges.api import api_for
+        from pipeline.forges.telling import BitbucketTold, bearer, send
+
+        api = api_for(repository, bearer(token), self._settings)
+        send(BitbucketTold(api, path_of(repository.url)), item)
 
 
 def _change(change: Part, body: Part) -> ForgeEvent:

@@ -9,7 +9,10 @@ from pipeline.forges.body import Part, parsed
 from pipeline.forges.github import pull_request, push, sender
 from pipeline.forges.refs import BRANCHES, TAGS
 from pipeline.forges.signatures import body_key, first, hex_hmac, same
+from pipeline.model.forge_address import path_of
 from pipeline.model.incoming import ForgeEvent, ForgeEventKind, HookDelivery
+from pipeline.model.outgoing import OutboxItem
+from pipeline.model.repository import Repository
 from pipeline.settings import Settings
 
 _SIGNATURES = ("x-forgejo-signature", "x-gitea-signature")
@@ -51,6 +54,14 @@ class Gitea:
                 return (_pull_request(parsed(delivery.body)),)
             case name:
                 return (ForgeEvent(kind=ForgeEventKind.OTHER, why=f"nothing follows from '{name[:60]}'"),)
+
+    def tell(self, repository: Repository, item: OutboxItem, *, token: bytes) -> None:
+        """A commit status, or a comment of a pull request."""
+        from pipeline.forges.api import api_for
+        from pipeline.forges.telling import GitHubLike, send
+
+        api = api_for(repository, {"Authorization": f"token {token.decode()}"}, self._settings)
+        send(GitHubLike(api, path_of(repository.url), paged=False), item)
 
 
 def _ref_made_or_gone(body: Part, *, gone: bool) -> ForgeEvent:

@@ -8,10 +8,14 @@ from datetime import datetime
 from pipeline.forges.body import Part, parsed
 from pipeline.forges.refs import moved
 from pipeline.forges.signatures import body_key, hex_hmac, same
+from pipeline.model.forge_address import path_of
 from pipeline.model.incoming import ForgeEvent, ForgeEventKind, HookDelivery
+from pipeline.model.outgoing import OutboxItem
+from pipeline.model.repository import Repository
 from pipeline.settings import Settings
 
 _KEPT = ("x-github-event", "x-github-delivery", "x-github-hook-id")
+_VERSION = {"Accept": "application/vnd.github+json", "X-GitHub-Api-Version": "2022-11-28"}
 _OPENED = ("opened", "synchronize", "reopened")
 _UNUSED: Mapping[str, str] = {
     "create": "a branch or tag was made; the push that made it comes by itself",
@@ -58,6 +62,14 @@ class GitHub:
             case name:
                 why = _UNUSED.get(name, f"nothing follows from '{name[:60]}'")
                 return (ForgeEvent(kind=ForgeEventKind.OTHER, why=why),)
+
+    def tell(self, repository: Repository, item: OutboxItem, *, token: bytes) -> None:
+        """A commit status, or a comment of a pull request."""
+        from pipeline.forges.api import api_for
+        from pipeline.forges.telling import GitHubLike, bearer, send
+
+        api = api_for(repository, {**_VERSION, **bearer(token)}, self._settings)
+        send(GitHubLike(api, path_of(repository.url), paged=True), item)
 
 
 def push(body: Part) -> ForgeEvent:

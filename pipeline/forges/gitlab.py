@@ -8,7 +8,10 @@ from datetime import datetime
 from pipeline.forges.body import Part, parsed
 from pipeline.forges.refs import moved
 from pipeline.forges.signatures import body_key, first, same_token, standard_webhook
+from pipeline.model.forge_address import path_of
 from pipeline.model.incoming import ForgeEvent, ForgeEventKind, HookDelivery
+from pipeline.model.outgoing import OutboxItem
+from pipeline.model.repository import Repository
 from pipeline.settings import Settings
 
 _KEPT = ("x-gitlab-event", "x-gitlab-event-uuid", "idempotency-key", "webhook-id", "x-gitlab-instance")
@@ -56,6 +59,14 @@ class GitLab:
             case _:
                 why = f"nothing follows from '{delivery.event[:60]}'"
                 return (ForgeEvent(kind=ForgeEventKind.OTHER, why=why),)
+
+    def tell(self, repository: Repository, item: OutboxItem, *, token: bytes) -> None:
+        """A commit status, or a note of a merge request."""
+        from pipeline.forges.api import api_for
+        from pipeline.forges.telling import GitLabTold, send
+
+        api = api_for(repository, {"PRIVATE-TOKEN": token.decode()}, self._settings)
+        send(GitLabTold(api, path_of(repository.url)), item)
 
 
 def _push(body: Part) -> ForgeEvent:

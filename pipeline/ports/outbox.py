@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Protocol
 
 if TYPE_CHECKING:  # for its time, not for a circle
     from pipeline.model.outgoing import OutboxItem
+    from pipeline.model.work import WorkItem
 
 
 class Outbox(Protocol):
@@ -24,6 +25,13 @@ class Outbox(Protocol):
 
     def tried(self, item: OutboxItem) -> None:
         """Note how a try went (`sent`, or `error` with the next `due`, or `given_up`)."""
+
+    def untold(self, *, limit: int = 200) -> Sequence[WorkItem]:
+        """Runs that were asked for and have moved (queued, taken, parked, done) since their forge was last told;
+        oldest first."""
+
+    def note_told(self, item: WorkItem) -> None:
+        """What is to be told of the item as it stands here is in the outbox, or nothing is."""
 
     def messages(self, *, repository: str = "", limit: int = 50) -> Sequence[OutboxItem]:
         """Newest first, sent ones too."""

@@ -69,6 +69,8 @@ work = sa.Table(
     needed("cancel", Words()),
     needed("detail", Words()),
     sa.Column("finished", Instant),
+    needed("told", Words()),
+    sa.Index("ix_work_untold", "id", sqlite_where=sa.text("told <> state"), postgresql_where=sa.text("told <> state")),
     sa.Index("ix_work_turn", "state", "priority", "id"),
     sa.Index("ix_work_repository", "repository", "state"),
     comment="runs that were asked for; an item's id is its run's",

@@ -8,9 +8,11 @@ from datetime import datetime
 import sqlalchemy as sa
 
 from pipeline.model.outgoing import OutboxItem
+from pipeline.model.work import WorkItem
 from pipeline.records import server_tables as t
 from pipeline.records.database import Database
 from pipeline.records.rows import noun, plain
+from pipeline.records.server.queue_rows import item_of
 
 _WAITS = (t.outbox.c.sent.is_(None), t.outbox.c.given_up.is_(None))
 
@@ -39,6 +41,17 @@ class SqlOutbox:
         values = plain(item)
         with self._database().writing() as connection:
             connection.execute(t.outbox.update().where(t.outbox.c.id == item.id).values(**values))
+
+    def untold(self, *, limit: int = 200) -> Sequence[WorkItem]:
+        """Oldest first."""
+        wanted = sa.select(t.work).where(t.work.c.told != t.work.c.state).order_by(t.work.c.id).limit(limit)
+        with self._database().reading() as connection:
+            return [item_of(row) for row in connection.execute(wanted)]
+
+    def note_told(self, item: WorkItem) -> None:
+        """By its state."""
+        with self._database().writing() as connection:
+            connection.execute(t.work.update().where(t.work.c.id == item.id).values(told=item.state.value))
 
     def messages(self, *, repository: str = "", limit: int = 50) -> Sequence[OutboxItem]:
         """Newest first."""

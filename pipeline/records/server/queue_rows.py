@@ -17,7 +17,7 @@ from pipeline.records.rows import noun, plain
 
 def put(connection: sa.Connection, item: WorkItem) -> bool:
     """Queue it; False where its key is known."""
-    values = {**plain(item), "priority": item.kind.priority, "repository": item.request.repository}
+    values = {**plain(item), "priority": item.kind.priority, "repository": item.request.repository, "told": ""}
     row = insert(connection, t.work).values(**values)
     return bool(connection.execute(row.on_conflict_do_nothing()).rowcount == 1)
 

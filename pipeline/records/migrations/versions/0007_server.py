@@ -81,12 +81,15 @@ def _queue() -> None:
         sa.Column("cancel", sa.Text(), nullable=False),
         sa.Column("detail", sa.Text(), nullable=False),
         sa.Column("finished", sa.String(27), nullable=True),
+        sa.Column("told", sa.Text(), nullable=False),
         sa.PrimaryKeyConstraint("id"),
         sa.UniqueConstraint("key"),
         comment="runs that were asked for; an item's id is its run's",
     )
     op.create_index("ix_work_repository", "work", ["repository", "state"])
     op.create_index("ix_work_turn", "work", ["state", "priority", "id"])
+    moved = sa.text("told <> state")
+    op.create_index("ix_work_untold", "work", ["id"], sqlite_where=moved, postgresql_where=moved)
     op.create_table(
         "workers",
         sa.Column("name", sa.Text(), nullable=False),
