@@ -67,6 +67,8 @@ def tell_supervision(
 
 def _outcome(verification: Verification, promotion: Promotion | None) -> Outcome:
     if verification.verdict is Verdict.PASS:
+        if promotion is not None and promotion.state is PromotionState.ROLLED_BACK:  # somebody wanted it to stop
+            return failed(f"{verification.sentence}; {promotion.detail}", effect=Effect.ROLLED_BACK)
         return succeeded(verification.sentence)
     rolled_back = promotion is not None and promotion.state is PromotionState.ROLLED_BACK
     after = ""

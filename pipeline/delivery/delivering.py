@@ -13,6 +13,7 @@ from pipeline.delivery.planning import strategy_for
 from pipeline.delivery.promoter import Order, Promoter
 from pipeline.delivery.promotion import WAITS, by_end
 from pipeline.delivery.release import image_to_run, seal
+from pipeline.delivery.stopping import stoppable
 from pipeline.errors import EcluseError, RecordsError, UsageError
 from pipeline.model.definition import EnvironmentDefinition
 from pipeline.model.ledger import head_line
@@ -99,7 +100,8 @@ class RunDelivery:
                 timeout=timeout,
                 strategy=strategy_for(environment, passage.promotion.kind),
             )
-            promotion = passage.roll_out(rollout, verify=verify, progress=progress, cancel=cancel)
+            with stoppable(passage.promotion, passage.journal, cancel) as either:
+                promotion = passage.roll_out(rollout, verify=verify, progress=progress, cancel=either)
             if promotion.state is PromotionState.VERIFYING and not verified_later:
                 promotion = passage.keep("deployed", progress)
             if promotion.finished is not None:
@@ -129,7 +131,10 @@ class RunDelivery:
             with self._guard:
                 self._active[environment.name] = passage
             return passage.promotion
-        ended = self._end(passage, lambda: (passage.measure(measurements), passage.keep("verified", progress))[-1])
+        if asked := passage.journal.stop_asked(passage.promotion):
+            ended = self._end(passage, lambda: (passage.measure(measurements), passage.fail(asked, progress))[-1])
+        else:
+            ended = self._end(passage, lambda: (passage.measure(measurements), passage.keep("verified", progress))[-1])
         self._tell_head(progress)
         return ended
 

@@ -16,6 +16,7 @@ from pipeline.delivery.promotion import (
     OVERRIDDEN,
     REPLANNED,
     SHIFTING,
+    STOP_ASKED,
     WAITS,
     advance,
     measured,
@@ -165,6 +166,19 @@ class PromotionJournal:
             repository=self.requester.repository, environment=environment, under_way=True, limit=10_000
         )
         return list(found)
+
+    def ask_to_stop(self, promotion: Promotion, reason: str) -> bool:
+        """Ask whoever brings it in to stop and go back; False where somebody has asked already."""
+        if self.stop_asked(promotion):
+            return False
+        actor = self.requester.actor or "unknown"
+        self._records().note(actor=actor, action=STOP_ASKED, subject=promotion.id, reason=reason, data={})
+        return True
+
+    def stop_asked(self, promotion: Promotion) -> str:
+        """Why somebody has asked for it to stop; "" where nobody has."""
+        found = self._records().entries(actions=(STOP_ASKED,), subjects=(promotion.id,), newest=1)
+        return found[-1].reason if found else ""
 
     def end_waiting(self) -> None:
         """What the run has left waiting waits for nobody any more: the run is over."""

@@ -97,7 +97,10 @@ class Promoter:
         progress: Progress,
         cancel: Cancellation,
     ) -> EnvironmentLease:
-        """The environment's lease, awaited. RefusedError when the promotion that wants it is superseded meanwhile."""
+        """The environment's lease, awaited. RefusedError when the promotion that wants it is superseded meanwhile.
+
+        A rollback asks whoever brings something in to stop.
+        """
         lease = environment_lease(
             environment.name,
             service=self.requester.service,
@@ -112,6 +115,8 @@ class Promoter:
         def look() -> None:
             if promotion is not None:
                 self._still_wanted(promotion)
+                if promotion.kind is PromotionKind.ROLLBACK:
+                    self._ask_to_stop(promotion, progress)
 
         lease.take(progress=progress, cancel=cancel, look=look)
         return lease
@@ -243,6 +248,19 @@ class Promoter:
                 f"promotion {promotion.id} is {now.state}: {now.detail}",
                 hint=f"`ecluse history {promotion.environment}` shows what came before it",
             )
+
+    def _ask_to_stop(self, rollback: Promotion, progress: Progress) -> None:
+        """Of everything that is being brought in; one that goes back itself is awaited."""
+        for item in self.journal.under_way(rollback.environment):
+            if item.state not in BEGUN or item.kind is PromotionKind.ROLLBACK:
+                continue
+            why = f": {rollback.reason}" if rollback.reason != rollback.requested_by else ""
+            if self.journal.ask_to_stop(item, f"{rollback.requested_by} goes back in '{item.environment}'{why}"):
+                state = item.state.value.replace("_", " ")
+                progress(
+                    f"asked promotion {item.id} to stop: {state}, begun by {item.requested_by} at "
+                    f"{item.created:%Y-%m-%d %H:%M:%S} UTC"
+                )
 
 
 def serving_release(target: Target) -> str:

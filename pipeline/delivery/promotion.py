@@ -39,6 +39,9 @@ REPLANNED: Final = "promotion.replanned"
 OVERRIDDEN: Final = "promotion.overridden"
 """Somebody has taken it up and opens its gates by force."""
 
+STOP_ASKED: Final = "promotion.stop_asked"
+"""Somebody goes back in the environment, and wants it to stop."""
+
 SHIFTING: Final = "promotion.shifting"
 """A canary is about to get another share of the traffic."""
 

@@ -12,6 +12,7 @@ from pipeline.delivery.planning import strategy_for
 from pipeline.delivery.promoter import Order, Promoter
 from pipeline.delivery.release import image_to_run
 from pipeline.delivery.secrets import secrets_of
+from pipeline.delivery.stopping import stoppable
 from pipeline.errors import EcluseError, MonitoringError, NotFoundError, ParkedError, UsageError
 from pipeline.model.check_keys import parse_checks
 from pipeline.model.definition import EnvironmentDefinition
@@ -132,8 +133,9 @@ def _bring_in(
             timeout=timeout,
             strategy=strategy_for(environment, order.kind),
         )
-        verify = _verify(app, place, order, passage, secrets, progress=progress, cancel=cancel)
-        return passage.complete(rollout, verify=verify, progress=progress, cancel=cancel)
+        with stoppable(passage.promotion, passage.journal, cancel) as either:
+            verify = _verify(app, place, order, passage, secrets, progress=progress, cancel=either)
+            return passage.complete(rollout, verify=verify, progress=progress, cancel=either)
     finally:
         passage.lease.release()
 

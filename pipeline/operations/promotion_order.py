@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from dataclasses import replace
 
 from pipeline.delivery.promoter import Order
-from pipeline.delivery.promotion import by_end
+from pipeline.delivery.promotion import BEGUN, by_end
 from pipeline.errors import NotFoundError, UsageError
 from pipeline.model.definition import EnvironmentDefinition
 from pipeline.model.release import Promotion, PromotionKind
@@ -68,7 +68,7 @@ def resumed(app: Application, place: Surroundings, *, promotion: str, override: 
 
 def back(app: Application, place: Surroundings, *, environment: str, release: str = "", reason: str = "") -> Order:
     """To a release that was verified there, with the configuration that it had; by default to the one before what is
-    live. NotFoundError where there is none."""
+    live. While another promotion is under way it is what that one replaces. NotFoundError where there is none."""
     definition = place.environment(environment)
     history = app.records.promotions(repository=place.repository, environment=environment, limit=_ALL)
     good = [item for item in by_end(history) if item.state is PromotionState.DEPLOYED]
@@ -76,7 +76,9 @@ def back(app: Application, place: Surroundings, *, environment: str, release: st
         wanted = app.records.find_release(release)
         chosen = next((item for item in good if item.release == wanted.id), None)
     else:
-        live = {item.release for item in app.target(definition, service=place.service).observe().serving}
+        moving = [item for item in history if item.state in BEGUN]
+        serving = app.target(definition, service=place.service).observe().serving
+        live = _left(moving) if moving else {item.release for item in serving}
         chosen = next((item for item in good if item.release not in live), None)
     if chosen is None:
         what = f"release {wanted.name} was never" if release else "nothing else was"
@@ -111,6 +113,12 @@ def again(app: Application, place: Surroundings, *, environment: str, reason: st
         policy=place.policy.revision,
         automatic=False,
     )
+
+
+def _left(moving: Sequence[Promotion]) -> set[str]:
+    """Releases that are not gone back to while these are under way: what they bring in, and what a rollback leaves."""
+    brought = {item.release for item in moving if item.kind is PromotionKind.PROMOTE and item.release != item.replaces}
+    return brought | {item.replaces for item in moving if item.kind is PromotionKind.ROLLBACK}
 
 
 def _as_it_was(app: Application, environment: EnvironmentDefinition, promotion: Promotion) -> EnvironmentDefinition:

@@ -178,3 +178,26 @@ def test_a_review_environment_is_on_the_board_and_ends_with_its_branch(shop: Sho
         capture_output=True, text=True, check=True,
     ).stdout  # fmt: skip
     assert found == ""
+
+
+def test_going_back_does_not_wait_for_what_is_under_way(shop: Shop) -> None:
+    shop.repository.commit({"pipeline.yml": shop.text(automatic="false")})
+    shop.commit(number=1)
+    ok(shop("run"))
+    ok(shop("promote", shop.newest(), "--to", "prod", "--yes"))
+    shop.commit(number=2, wait="sleep 100; ")
+    ok(shop("run"))
+    words = ("promote", shop.newest(), "--to", "prod", "--yes")
+    with shop.ecluse.started(*words, cwd=shop.repository.path, env=shop.environment("anna")) as running:
+        assert running.stdout is not None
+        for line in running.stdout:
+            if line.startswith("starting "):
+                break
+        back = ok(shop("rollback", "prod", "--yes", "--reason", "orders fail", person="bob"))
+        said, complaints = running.communicate(timeout=60)
+    assert "to stop: rolling out, begun by anna at " in back.out
+    assert shop.number() == 1
+    assert (running.returncode, "bob goes back in 'prod': orders fail" in said + complaints) == (130, True)
+    states = [(item["kind"], item["state"]) for item in shop.json("history", "prod")["promotions"]]
+    assert states == [("rollback", "deployed"), ("promote", "rolled_back"), ("promote", "deployed")]
+    ok(shop("ledger", "verify"))

@@ -451,3 +451,15 @@ def test_which_image_runs(ground: Ground, images: Mapping[str, str], wanted: str
         with pytest.raises(UsageError, match=runs):
             ground.deploy(ground.delivery(), images, environment=environment)
         assert ground.states() == []
+
+
+def test_what_somebody_wanted_to_stop_is_not_kept_although_its_checks_passed(with_old: Ground) -> None:
+    delivery = with_old.delivery("r2")
+    promotion = with_old.deploy(delivery, later=True)
+    journal = with_old.delivery("r3")._promoter.journal
+    assert journal.ask_to_stop(promotion, "bob goes back in 'dev'")
+    assert not journal.ask_to_stop(promotion, "bob goes back in 'dev'")
+    ended = delivery.verified(DEV, (GOOD,), final=True, progress=with_old.said.append)
+    assert ended is not None
+    assert (ended.state, ended.measurements) == (S.ROLLED_BACK, (GOOD,))
+    assert ended.detail.startswith("bob goes back in 'dev'")
