@@ -5,17 +5,15 @@ from __future__ import annotations
 from collections.abc import Callable
 from dataclasses import dataclass
 
-from pipeline.errors import EcluseError, NotFoundError
+from pipeline.errors import EcluseError
 from pipeline.model.definition import Definition, ScheduleTrigger
 from pipeline.model.repository import Repository
 from pipeline.model.source import Event
-from pipeline.model.status import RunState
 from pipeline.model.trust import Trust
-from pipeline.model.work import WorkKind, WorkRequest, WorkState
+from pipeline.model.work import WorkKind, WorkRequest
 from pipeline.operations.default_branch import default_branch
-from pipeline.operations.onward import can_go_on
 from pipeline.operations.schedule import last_due
-from pipeline.operations.serving.asking import HOST, new_item, subject_of
+from pipeline.operations.serving.asking import HOST, new_item
 from pipeline.operations.serving.judging import labels_of
 from pipeline.operations.serving.mirror import Mirror
 from pipeline.operations.source import describe
@@ -25,8 +23,6 @@ LOOK_EVERY = 5.0
 """Seconds between two looks at the schedules."""
 _FETCH_EVERY = 300.0
 """Seconds after which a repository is fetched though no webhook told of it: its schedules may have changed."""
-_GATES_EVERY = 60.0
-"""Seconds after which the gates that parked runs wait for are asked again."""
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -38,7 +34,7 @@ class _Known:
 
 
 class Scheduler:
-    """Looks after the schedules of all repositories, and wakes parked runs whose gates have opened.
+    """Looks after the schedules of all repositories.
 
     What came due while no server ran is made up for once, with the latest of its times. Two servers over one database
     queue each time once.
@@ -49,7 +45,6 @@ class Scheduler:
         self._note = note
         self._known: dict[str, _Known] = {}
         self._fetched: dict[str, float] = {}
-        self._gates: float | None = None
 
     def round(self) -> None:
         """Queue what has come due."""
@@ -60,10 +55,6 @@ class Scheduler:
                 self._look_after(repository)
             except EcluseError as error:
                 self._note(f"schedules of {repository.name}: {error.message}")
-        now = self._app.clock.monotonic()
-        if self._gates is None or now - self._gates >= _GATES_EVERY:
-            self._gates = now
-            self._wake_parked()
 
     def _look_after(self, repository: Repository) -> None:
         definition = self._definition(repository)
@@ -108,17 +99,6 @@ class Scheduler:
                 self._note(f"schedules of {repository.name}: {found.problem}")
             known = self._known[repository.url] = _Known(tip=tip.sha, definition=found.definition)
         return known.definition
-
-    def _wake_parked(self) -> None:
-        for item in self._app.queue.items(states=(WorkState.PARKED,), limit=1000):
-            try:
-                run = self._app.records.find_run(subject_of(item))
-                if run.state is RunState.PARKED and can_go_on(self._app, run):
-                    self._app.queue.wake(item.id)
-            except NotFoundError:
-                continue
-            except EcluseError as error:
-                self._note(f"run {item.id} waits: {error.message}")
 
 
 def _spelled(trigger: ScheduleTrigger) -> str:
