@@ -71,6 +71,7 @@ class Application:
         self.clock: Clock = SystemClock()
         self._lock = threading.RLock()
         self._executors: dict[str, Executor] = {}
+        self._served = ""
         self._forges: dict[str, Forge] = {}
 
     @cached_property
@@ -185,10 +186,17 @@ class Application:
 
     @cached_property
     def secrets(self) -> Secrets:
-        """Variables, then files."""
+        """The vault's, once `open_vault` said whose; variables; files."""
         from pipeline.secrets.provided import provided_secrets
+        from pipeline.secrets.vault import VaultProvider
 
-        return provided_secrets(self.settings.home, self.environment)
+        vault = VaultProvider(lambda: self.vault, self._served) if self._served else None
+        return provided_secrets(self.settings.home, self.environment, vault=vault)
+
+    def open_vault(self, repository: str) -> None:
+        """Let the vault's secrets of this repository count."""
+        self._served = repository
+        self.__dict__.pop("secrets", None)
 
     @cached_property
     def signing(self) -> Signing:

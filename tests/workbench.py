@@ -51,7 +51,7 @@ class Known:
 
     values: Mapping[str, str]
 
-    def get(self, name: str) -> str | None:
+    def get(self, name: str, *, environment: str = "") -> str | None:
         return self.values.get(name)
 
 

@@ -32,6 +32,7 @@ def make_run(item: str, token: int, worker: str) -> int:
     found = app.queue.find(item)
     if (found.state, found.token, found.worker) != (WorkState.TAKEN, token, worker):
         return LOST
+    app.open_vault(found.request.repository)
     cancel = Cancellation()
     taken = replace(found, token=token, worker=worker)
     keeper = LeaseKeeper(app, taken, cancelled=lambda who: cancel.cancel(f"cancelled by {who}"), lost=_gone)

@@ -44,6 +44,7 @@ def serve(listen: str | None, no_worker: bool) -> int:
         raise UsageError(
             f"the server needs the package '{error.name}'", hint="install it with: pip install 'ecluse[server]'"
         ) from error
+    from pipeline.operations.access.beginning import first_key
     from pipeline.operations.serving import dispatching, gates, schedules
     from pipeline.operations.serving.dispatching import Dispatcher
     from pipeline.operations.serving.schedules import Scheduler
@@ -68,7 +69,10 @@ def serve(listen: str | None, no_worker: bool) -> int:
     )
     server = uvicorn.Server(config)
     with _signals() as asked, _answering(server):
-        _note(f"listening on http://{host}:{_port(server, port)}")
+        address = f"http://{host}:{_port(server, port)}"
+        _note(f"listening on {address}")
+        if key := first_key(app):
+            _note(f"nobody is here yet: make the first admin at {app.settings.public_url or address}/first?key={key}")
         background.start()
         _work(app, background, asked)
     return 0

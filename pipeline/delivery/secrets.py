@@ -22,7 +22,7 @@ def secrets_of(
     values: dict[str, str] = {}
     for name in environment.secrets:
         check_secret(name, settings.secrets.get(name), event, environment=environment.name)
-        value = secrets.get(name)
+        value = secrets.get(name, environment=environment.name)
         if value is None:
             raise SecretError(
                 f"environment '{environment.name}' wants secret '{name}', which nobody provides",

@@ -12,7 +12,7 @@ from pipeline.engine.layers import commands_spec
 from pipeline.engine.script import exports
 from pipeline.engine.steps import StepWatch
 from pipeline.errors import CancelledError, EcluseError, SecretError, UsageError
-from pipeline.model.permission import check_secret
+from pipeline.model.permission import check_secret, environment_of
 from pipeline.model.run import Artifact, StageRun
 from pipeline.model.trust import writes_to
 from pipeline.ports.cancellation import Cancellation
@@ -140,7 +140,7 @@ class AttemptContext:
 
     def secret(self, name: str) -> str:
         self._check_secret(name)
-        value = self._scope.secrets.get(name)
+        value = self._scope.secrets.get(name, environment=environment_of(self._stage))
         if value is None:
             raise SecretError(
                 f"stage '{self._stage.name}' asks for the secret '{name}', which nobody knows",
@@ -234,8 +234,8 @@ class AttemptContext:
         return self.visit
 
     def _check_secret(self, name: str) -> None:
-        environment = str(self._stage.options.get("environment", ""))
-        check_secret(name, self.settings.secrets.get(name), self._scope.plan.event, environment=environment)
+        rule, event = self.settings.secrets.get(name), self._scope.plan.event
+        check_secret(name, rule, event, environment=environment_of(self._stage))
 
     def _view(self) -> View:
         return self._scope.layers.view(self._stage.name, self._attempt)

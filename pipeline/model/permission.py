@@ -24,6 +24,11 @@ class SecretRule:
     environments: tuple[str, ...] = ()
 
 
+def environment_of(stage: StageDefinition) -> str:
+    """The environment that a stage works for, "" for none: whose secrets it may read."""
+    return str(stage.options.get("environment", ""))
+
+
 def distrusted(event: Event) -> bool:
     """Whether the run is of a fork or an unknown author, and nobody has allowed it."""
     return event.trust is Trust.UNTRUSTED and not event.allowed

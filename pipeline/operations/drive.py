@@ -22,7 +22,7 @@ from pipeline.errors import EcluseError, RefusedError, UsageError
 from pipeline.model.duration import spell_duration
 from pipeline.model.identity import RunIdentity
 from pipeline.model.outcome import cancelled
-from pipeline.model.permission import HINT, distrusted
+from pipeline.model.permission import HINT, distrusted, environment_of
 from pipeline.model.plan import Plan, PlannedStage
 from pipeline.model.run import Run
 from pipeline.model.status import Conclusion, RunState, StageState
@@ -350,7 +350,7 @@ def _masker(app: Application, leg: Leg) -> Masker:
     for planned in leg.plan.stages:
         if planned.stage.name in begun:
             for name in planned.stage.secrets:
-                value = app.secrets.get(name)
+                value = app.secrets.get(name, environment=environment_of(planned.stage))
                 if value is not None:
                     masker.add(value)
     return masker

@@ -90,7 +90,7 @@ def _secrets(app: Application, rule: CommandRule, environment: EnvironmentDefini
     values: dict[str, str] = {}
     for name in rule.secrets:
         check_secret(name, app.settings.secrets.get(name), Event(kind="manual"), environment=environment.name)
-        value = app.secrets.get(name)
+        value = app.secrets.get(name, environment=environment.name)
         if value is None:
             raise SecretError(f"nobody provides the secret '{name}'", hint=f"set ECLUSE_SECRET_{name}")
         values[name] = value

@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from pipeline.engine.script import exports
 from pipeline.errors import NotFoundError, SecretError
 from pipeline.model.identity import RunIdentity
+from pipeline.model.permission import environment_of
 from pipeline.model.run import Run
 from pipeline.operations.logs import stages_of
 from pipeline.operations.resume import recorded_plan
@@ -46,10 +47,12 @@ def shell(app: Application, request: ShellRequest, console: Console) -> int:
 
 def _secrets(app: Application, run: Run, stage: str) -> bytes:
     """The secrets that the stage had, as they are now; SecretError where one is not known any more."""
-    names = next((item.stage.secrets for item in recorded_plan(app, run).stages if item.stage.name == stage), ())
+    planned = next((item.stage for item in recorded_plan(app, run).stages if item.stage.name == stage), None)
     values: dict[str, str] = {}
-    for name in names:
-        value = app.secrets.get(name)
+    if planned is None:
+        return b""
+    for name in planned.secrets:
+        value = app.secrets.get(name, environment=environment_of(planned))
         if value is None:
             raise SecretError(f"nobody knows the secret '{name}' of stage '{stage}'", hint=f"set ECLUSE_SECRET_{name}")
         values[name] = value

@@ -73,6 +73,10 @@ class Application(Protocol):
     def secrets(self) -> Secrets:
         """Secret values."""
 
+    def open_vault(self, repository: str) -> None:
+        """From now on `secrets` has what the vault keeps for this repository, by its name, and for its environments:
+        for the process that makes one of its runs on a server."""
+
     @property
     def signing(self) -> Signing:
         """Signatures."""

@@ -20,6 +20,16 @@ class SecretNote:
     updated_by: str
 
 
+def repository_scope(repository: str) -> str:
+    """Secrets for the trusted runs of a repository, by its name."""
+    return f"repository:{repository}"
+
+
+def environment_scope(repository: str, environment: str) -> str:
+    """Secrets for what a repository does in one environment."""
+    return f"environment:{repository}:{environment}"
+
+
 class Vault(Protocol):
     """Encrypted at rest with a key that is not in the database. Safe for several threads and processes.
 

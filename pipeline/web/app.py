@@ -10,7 +10,7 @@ from pipeline import __version__
 from pipeline.errors import EcluseError
 from pipeline.ports.application import Application
 from pipeline.web import api, health, hooks
-from pipeline.web.access import login
+from pipeline.web.access import first, login
 from pipeline.web.access.guard import guard
 from pipeline.web.access.headers import SafeHeaders
 from pipeline.web.access.limits import Limits
@@ -18,7 +18,7 @@ from pipeline.web.access.trail import Trail
 from pipeline.web.pages.routes import PAGES
 from pipeline.web.problems import told
 
-ROUTERS = (health.router, hooks.router, login.router, *api.ROUTERS, *PAGES)
+ROUTERS = (health.router, hooks.router, login.router, first.router, *api.ROUTERS, *PAGES)
 """In the order in which their routes are asked."""
 
 

@@ -32,7 +32,7 @@ RELEASE = "sha256:" + "ab" * 32
 class Known:
     values: Mapping[str, str] = field(default_factory=dict)
 
-    def get(self, name: str) -> str | None:
+    def get(self, name: str, *, environment: str = "") -> str | None:
         return self.values.get(name)
 
 

@@ -26,7 +26,8 @@ class SqlAccounts:
         """The database says who was first."""
         with self._database().writing() as connection:
             row = insert(connection, t.users).values(**plain(user))
-            return bool(connection.execute(row.on_conflict_do_nothing(index_elements=[t.users.c.login])).rowcount)
+            order = row.on_conflict_do_nothing(index_elements=[t.users.c.login]).returning(t.users.c.login)
+            return connection.execute(order).first() is not None
 
     def save_user(self, user: User) -> None:
         """Keep it."""

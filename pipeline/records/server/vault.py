@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import stat
 from collections.abc import Callable, Sequence
 from datetime import datetime
 from pathlib import Path
@@ -56,9 +57,9 @@ class SqlVault:
             return None
         try:
             return AESGCM(self._key()).decrypt(sealed[:_NONCE], sealed[_NONCE:], _place(scope, name))
-        except InvalidTag as error:
+        except (InvalidTag, ValueError) as error:
             raise SettingsError(
-                f"secret '{name}' of {scope} was encrypted with another key than {self._path}",
+                f"secret '{name}' of {scope} was encrypted with another key than {self._path}, or changed since",
                 hint="put the right key back (it belongs to the backup), or set the secret again",
             ) from error
 
@@ -80,15 +81,21 @@ class SqlVault:
             return [noun(SecretNote, row) for row in connection.execute(wanted)]
 
     def _key(self, *, make: bool = False) -> bytes:
-        if make and not self._path.exists():
+        if make and not self._path.exists() and not self.notes():  # a key that is lost is not replaced in silence
             self._make()
         try:
-            key = self._path.read_bytes()
+            with self._path.open("rb") as file:
+                mode = os.fstat(file.fileno()).st_mode
+                key = file.read(_KEY + 1)
         except OSError as error:
             raise SettingsError(
                 f"the key of the secrets, {self._path}, cannot be read: {error.strerror}",
                 hint="put it back from the backup, or name it with the setting 'secrets_key'",
             ) from error
+        if mode & (stat.S_IRWXG | stat.S_IRWXO):
+            raise SettingsError(
+                f"the key of the secrets, {self._path}, can be read by others", hint=f"chmod 600 '{self._path}'"
+            )
         if len(key) != _KEY:
             raise SettingsError(f"{self._path} is no key of {_KEY} bytes", hint="put it back from the backup")
         return key
@@ -96,7 +103,7 @@ class SqlVault:
     def _make(self) -> None:
         """Whole or not at all, and once: of two processes the first one's key stays."""
         self._path.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
-        draft = self._path.with_name(f".{self._path.name}.{os.getpid()}")
+        draft = self._path.with_name(f".{self._path.name}.{os.urandom(4).hex()}")
         with os.fdopen(os.open(draft, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600), "wb") as file:
             file.write(os.urandom(_KEY))
             file.flush()

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from datetime import timedelta
 from typing import Annotated
 
@@ -84,7 +85,7 @@ def signed_in(request: Request, user: User, target: str) -> Response:
     return response
 
 
-def form_page(request: Request, template: str, facts: dict[str, object], *, status: int = 200) -> HTMLResponse:
+def form_page(request: Request, template: str, facts: Mapping[str, object], *, status: int = 200) -> HTMLResponse:
     """A page with a form for somebody who is not signed in: its token belongs to a cookie of this browser."""
     secret = cookies.read(request, cookies.FORM) or new_secret()
     request.state.csrf = derived(secret, "form")

@@ -55,7 +55,7 @@ class Ticking:
 class Known:
     values: Mapping[str, str] = field(default_factory=dict)
 
-    def get(self, name: str) -> str | None:
+    def get(self, name: str, *, environment: str = "") -> str | None:
         return self.values.get(name)
 
 

@@ -16,7 +16,7 @@ from pipeline.monitoring import build_sinks
 class Known:
     values: Mapping[str, str] = field(default_factory=dict)
 
-    def get(self, name: str) -> str | None:
+    def get(self, name: str, *, environment: str = "") -> str | None:
         return self.values.get(name)
 
 

@@ -144,7 +144,7 @@ class Shop:
 
 @dataclass
 class Nothing:
-    def get(self, name: str) -> str | None:
+    def get(self, name: str, *, environment: str = "") -> str | None:
         return None
 
 
