@@ -64,7 +64,7 @@ class Live:
         self._app = app
         self._watched: dict[str, Watched] = {}
         self._logs: dict[str, LogTopic] = {}
-        self._streams = 0
+        self.streams = 0
         self._over = False
         self._thread: threading.Thread | None = None
         self._stir = threading.Event()
@@ -98,7 +98,7 @@ class Live:
                 if not await _waits(woken):
                     yield last, last
         finally:
-            self._streams -= 1
+            self.streams -= 1
             watched.waiters.discard(woken)
             if not watched.waiters:
                 self._watched.pop(key, None)
@@ -113,15 +113,15 @@ class Live:
             async for block in topic.follow(after):
                 yield block
         finally:
-            self._streams -= 1
+            self.streams -= 1
             if not topic.followers and self._logs.get(key) is topic:
                 del self._logs[key]
                 topic.close()
 
     def _enter(self) -> None:
-        if self._streams >= MOST:
+        if self.streams >= MOST:
             raise HTTPException(503, f"{MOST} streams are open already", headers={"Retry-After": "30"})
-        self._streams += 1
+        self.streams += 1
 
     def _begin(self) -> None:
         if self._thread is None or not self._thread.is_alive():

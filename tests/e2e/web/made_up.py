@@ -3,10 +3,13 @@
 from __future__ import annotations
 
 import io
+import os
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
+
+from environment import repository
 
 from pipeline.bootstrap import Application
 from pipeline.diagnostic import Position
@@ -28,7 +31,24 @@ from pipeline.ports.records import Records
 
 HERE = Position(file="pipeline.yml", line=1, column=1)
 NOW = datetime.now(UTC).replace(microsecond=0)
-SHOP = "https://git.example.org/tea/shop.git"
+PIPELINE = """
+version: 1
+name: shop
+environments:
+  dev: {target: {docker: {}}, automatic: false}
+  test: {target: {docker: {}}, after: dev, automatic: false}
+  staging: {target: {docker: {}}, after: test, automatic: false}
+  prod:
+    target: {docker: {}}
+    after: staging
+    automatic: false
+    gates:
+      - evidence: {tests: passed}
+      - approvals: [{from: release-managers, count: 2}]
+      - window: {timezone: Europe/Vienna, allow: "Mon-Thu 09:00-17:00"}
+stages:
+  unit: {kind: run, image: busybox, commands: ["true"]}
+"""
 EVIL = "<img src=x onerror=document.title='owned'><script>document.title='owned'</script>\"'&javascript:alert(1)"
 """What does something where it is taken for markup."""
 
@@ -87,7 +107,7 @@ def plan_of(stages: Sequence[Stage], *, branch: str = "main", places: Sequence[E
         name="shop",
         pipeline_digest="sha256:1",
         event=Event(kind="push", branch=branch),
-        source=Source(path="", origin=SHOP, commit=Commit(sha="4f1c0de", message="", author="", time=NOW)),
+        source=Source(path="", origin="", commit=Commit(sha="4f1c0de", message="", author="", time=NOW)),
         variables={},
         stages=tuple(
             PlannedStage(
@@ -106,7 +126,7 @@ def run_in(
     app: Application,
     stages: Sequence[Stage],
     *,
-    repository: str = SHOP,
+    repository: str,
     state: RunState = RunState.DONE,
     conclusion: Conclusion | None = Conclusion.SUCCEEDED,
     created: datetime | None = None,
@@ -307,8 +327,10 @@ TRUNK = (
 
 def shop(app: Application) -> Mapping[str, Run]:
     """A repository like any other: some runs, one that failed, one that goes on, releases on four levels."""
+    clone = repository.create(app.settings.home.parent / f"{app.settings.home.name}-origin", {"pipeline.yml": PIPELINE})
+    url = str(clone.path)
     app.intake.save_repository(
-        Repository(name="tea/shop", url=SHOP, forge=ForgeKind.GITEA, created=NOW - timedelta(days=90))
+        Repository(name="tea/shop", url=url, forge=ForgeKind.GITEA, created=NOW - timedelta(days=90))
     )
     runs: list[Run] = []
     for index in range(18):
@@ -317,6 +339,7 @@ def shop(app: Application) -> Mapping[str, Run]:
             run_in(
                 app,
                 stages,
+                repository=url,
                 created=NOW - timedelta(days=9, hours=-11 * index),
                 places=LEVELS,
                 index=index,
@@ -408,6 +431,7 @@ def shop(app: Application) -> Mapping[str, Run]:
                 seconds=0,
             ),
         ),
+        repository=url,
         conclusion=Conclusion.FAILED,
         created=NOW - timedelta(minutes=25),
         places=LEVELS,
@@ -422,6 +446,7 @@ def shop(app: Application) -> Mapping[str, Run]:
             Stage(name="unit", kind="test", needs=("checkout",), state=StageState.RUNNING),
             *(Stage(name=item.name, kind=item.kind, needs=item.needs, state=StageState.WAITING) for item in TRUNK[3:]),
         ),
+        repository=url,
         state=RunState.RUNNING,
         created=NOW - timedelta(minutes=1),
         places=LEVELS,
@@ -441,4 +466,5 @@ def pushed(letter: str) -> Products:
 
 def home_of(folder: Path) -> Application:
     """An installation in a folder."""
-    return Application({"ECLUSE_HOME": str(folder), "PATH": "/usr/bin:/bin", "HOME": str(folder)})
+    kept = {name: os.environ[name] for name in ("DOCKER_HOST", "PATH") if name in os.environ}
+    return Application({**kept, "ECLUSE_HOME": str(folder), "HOME": str(folder)})

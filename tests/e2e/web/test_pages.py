@@ -20,6 +20,15 @@ PAGES = {
     "log": "/r/tea/shop/runs/19/stages/unit",
     "start a run": "/r/tea/shop/start",
     "stop a run": "/r/tea/shop/runs/20/do/cancel",
+    "tests": "/r/tea/shop/tests",
+    "board": "/board",
+    "promote": "/board/tea/shop/prod/promote?release=17-0000011",
+    "hold": "/board/tea/shop/prod/hold",
+    "environment": "/environments/prod",
+    "release": "/releases/16-0000010",
+    "promotion": "/promotions/{waiting}",
+    "ledger": "/ledger",
+    "system": "/system",
     "search": "/search?q=tea",
     "nothing found": "/search?q=nothing-is-called-so",
     "no such run": "/r/tea/shop/runs/99999",
@@ -28,7 +37,7 @@ PAGES = {
 
 @pytest.mark.parametrize("path", [pytest.param(path, id=name) for name, path in PAGES.items()])
 def test_axe_finds_nothing_in_light_and_dark(shop: Served, visit: Callable[..., Visit], axe: str, path: str) -> None:
-    seen = visit(shop, path)
+    seen = visit(shop, path.format(waiting=shop.runs["waiting"].id))
     seen.page.evaluate(axe)
     assert not _violations(seen, "{resultTypes: ['violations']}")
     seen.page.emulate_media(color_scheme="dark")
