@@ -2,16 +2,11 @@
 
 from __future__ import annotations
 
-import os
-import signal
-import subprocess
-import sys
-from pathlib import Path
-
 import pytest
 from environment.haproxy import Haproxy
 from environment.load import Load, load
 from environment.servers import eventually
+from proxied_killing import assert_kills_are_survived
 from target_ground import GOOD, Engine, order
 
 from pipeline.errors import CancelledError, TargetError
@@ -231,77 +226,17 @@ def test_a_canary_needs_a_backend_that_shares_by_weight(proxy: Haproxy, docker: 
     assert target.observe().instances == ()
 
 
-DYING = """
-import os, signal, sys
-from pathlib import Path
-from target_ground import Engine, order
-from environment.haproxy import Haproxy
-from pipeline.dockerapi import connect
-from pipeline.model.strategy import Strategy, StrategyKind
-from pipeline.ports.cancellation import Cancellation
-from pipeline.targets.haproxy.runtime import Runtime
-
-url, home, image, api, port, kind, method, times = sys.argv[1:]
-proxy = Haproxy(folder=Path(home), api=api, looking="", socket="", ports={"added": int(port)}, process=0)
-subject = Engine(url, Path(home), image)
-target = subject.proxied(proxy)
-owner = Runtime if method == "tell" else connect(subject.settings)
-real, left = getattr(owner, method), [int(times)]
-
-def last(*args, **more):
-    answer = real(*args, **more)
-    left[0] -= 1
-    if left[0] == 0:
-        os.kill(os.getpid(), signal.SIGKILL)
-    return answer
-
-setattr(owner, method, last)
-strategy = Strategy(kind=StrategyKind(kind), steps=(25, 100) if kind == "canary" else ())
-target.roll_out(order("p2", image, strategy=strategy), progress=print, cancel=Cancellation())
-"""
-
-
-def die_in_rollout(docker: Engine, proxy: Haproxy, kind: StrategyKind, method: str, times: int) -> None:
-    """Roll out p2 in a process of its own that kills itself right after so many calls of this kind."""
-    facts = (docker.settings.docker_host, str(docker.settings.home), docker.image, proxy.api)
-    words = (*facts, str(proxy.ports["added"]), kind, method, str(times))
-    variables = {**os.environ, "PYTHONPATH": os.pathsep.join(["tests", "tests/contracts"])}
-    root = Path(__file__).resolve().parents[2]
-    done = subprocess.run(
-        [sys.executable, "-c", DYING, *words], env=variables, cwd=root, capture_output=True, text=True
-    )
-    assert done.returncode == -signal.SIGKILL, done.stderr
-
-
-KILLED = pytest.mark.parametrize(
+@pytest.mark.parametrize(
     ("kind", "method", "times"),
     [
-        pytest.param(StrategyKind.ROLLING, "create_container_from_config", 1, id="rolling-created"),
         pytest.param(StrategyKind.ROLLING, "tell", 2, id="rolling-half-way"),
         pytest.param(StrategyKind.BLUE_GREEN, "start", 2, id="blue-green-started"),
-        pytest.param(StrategyKind.BLUE_GREEN, "tell", 1, id="blue-green-seated"),
         pytest.param(StrategyKind.CANARY, "tell", 3, id="canary-shared"),
         pytest.param(StrategyKind.RECREATE, "stop", 2, id="recreate-stopped"),
     ],
 )
-
-
-@KILLED
 def test_whoever_comes_after_a_kill_finds_what_runs_and_goes_on_or_back(
     rollout: Engine, proxy: Haproxy, kind: StrategyKind, method: str, times: int
 ) -> None:
-    die_in_rollout(rollout, proxy, kind, method, times)
-    target = rollout.proxied(proxy)
-    back = target.roll_back("p2", progress=print)
-    assert back.succeeded, back.reason
-    assert {item.promotion: item.share for item in back.observed.instances} == {"p1": 100}
-    die_in_rollout(rollout, proxy, kind, method, times)
-    strategy = Strategy(kind=kind, steps=(25, 100) if kind is StrategyKind.CANARY else ())
-    assert roll(target, rollout, "p2", strategy).succeeded
-    if kind is StrategyKind.CANARY:
-        shift(target, 100)
-    observed = target.confirm("p2", progress=print)
-    assert {(item.promotion, item.share, item.serving) for item in observed.instances} == {("p2", 100, True)}
-    assert len(observed.instances) == 2
-    lines = [line for line in proxy.ask("show servers state added").splitlines() if " ecluse-" in line]
-    assert len(lines) == 2
+    """One kill of each strategy; tests/soak/test_proxied_kills.py has every one."""
+    assert_kills_are_survived(rollout, proxy, kind, method, times)

@@ -36,7 +36,8 @@ def far(short_folder: Path, engine: str, images: Any) -> Iterator[Remote]:
 
 
 def roll(target: Target, image: str, promotion: str, strategy: Strategy | None = None) -> RolloutResult:
-    return target.roll_out(order(promotion, image, strategy=strategy), progress=print, cancel=Cancellation())
+    ordered = order(promotion, image, strategy=strategy, timeout=120)  # through ssh, a look takes seconds
+    return target.roll_out(ordered, progress=print, cancel=Cancellation())
 
 
 def by_tls(far: Remote) -> dict[str, Value]:

@@ -131,10 +131,10 @@ def run(ecluse: Command, written: Callable[..., Repository], engine: str) -> Run
             id="out-of-memory",
         ),
         pytest.param(
-            "  a: {commands: ['true', sleep 60], timeout: 2s}\n",
+            "  a: {commands: ['true', sleep 60], timeout: 4s}\n",
             "a",
             "timed_out",
-            "timeout 2s in step 2",
+            "timeout 4s in step 2",
             "timed_out",
             1,
             id="timed-out",
@@ -224,8 +224,8 @@ def test_the_runs_timeout_cancels_it(run: Run) -> None:
 
 
 def test_after_commands_run_whatever_happened_and_never_change_the_outcome(run: Run) -> None:
-    ended = run("  a: {commands: [echo made > f, sleep 60], after: [cat f, exit 9], timeout: 2s}\n")
-    assert ended.outcome("a") == ("timed_out", "timeout 2s in step 2")
+    ended = run("  a: {commands: [echo made > f, sleep 60], after: [cat f, exit 9], timeout: 4s}\n")
+    assert ended.outcome("a") == ("timed_out", "timeout 4s in step 2")
     text = "".join(event["text"] for event in ended.events if event["event"] == "stage_output")
     assert "made\n" in text
     assert "after: exit 9; this does not change the outcome" in text

@@ -16,6 +16,8 @@ from .swarm import Node
 
 TLS_PORT = 2376
 SSH_PORT = 2222
+SHARED_FOR = 10
+"""Seconds for which a connection stays for the next command, as `ControlPersist` of a user's ssh has it."""
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -93,7 +95,8 @@ def _ssh(folder: Path, node: Node) -> Iterator[Path]:
     wrapper = commands / "ssh"
     wrapper.write_text(
         f"#!/bin/sh\nexec {program('ssh', 'openssh-client')} -F none -o BatchMode=yes -o IdentitiesOnly=yes "
-        f'-o IdentityFile={folder}/user -o UserKnownHostsFile={folder}/known "$@"\n'
+        f"-o IdentityFile={folder}/user -o UserKnownHostsFile={folder}/known "
+        f'-o ControlMaster=auto -o ControlPath={folder}/%p -o ControlPersist={SHARED_FOR} "$@"\n'
     )
     wrapper.chmod(0o755)
     subprocess.run([*privileged(), "mkdir", "-p", "/run/sshd"], check=True)
@@ -107,4 +110,7 @@ def _ssh(folder: Path, node: Node) -> Iterator[Path]:
 
     with serving(command, log=folder / "sshd.log", ready=lambda: bool(eventually(lambda: answers() or None, seconds=20,
                  what="the ssh server"))):  # fmt: skip
-        yield commands
+        try:
+            yield commands
+        finally:
+            subprocess.run([wrapper, "-O", "exit", "-p", str(SSH_PORT), node.address], capture_output=True)
