@@ -48,12 +48,10 @@ def by_ssh(far: Remote) -> dict[str, Value]:
     return {"host": far.ssh_url, "name": "far"}
 
 
-@pytest.mark.parametrize("way", [pytest.param(by_tls, id="tls"), pytest.param(by_ssh, id="ssh")])
 def test_replicas_are_spread_over_engines_and_exchanged_without_a_lost_request(
-    monkeypatch: pytest.MonkeyPatch, proxy: Haproxy, docker: Engine, far: Remote, way: Any
+    proxy: Haproxy, docker: Engine, far: Remote
 ) -> None:
-    monkeypatch.setenv("PATH", f"{far.ssh_folder}{os.pathsep}{os.environ['PATH']}")
-    hosts: list[Value] = [{"host": docker.settings.docker_host, "name": "near"}, way(far)]
+    hosts: list[Value] = [{"host": docker.settings.docker_host, "name": "near"}, by_tls(far)]
     target = docker.proxied(proxy, hosts=hosts, replicas=3)
     first = roll(target, docker.image, "p1")
     assert first.succeeded, first.reason
@@ -66,6 +64,24 @@ def test_replicas_are_spread_over_engines_and_exchanged_without_a_lost_request(
         assert set(said.await_answers(100)) == {"p1"}
     assert said.failures == []
     assert far.node.docker("ps", "--format", "{{.Ports}}").startswith(f"{far.address}:21")
+    target.remove()
+    assert far.node.docker("ps", "-aq") == ""
+
+
+def test_a_replica_is_exchanged_through_ssh_without_a_lost_request(
+    monkeypatch: pytest.MonkeyPatch, proxy: Haproxy, docker: Engine, far: Remote
+) -> None:
+    """Each request is an ssh session here: tests/soak/test_far_engine.py goes all the way by it."""
+    monkeypatch.setenv("PATH", f"{far.ssh_folder}{os.pathsep}{os.environ['PATH']}")
+    target = docker.proxied(proxy, hosts=[by_ssh(far)], replicas=1)
+    first = roll(target, docker.image, "p1")
+    assert first.succeeded, first.reason
+    assert [item.addresses[0].partition(":")[0] for item in first.observed.serving] == [far.address]
+    with load(proxy.ports["added"]) as said:
+        said.await_answers(100)
+        assert roll(target, docker.image, "p2", BLUE_GREEN).succeeded
+        assert set(said.await_answers(100)) == {"p2"}
+    assert said.failures == []
     target.remove()
     assert far.node.docker("ps", "-aq") == ""
 
