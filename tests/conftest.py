@@ -13,6 +13,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import pytest
+from hypothesis import HealthCheck, settings
 
 sys.path.insert(0, str(Path(__file__).resolve().parent))
 
@@ -34,6 +35,10 @@ from environment.repository import Repository
 from environment.runners import Runners
 from environment.session import Facts
 from environment.swarm import Swarm
+
+# How long an example takes says nothing where something else keeps the machine busy.
+settings.register_profile("any machine", deadline=None, suppress_health_check=[HealthCheck.too_slow])
+settings.load_profile("any machine")
 
 ON_REAL_SERVERS = ("contracts", "e2e")
 MARK = os.environ.setdefault(traces.MARK, secrets.token_hex(6))
