@@ -71,9 +71,9 @@ def climb(
     steps = steps_of(order.strategy)
     pause = order.strategy.pause if order.strategy else 0.0
     reached = max(steps[0], passage.journal.share(passage.promotion))
-    replaces_something = any(item.promotion != order.promotion for item in result.observed.instances)
-    if not replaces_something:
-        return result  # the first one there: nobody shares with it
+    mine = {item.promotion == order.promotion for item in result.observed.instances}
+    if mine != {True, False}:
+        return result  # the first one there, or a release that served already: nobody shares with it
     for share in (step for step in steps if step >= reached):
         if share > steps[0]:
             passage.journal.decide(passage.promotion, SHIFTING, {"share": share})

@@ -207,3 +207,9 @@ def test_nothing_is_claimed_of_an_engine_that_goes_while_it_is_gone_back(grounds
     ground.put_right()
     assert_honest(ground)
     assert ground.live() == {OLD.id}
+
+
+def test_a_canary_of_what_serves_already_is_deployed(grounds: Callable[[Story], Ground]) -> None:
+    ground = grounds(STORIES["canary"])
+    ended = ground.promote(OLD)
+    assert (ended.state, ground.live()) == (S.DEPLOYED, {OLD.id}), ended.detail
