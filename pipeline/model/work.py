@@ -101,6 +101,15 @@ class WorkItem:
     finished: datetime | None = None
 
 
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Fence:
+    """By what a process may write of a run: the item that it holds, with the token that it was given."""
+
+    run: str
+    item: str
+    token: int
+
+
 class WorkerState(StrEnum):
     """`draining` finishes what it has and takes nothing more."""
 

@@ -40,8 +40,8 @@ class Queue(Protocol):
         the person who asked for it."""
 
     def cancel(self, item: str, *, by: str) -> WorkItem:
-        """Ask for its end; one that nobody has taken yet is `done` at once, a parked one is queued for its end.
-        NotFoundError for an unknown one."""
+        """Ask for its end; one that nobody ever had is `done` at once, one that is parked is queued for a worker to
+        end its run. NotFoundError for an unknown one."""
 
     def find(self, item: str) -> WorkItem:
         """By id. NotFoundError else."""
@@ -51,6 +51,9 @@ class Queue(Protocol):
 
     def items(self, *, states: Sequence[WorkState] = (), repository: str = "", limit: int = 100) -> Sequence[WorkItem]:
         """Those that are open in the order of their turn; of others the newest first."""
+
+    def remark(self, item: str, detail: str) -> None:
+        """Say why a queued item still waits; nothing of one that does not."""
 
     def greet(self, worker: Worker) -> None:
         """Say that a worker lives, with its labels, slots and state."""

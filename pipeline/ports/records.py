@@ -19,6 +19,7 @@ from pipeline.ports.history import History
 if TYPE_CHECKING:  # for its time, not for a circle
     from pipeline.model.decision import Lease
     from pipeline.model.release import LedgerEntry, Promotion, Release
+    from pipeline.model.work import Fence
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -46,6 +47,10 @@ class Records(History, Decisions, Glances, Protocol):
 
     Errors that may leave: RecordsError, DiskFullError, NotFoundError, and LeaseLostError where a lease is given.
     """
+
+    def hold(self, fence: Fence) -> None:
+        """From now on write of a run only while its item of the queue is held with this token: LeaseLostError, and
+        nothing written, once another has it."""
 
     def create_run(self, run: Run, plan: Plan) -> int:
         """Store a new run with its plan; returns its number within its repository (`run.number` is ignored)."""

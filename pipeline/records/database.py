@@ -6,9 +6,10 @@ import errno
 import os
 import sqlite3
 import threading
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import AbstractContextManager, contextmanager, nullcontext
 from pathlib import Path
+from typing import Any
 
 import sqlalchemy as sa
 from sqlalchemy.engine import make_url
@@ -25,6 +26,8 @@ from pipeline.records.filelock import locked
 _WRITING = ("NORMAL", "BEGIN IMMEDIATE")
 _DURABLE = ("FULL", "BEGIN IMMEDIATE")
 _READING = ("NORMAL", "BEGIN")
+_LISTEN_FOR = 1.0
+"""Seconds between two looks whether anybody still listens."""
 
 
 class Database:
@@ -72,6 +75,41 @@ class Database:
             if not self.path:
                 connection.execute(sa.text("SELECT pg_advisory_xact_lock(3141592653)"))
             yield connection
+
+    def listen(self, channel: str, heard: Callable[[], None]) -> Callable[[], None]:
+        """Call `heard` (from a thread) for each notification of a PostgreSQL server; the function that ends it.
+
+        A connection that breaks is made anew, and `heard` called for what may have been missed.
+        """
+        over = threading.Event()
+
+        def hear() -> None:
+            while not over.is_set():
+                try:
+                    with self._listening(channel) as connection:
+                        heard()
+                        while not over.is_set():
+                            if any(True for _ in connection.notifies(timeout=_LISTEN_FOR, stop_after=1)):
+                                heard()
+                except Exception:  # noqa: BLE001 - whoever listens looks by itself as well
+                    over.wait(_LISTEN_FOR)
+
+        thread = threading.Thread(target=hear, name="listen", daemon=True)
+        thread.start()
+        return over.set
+
+    @contextmanager
+    def _listening(self, channel: str) -> Iterator[Any]:
+        """A connection of its own, which the pool does not miss."""
+        held = self._engine.raw_connection()
+        held.detach()
+        connection: Any = held.driver_connection
+        try:
+            connection.autocommit = True
+            connection.execute(f"LISTEN {channel}")
+            yield connection
+        finally:
+            connection.close()
 
     def close(self) -> None:
         """Give connections back."""

@@ -24,6 +24,7 @@ if TYPE_CHECKING:  # for its 174 ms, not for a circle
     from pipeline.model.decision import Lease
     from pipeline.model.release import LedgerEntry, Promotion, Release
     from pipeline.model.status import PromotionState
+    from pipeline.model.work import Fence
     from pipeline.records.database import Database
     from pipeline.records.spool import Spool
 
@@ -56,6 +57,11 @@ class SqlRecords(SqlHistory, SqlDecisions, SqlGlances):
         self._opened: Database | None = None
         self._spool: Spool | None = None
         self._asked = False
+        self._fence: Fence | None = None
+
+    def hold(self, fence: Fence) -> None:
+        """From now on write of its run only while its place in the queue is held."""
+        self._fence = fence
 
     def create_run(self, run: Run, plan: Plan) -> int:
         """Store a new run with its plan and its stages (those of the plan where it has none yet)."""
@@ -66,6 +72,7 @@ class SqlRecords(SqlHistory, SqlDecisions, SqlGlances):
         from pipeline.records import run_records
 
         with database.writing() as connection:
+            self._check(connection, run.id)
             return run_records.create_run(connection, run, plan)
 
     def update_run(
@@ -80,6 +87,7 @@ class SqlRecords(SqlHistory, SqlDecisions, SqlGlances):
         from pipeline.records import run_records
 
         with database.writing() as connection:
+            self._check(connection, run)
             run_records.update_run(connection, run, state, conclusion, finished)
 
     def reopen_run(self, seen: Run, runner: Runner) -> None:
@@ -88,6 +96,7 @@ class SqlRecords(SqlHistory, SqlDecisions, SqlGlances):
         from pipeline.records import run_records
 
         with database.durable() as connection:
+            self._check(connection, seen.id)
             run_records.reopen_run(connection, seen.id, runner, seen)
 
     def save_plan(self, run: str, plan: Plan, *, stages: Sequence[StageRun] = ()) -> None:
@@ -100,6 +109,7 @@ class SqlRecords(SqlHistory, SqlDecisions, SqlGlances):
         from pipeline.records import run_records
 
         with database.writing() as connection:
+            self._check(connection, run)
             run_records.save_plan(connection, run, plan)
             for stage in stages:
                 run_records.save_stage(connection, run, stage)
@@ -114,6 +124,7 @@ class SqlRecords(SqlHistory, SqlDecisions, SqlGlances):
         from pipeline.records import run_records
 
         with database.durable() if durable else database.writing() as connection:
+            self._check(connection, run)
             run_records.save_stage(connection, run, stage)
 
     def find_run(self, reference: str, *, repository: str = "") -> Run:
@@ -234,6 +245,13 @@ class SqlRecords(SqlHistory, SqlDecisions, SqlGlances):
                 self._spool = None
             self._asked = False
 
+    def _check(self, connection: sa.Connection, run: str) -> None:
+        """In the transaction that writes: nobody can take the place over before it is committed."""
+        if self._fence is not None and self._fence.run == run:
+            from pipeline.records.server.fencing import check
+
+            check(connection, self._fence)
+
     def _time(self) -> datetime:
         """For entries of the ledger."""
         return (self._now or _utc_now)()
@@ -248,7 +266,9 @@ class SqlRecords(SqlHistory, SqlDecisions, SqlGlances):
 
     def _quick(self, run: str = "") -> Spool | None:
         """The spool, for as long as nobody in this process had to open the database in full; None for a run that is
-        not recorded, which the tables refuse in their own words."""
+        not recorded, which the tables refuse in their own words, and where a fence is to be asked."""
+        if self._fence is not None:
+            return None
         with self._opening:
             if not self._asked:
                 self._asked = True

@@ -17,7 +17,7 @@ from pipeline.model.run import Run
 from pipeline.model.source import Event
 from pipeline.model.status import Conclusion, RunState
 from pipeline.model.trust import Trust
-from pipeline.model.work import WorkItem, WorkState
+from pipeline.model.work import Fence, WorkItem, WorkState
 from pipeline.operations.allowance import Allowance, allowance_of, keep_allowance
 from pipeline.operations.cancel import end_run
 from pipeline.operations.onward import bring_on_after, can_go_on
@@ -57,6 +57,7 @@ def make(app: Application, item: WorkItem, *, cancel: Cancellation, observers: S
     if item.request.wish is not None:
         state, detail = carry_out(app, item, cancel=cancel)
         return Made(state=state, detail=detail)
+    app.records.hold(Fence(run=subject_of(item), item=item.id, token=item.token))
     _evict(app, subject_of(item))
     known = _known(app, subject_of(item))
     if item.cancel:

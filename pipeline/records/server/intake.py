@@ -15,6 +15,7 @@ from pipeline.records import server_tables as t
 from pipeline.records.database import Database
 from pipeline.records.queries import insert
 from pipeline.records.rows import noun, plain
+from pipeline.records.server.calls import CALLS
 from pipeline.records.server.queue_rows import put
 
 
@@ -87,13 +88,16 @@ class SqlIntake:
 
     def decide(self, delivery: str, decision: str, *, work: Sequence[WorkItem] = ()) -> Sequence[WorkItem]:
         """Note what came of it, once."""
-        with self._database().durable() as connection:
+        database = self._database()
+        with database.durable() as connection:
             first = t.deliveries.update().where(
                 t.deliveries.c.id == delivery, t.deliveries.c.state == HookState.RECEIVED
             )
             if connection.execute(first.values(state=HookState.DECIDED, decision=decision)).rowcount == 0:
                 return ()
-            return [item for item in work if put(connection, item)]
+            queued = [item for item in work if put(connection, item)]
+        CALLS.tell(database)
+        return queued
 
     def deliveries(self, *, repository: str = "", limit: int = 50) -> Sequence[HookDelivery]:
         """Newest first."""
@@ -120,16 +124,17 @@ class SqlIntake:
 
     def mark_schedule(self, repository: str, schedule: str, time: datetime, *, work: Sequence[WorkItem] = ()) -> bool:
         """Move the mark on and queue what came due."""
-        marks = t.schedule_marks
-        with self._database().durable() as connection:
+        marks, database = t.schedule_marks, self._database()
+        with database.durable() as connection:
             row = insert(connection, marks).values(repository=repository, schedule=schedule, time=time)
             moved = row.on_conflict_do_update(
                 index_elements=[marks.c.repository, marks.c.schedule],
                 set_={"time": row.excluded.time},
                 where=marks.c.time < row.excluded.time,
             )
-            if connection.execute(moved).rowcount == 0:
+            if connection.execute(moved.returning(marks.c.time)).first() is None:
                 return False
             for item in work:
                 put(connection, item)
-            return True
+        CALLS.tell(database)
+        return True

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import threading
 from collections.abc import Callable, Sequence
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
@@ -16,12 +15,13 @@ from pipeline.records.database import Database
 from pipeline.records.lease_records import now_of
 from pipeline.records.queries import insert
 from pipeline.records.rows import noun, plain
+from pipeline.records.server.calls import CALLS, notify
 from pipeline.records.server.queue_rows import change, item_of, put, returned
 
 _GONE_AFTER = timedelta(seconds=60)
 _OPEN = (WorkState.QUEUED, WorkState.TAKEN, WorkState.PARKED)
-_LOOK = 500
-"""So many items are looked at for one that a worker's labels fit."""
+_LOOK = 20
+"""So many items are tried for one that nobody takes in the same moment."""
 
 
 class SqlQueue:
@@ -29,14 +29,13 @@ class SqlQueue:
 
     def __init__(self, database: Callable[[], Database]) -> None:
         self._database = database
-        self._listeners: list[Callable[[], None]] = []
-        self._lock = threading.Lock()
 
     def put(self, item: WorkItem) -> bool:
         """Queue it, on the disk when this returns."""
-        with self._database().durable() as connection:
+        database = self._database()
+        with database.durable() as connection:
             new = put(connection, item)
-        self._tell()
+        CALLS.tell(database)
         return new
 
     def take(self, worker: Worker, *, seconds: float) -> WorkItem | None:
@@ -48,25 +47,23 @@ class SqlQueue:
                 t.work.c.state == WorkState.QUEUED,
                 sa.and_(t.work.c.state == WorkState.TAKEN, t.work.c.expires <= now),
             )
-            row = next(
-                (row for row in connection.execute(self._in_turn(free)) if set(row.labels) <= set(worker.labels)), None
-            )
-            if row is None:
-                return None
-            order = (
-                t.work.update()
-                .where(t.work.c.id == row.id, t.work.c.token == row.token, free)
-                .values(
-                    state=WorkState.TAKEN,
-                    worker=worker.name,
-                    token=t.work.c.token + 1,
-                    expires=now + timedelta(seconds=seconds),
-                    detail="",
+            for row in connection.execute(_in_turn(free, _fitting(connection, free, worker.labels))).all():
+                order = (
+                    t.work.update()
+                    .where(t.work.c.id == row.id, t.work.c.token == row.token, free)
+                    .values(
+                        state=WorkState.TAKEN,
+                        worker=worker.name,
+                        token=t.work.c.token + 1,
+                        expires=now + timedelta(seconds=seconds),
+                        detail="",
+                    )
+                    .returning(t.work)
                 )
-                .returning(t.work)
-            )
-            taken = connection.execute(order).first()
-            return item_of(taken) if taken is not None else None
+                taken = connection.execute(order).first()
+                if taken is not None:  # else another took it in this moment
+                    return item_of(taken)
+        return None
 
     def renew(self, item: WorkItem, *, seconds: float) -> WorkItem:
         """A new end."""
@@ -83,14 +80,17 @@ class SqlQueue:
 
     def give_back(self, item: WorkItem, *, why: str) -> None:
         """Queue it again."""
-        with self._database().writing() as connection:
+        database = self._database()
+        with database.writing() as connection:
             back = returned(item, why)
             change(connection, item, state=back.state, worker="", expires=None, detail=back.detail)
-        self._tell()
+            notify(connection)
+        CALLS.tell(database)
 
     def wake(self, item: str, *, started: Sequence[str] = (), by: str = "") -> bool:
         """Queue a parked item again."""
-        with self._database().durable() as connection:
+        database = self._database()
+        with database.durable() as connection:
             row = connection.execute(
                 sa.select(t.work).where(t.work.c.id == item, t.work.c.state == WorkState.PARKED)
             ).first()
@@ -99,8 +99,10 @@ class SqlQueue:
             asked = item_of(row).request
             request = replace(asked, started=tuple(started), by=by or asked.by)
             order = t.work.update().where(t.work.c.id == item, t.work.c.state == WorkState.PARKED)
-            woken = connection.execute(order.values(state=WorkState.QUEUED, worker="", request=request)).rowcount
-        self._tell()
+            values = {"state": WorkState.QUEUED, "worker": "", "detail": "", "request": request}
+            woken = connection.execute(order.values(**values)).rowcount
+            notify(connection)
+        CALLS.tell(database)
         return woken == 1
 
     def cancel(self, item: str, *, by: str) -> WorkItem:
@@ -108,13 +110,15 @@ class SqlQueue:
         database = self._database()
         with database.durable() as connection:
             now = self._now(database, connection)
-            asked = t.work.update().where(t.work.c.id == item, t.work.c.state.in_(_OPEN)).values(cancel=by)
-            connection.execute(asked)
-            idle = t.work.update().where(t.work.c.id == item, t.work.c.state == WorkState.QUEUED, t.work.c.token == 0)
-            connection.execute(idle.values(state=WorkState.DONE, detail=f"cancelled by {by}", finished=now))
-            parked = t.work.update().where(t.work.c.id == item, t.work.c.state == WorkState.PARKED)
+            mine = (t.work.c.id == item,)
+            waits = t.work.c.state.in_((WorkState.QUEUED, WorkState.PARKED))
+            connection.execute(t.work.update().where(*mine, t.work.c.state.in_(_OPEN)).values(cancel=by))
+            fresh = t.work.update().where(*mine, waits, t.work.c.token == 0)
+            connection.execute(fresh.values(state=WorkState.DONE, detail=f"cancelled by {by}", finished=now))
+            parked = t.work.update().where(*mine, t.work.c.state == WorkState.PARKED)
             connection.execute(parked.values(state=WorkState.QUEUED, worker=""))
-        self._tell()
+            notify(connection)
+        CALLS.tell(database)
         return self.find(item)
 
     def of_key(self, key: str) -> WorkItem:
@@ -143,6 +147,12 @@ class SqlQueue:
         with self._database().reading() as connection:
             return [item_of(row) for row in connection.execute(wanted.order_by(*turn).limit(limit))]
 
+    def remark(self, item: str, detail: str) -> None:
+        """Why it still waits."""
+        with self._database().writing() as connection:
+            mine = t.work.update().where(t.work.c.id == item, t.work.c.state == WorkState.QUEUED)
+            connection.execute(mine.where(t.work.c.detail != detail).values(detail=detail))
+
     def greet(self, worker: Worker) -> None:
         """Say that it lives."""
         with self._database().writing() as connection:
@@ -162,35 +172,29 @@ class SqlQueue:
         return [replace(item, state=WorkerState.GONE) if now - item.seen > _GONE_AFTER else item for item in found]
 
     def listen(self, heard: Callable[[], None]) -> Callable[[], None]:
-        """Within this process; other processes look by themselves."""
-        with self._lock:
-            self._listeners.append(heard)
-
-        def end() -> None:
-            with self._lock:
-                self._listeners.remove(heard)
-
-        return end
-
-    def _tell(self) -> None:
-        with self._lock:
-            listeners = tuple(self._listeners)
-        for heard in listeners:
-            heard()
-
-    def _in_turn(self, free: sa.ColumnElement[bool]) -> sa.Select[tuple[object, ...]]:
-        """By priority, then the repository with the fewest runs under way, then age."""
-        other = t.work.alias()
-        busy = (
-            sa.select(sa.func.count())
-            .select_from(other)
-            .where(other.c.repository == t.work.c.repository, other.c.state == WorkState.TAKEN)
-            .scalar_subquery()
-        )
-        wanted = sa.select(t.work.c.id, t.work.c.token, t.work.c.labels).where(free)
-        return wanted.order_by(t.work.c.priority, busy, t.work.c.id).limit(_LOOK).with_for_update(skip_locked=True)
+        """PostgreSQL tells; over SQLite other processes look by themselves."""
+        return CALLS.listen(self._database(), heard)
 
     @staticmethod
     def _now(database: Database, connection: sa.Connection) -> datetime:
         """One clock for all who ask this database."""
         return datetime.now(UTC) if database.path else now_of(connection)
+
+
+def _fitting(connection: sa.Connection, free: sa.ColumnElement[bool], labels: Sequence[str]) -> list[tuple[str, ...]]:
+    """What free items ask of their worker, of that what this one has: few different wishes, however many items."""
+    wishes = connection.execute(sa.select(t.work.c.labels).where(free).distinct()).scalars()
+    return [tuple(wish) for wish in wishes if set(wish) <= set(labels)]
+
+
+def _in_turn(free: sa.ColumnElement[bool], wishes: Sequence[tuple[str, ...]]) -> sa.Select[tuple[str, int]]:
+    """By priority, then the repository with the fewest runs under way, then age."""
+    other = t.work.alias()
+    busy = (
+        sa.select(sa.func.count())
+        .select_from(other)
+        .where(other.c.repository == t.work.c.repository, other.c.state == WorkState.TAKEN)
+        .scalar_subquery()
+    )
+    wanted = sa.select(t.work.c.id, t.work.c.token).where(free, t.work.c.labels.in_(list(wishes)))
+    return wanted.order_by(t.work.c.priority, busy, t.work.c.id).limit(_LOOK)

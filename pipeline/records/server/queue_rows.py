@@ -13,13 +13,18 @@ from pipeline.model.work import WorkItem, WorkRequest, WorkState
 from pipeline.records import server_tables as t
 from pipeline.records.queries import insert
 from pipeline.records.rows import noun, plain
+from pipeline.records.server.calls import notify
 
 
 def put(connection: sa.Connection, item: WorkItem) -> bool:
     """Queue it; False where its key is known."""
     values = {**plain(item), "priority": item.kind.priority, "repository": item.request.repository, "told": ""}
     row = insert(connection, t.work).values(**values)
-    return bool(connection.execute(row.on_conflict_do_nothing()).rowcount == 1)
+    order = row.on_conflict_do_nothing().returning(t.work.c.id)  # PostgreSQL's driver does not count such rows
+    new = connection.execute(order).first() is not None
+    if new:
+        notify(connection)
+    return new
 
 
 def item_of(row: sa.Row[Any]) -> WorkItem:
