@@ -23,7 +23,7 @@ from .command import Command
 from .repository import Repository as GitRepository
 
 T = TypeVar("T")
-PATIENCE = 120.0
+PATIENCE = 240.0
 """Seconds after which something that is awaited will never come."""
 
 
@@ -135,7 +135,7 @@ class Ground:
 @contextmanager
 def ground(command: Command, folder: Path, **variables: str) -> Iterator[Ground]:
     """An installation whose stages run as processes of this machine; all that was started is ended."""
-    quick = {"ECLUSE_EXECUTOR": "process", "ECLUSE_LEASE": "3", "ECLUSE_GRACE": "1"}
+    quick = {"ECLUSE_EXECUTOR": "process", "ECLUSE_LEASE": "6", "ECLUSE_GRACE": "1"}
     made = Ground(command=command, folder=folder, variables={**quick, **variables})
     try:
         yield made
@@ -151,9 +151,9 @@ def ground(command: Command, folder: Path, **variables: str) -> Iterator[Ground]
                 process.popen.wait(PATIENCE)
 
 
-def awaited(look: Callable[[], T | None], told: Callable[[], object] = lambda: "") -> T:
+def awaited(look: Callable[[], T | None], told: Callable[[], object] = lambda: "", *, patience: float = PATIENCE) -> T:
     """What `look` gives once it gives something."""
-    until = time.monotonic() + PATIENCE
+    until = time.monotonic() + patience
     while (found := look()) is None or found is False:
         assert time.monotonic() < until, told()
         time.sleep(0.05)

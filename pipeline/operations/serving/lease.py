@@ -52,10 +52,10 @@ class LeaseKeeper:
     def _keep(self) -> None:
         clock = self._app.clock
         renewed = clock.monotonic()
-        told = False
+        told, first = False, True
         while not self._over.is_set():
             begun = clock.monotonic()
-            renews = begun - renewed >= self._seconds / _PARTS
+            renews = first or begun - renewed >= self._seconds / _PARTS
             try:
                 now = self._renewed() if renews else self._app.queue.find(self._item.id)
             except LeaseLostError as error:
@@ -66,7 +66,7 @@ class LeaseKeeper:
                     self._give_up(error.message)
                     return
             else:
-                renewed = begun if renews else renewed
+                first, renewed = False, begun if renews else renewed
                 if (now.token, now.worker) != (self._item.token, self._item.worker):
                     self._give_up("another worker has it")
                     return

@@ -19,6 +19,8 @@ from pipeline.ports.application import Application
 LOOK_EVERY = 1.0
 """Seconds between two looks at the queue, where nothing tells of new work."""
 _GREET_EVERY = 10.0
+_STARTING = 60.0
+"""Seconds for which a process may start before it has to renew the lease itself."""
 _CRASHES = 5
 """So often an item's process may end without a word here before the item is given up."""
 
@@ -27,6 +29,7 @@ _CRASHES = 5
 class _Job:
     item: WorkItem
     process: subprocess.Popen[bytes]
+    begun: float
 
 
 class Workshop:
@@ -55,6 +58,7 @@ class Workshop:
         )
         self._jobs: dict[str, _Job] = {}
         self._crashes: dict[str, int] = {}
+        self._helped = float("-inf")
         self._wake = threading.Event()
         self._draining = threading.Event()
         self._leaving = threading.Event()
@@ -96,6 +100,7 @@ class Workshop:
                         self._greet(WorkerState.DRAINING if self.draining else WorkerState.READY)
                         greeted = now
                     self._reap()
+                    self._help_start()
                     self._take()
                 except EcluseError as error:  # the database is away; what runs goes on for as long as its lease lasts
                     self._note(f"worker: {error.message}")
@@ -125,9 +130,20 @@ class Workshop:
                 stdout=subprocess.DEVNULL,
                 start_new_session=True,
             )
-            self._jobs[item.id] = _Job(item=item, process=process)
+            self._jobs[item.id] = _Job(item=item, process=process, begun=self._app.clock.monotonic())
             self._note(f"run {item.id} of {item.request.repository} begins")
             threading.Thread(target=self._await, args=(process,), name=f"await-{item.id}", daemon=True).start()
+
+    def _help_start(self) -> None:
+        """Renew the leases of processes that have just been started: on a busy machine that takes its time."""
+        now = self._app.clock.monotonic()
+        if now - self._helped < self._app.settings.lease / 3:
+            return
+        self._helped = now
+        for job in self._jobs.values():
+            if now - job.begun < _STARTING:
+                with suppress(LeaseLostError):
+                    self._app.queue.renew(job.item, seconds=self._app.settings.lease)
 
     def _await(self, process: subprocess.Popen[bytes]) -> None:
         process.wait()
