@@ -15,10 +15,7 @@ WINDOW = 300
 
 def hex_hmac(secret: bytes, *parts: bytes) -> str:
     """HMAC-SHA256 in hex."""
-    digest = hmac.new(secret, digestmod=hashlib.sha256)
-    for part in parts:
-        digest.update(part)
-    return digest.hexdigest()
+    return hmac.digest(secret, parts[0] if len(parts) == 1 else b"".join(parts), "sha256").hex()
 
 
 def same(told: str, right: str) -> bool:

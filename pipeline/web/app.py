@@ -9,16 +9,17 @@ from starlette.exceptions import HTTPException
 from pipeline import __version__
 from pipeline.errors import EcluseError
 from pipeline.ports.application import Application
-from pipeline.web import api, health, hooks
+from pipeline.web import api, health
 from pipeline.web.access import first, login
 from pipeline.web.access.guard import guard
 from pipeline.web.access.headers import SafeHeaders
 from pipeline.web.access.limits import Limits
 from pipeline.web.access.trail import Trail
+from pipeline.web.hooks import Hooks
 from pipeline.web.pages.routes import PAGES
 from pipeline.web.problems import told
 
-ROUTERS = (health.router, hooks.router, login.router, first.router, *api.ROUTERS, *PAGES)
+ROUTERS = (health.router, login.router, first.router, *api.ROUTERS, *PAGES)
 """In the order in which their routes are asked."""
 
 
@@ -35,5 +36,6 @@ def build(application: Application) -> FastAPI:
         server.include_router(router)
     server.add_middleware(Trail)
     server.add_middleware(SafeHeaders, secure=application.settings.public_url.startswith("https://"))
+    server.add_middleware(Hooks, application=application)
     guard(server)
     return server

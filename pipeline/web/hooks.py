@@ -1,159 +1,177 @@
-"""Webhooks of forges: `POST /hooks/{owner}/{name}`, answered once they are on the disk."""
+"""Webhooks of forges: `POST /hooks/{owner}/{name}`, answered once they are on the disk.
+
+A layer in front of all routes: forges send bursts, and sign in by their signature alone, so nothing of what people's
+requests need stands in their way.
+"""
 
 from __future__ import annotations
 
 import asyncio
-import os
-from collections.abc import Mapping, Sequence
+import json
+import logging
+from collections.abc import Mapping
+from urllib.parse import unquote
 
-from fastapi import APIRouter, Depends, Request, Response
-from fastapi.responses import JSONResponse
-from starlette.exceptions import HTTPException
-from starlette.requests import ClientDisconnect
+from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
-from pipeline.errors import UsageError
-from pipeline.model.incoming import ForgeEvent, ForgeEventKind, HookDelivery, HookState
-from pipeline.model.ulid import ulid
+from pipeline.errors import EcluseError
+from pipeline.model.incoming import HookDelivery
 from pipeline.ports.application import Application
-from pipeline.ports.forge import Forge
-from pipeline.web.access.asking import public
-from pipeline.web.hook_keys import HookKey, HookKeys
-from pipeline.web.problems import problem
+from pipeline.web.arrival import UNREADABLE, Arrival
+from pipeline.web.hook_keys import HookKeys
+from pipeline.web.problems import status_of
 from pipeline.web.reception import Reception
 from pipeline.web.wrong_signatures import WrongSignatures
 
+PREFIX = "/hooks/"
 LIMIT = 25 * 1024**2
 """Bytes of a body; what GitHub sends at most."""
 HELD = 256 * 1024**2
 """Bytes of all bodies that are under way together: they come from strangers until their signature is checked."""
 LARGE = 256 * 1024
 """Bytes of a body from which on it is checked and read in a thread."""
-KEY_LIMIT = 200
-_WAIT = {"Retry-After": "5"}
+_LONGEST_HEADER = 4096
+_JSON = (b"content-type", b"application/json")
+_PROBLEM = (b"content-type", b"application/problem+json")
+_SAFE = ((b"x-content-type-options", b"nosniff"), (b"cache-control", b"no-store"))
+_LOG = logging.getLogger(__name__)
 
-router = APIRouter(dependencies=[Depends(public("forges prove themselves by a signature", audited=False))])
+
+class NotTakenError(Exception):
+    """The answer to a request that brings no delivery."""
+
+    def __init__(self, status: int, title: str, *, hint: str = "", wait: int = 0) -> None:
+        super().__init__(title)
+        self.status = status
+        self.title = title
+        self.hint = hint
+        self.wait = wait
 
 
-class HookDoor:
-    """What the route needs from one request to the next."""
+class Hooks:
+    """An ASGI layer: what is below `/hooks/` is answered here, everything else by the application within."""
 
-    def __init__(self, application: Application) -> None:
-        self.application = application
-        self.keys = HookKeys(application)
-        self.reception = Reception(application.intake)
-        self.wrong = WrongSignatures()
-        self.held = 0
+    def __init__(self, app: ASGIApp, *, application: Application) -> None:
+        self._app = app
+        self._door = application
+        self._keys = HookKeys(application)
+        self._wrong = WrongSignatures()
+        self._reception: Reception | None = None
+        self._held = 0
 
-    async def body(self, request: Request) -> bytes:
-        """The body. 413 for one that is too long, 503 where too many are under way."""
-        parts: list[bytes] = []
-        size = 0
-        if request.headers.get("content-length", "0").isdecimal():
-            self._room(int(request.headers.get("content-length", "0")[:20]))
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """202 once it is kept, 200 for one that is known, 204 for what means nothing here, 400 for what no forge
+        writes, 401 for a wrong signature and, alike, for a repository that nobody looks after, 413, 429, 503."""
+        if scope["type"] != "http" or not scope["path"].startswith(PREFIX):
+            await self._app(scope, receive, send)
+            return
         try:
-            async for part in request.stream():
-                size += len(part)
-                self.held += len(part)
-                self._room(size)
-                parts.append(part)
-        except ClientDisconnect as error:
-            raise HTTPException(400, "the request ended before its body did") from error
-        finally:
-            self.held -= size
-        return b"".join(parts)
+            status, body = await self._taken(scope, receive)
+            await _answer(send, status, body)
+        except NotTakenError as error:
+            await _refuse(send, error)
+        except EcluseError as error:
+            await _refuse(send, NotTakenError(status_of(error), error.message, hint=error.hint, wait=5))
+        except Exception:  # noqa: BLE001  # whatever it is, the forge gets an answer
+            _LOG.exception("a webhook met a mistake of ours")
+            await _refuse(send, NotTakenError(500, "the server made a mistake", hint="its log has the details"))
 
-    def _room(self, size: int) -> None:
-        if size > LIMIT:
-            raise HTTPException(413, f"a webhook has at most {LIMIT // 1024**2} MB", headers={"Connection": "close"})
-        if self.held > HELD:
-            raise HTTPException(503, "too many webhooks are under way", headers={**_WAIT, "Connection": "close"})
-
-
-@router.api_route("/hooks/{owner}/{name}", methods=["POST"], include_in_schema=False)
-async def hook(request: Request, owner: str, name: str) -> Response:
-    """202 once it is kept, 200 for one that is known, 204 for what means nothing here, 400 for what no forge writes,
-    401 for a wrong signature and, alike, for a repository that nobody looks after."""
-    door: HookDoor = door_of(request)
-    address = request.client.host if request.client else ""
-    clock = door.application.clock
-    wait = door.wrong.wait(address, clock.monotonic())
-    if wait:
-        raise HTTPException(429, "too many wrong signatures from this address", headers={"Retry-After": str(wait)})
-    body = await door.body(request)
-    headers = {key: value for key, value in request.headers.items() if len(value) < 4096}
-    key = await door.keys.of(f"{owner}/{name}")
-    arrived = _Arrived(f"{owner}/{name}", headers, body, door.application)
-    outcome = await asyncio.to_thread(arrived.read, key) if len(body) > LARGE else arrived.read(key)
-    match outcome:
-        case None:
-            door.wrong.note(address, clock.monotonic())
-            return problem(
+    async def _taken(self, scope: Scope, receive: Receive) -> tuple[int, Mapping[str, str] | None]:
+        name = _name(scope)
+        address = str(scope["client"][0]) if scope.get("client") else ""
+        clock = self._door.clock
+        wait = self._wrong.wait(address, clock.monotonic())
+        if wait:
+            raise NotTakenError(429, "too many wrong signatures from this address", wait=wait)
+        headers = {
+            key.decode("latin-1"): value.decode("latin-1")
+            for key, value in scope["headers"]
+            if len(value) < _LONGEST_HEADER
+        }
+        body = await self._body(headers, receive)
+        key = await self._keys.of(name)
+        arrival = Arrival(name, headers, body, self._door.clock.now())
+        read = await asyncio.to_thread(arrival.read, key) if len(body) > LARGE else arrival.read(key)
+        if read is None:
+            self._wrong.note(address, clock.monotonic())
+            raise NotTakenError(
                 401,
                 "the signature does not hold",
                 hint="compare the webhook's address and secret with what `ecluse repository show` says",
             )
-        case HookDelivery():
-            return _answer(outcome, new=await door.reception.keep(outcome))
-        case _:
-            return Response(status_code=204)
+        if not isinstance(read, HookDelivery):
+            return 204, None
+        return await self._kept(read)
 
+    async def _kept(self, delivery: HookDelivery) -> tuple[int, Mapping[str, str]]:
+        if self._reception is None:
+            self._reception = Reception(self._door.intake)
+        new = await self._reception.keep(delivery)
+        if delivery.decision.startswith(UNREADABLE):
+            title = delivery.decision.removeprefix(UNREADABLE)
+            raise NotTakenError(400, title, hint="it is kept: `ecluse hook list` shows it")
+        return (202, {"state": "received", "delivery": delivery.id}) if new else (200, {"state": "known"})
 
-def door_of(request: Request) -> HookDoor:
-    """Made with the first webhook."""
-    state = request.app.state
-    if not hasattr(state, "hook_door"):
-        state.hook_door = HookDoor(state.application)
-    found: HookDoor = state.hook_door
-    return found
-
-
-def _answer(delivery: HookDelivery, *, new: bool) -> Response:
-    if delivery.decision.startswith(UNREADABLE):
-        return problem(400, delivery.decision.removeprefix(UNREADABLE), hint=f"it is kept as delivery {delivery.id}")
-    if new:
-        return JSONResponse({"state": "received", "delivery": delivery.id}, status_code=202)
-    return JSONResponse({"state": "known"})
-
-
-UNREADABLE = "unreadable: "
-"""How the decision about a body that is wrong begins."""
-
-
-class _Arrived:
-    """A request whose signature may hold."""
-
-    def __init__(self, repository: str, headers: Mapping[str, str], body: bytes, application: Application) -> None:
-        self.repository = repository
-        self.headers = headers
-        self.body = body
-        self.now = application.clock.now()
-
-    def read(self, key: HookKey) -> HookDelivery | Sequence[ForgeEvent] | None:
-        """What is to be kept; events that mean nothing to us; None where the signature is wrong."""
-        held = key.forge.verified(self.headers, self.body, key.counts, now=self.now)
-        if key.secret is None or not held:
-            return None
-        delivery = self._delivery(key.forge)
+    async def _body(self, headers: Mapping[str, str], receive: Receive) -> bytes:
+        """The body. 413 for one that is too long, 503 where too many are under way."""
+        said = headers.get("content-length", "0")
+        self._room(int(said) if said.isascii() and said.isdigit() and len(said) < 20 else LIMIT + 1)
+        parts: list[bytes] = []
+        size, more = 0, True
         try:
-            events = key.forge.read(delivery)
-        except UsageError as error:
-            return self._delivery(key.forge, decision=UNREADABLE + error.message)
-        kinds = {event.kind for event in events}
-        if kinds == {ForgeEventKind.OTHER}:
-            return events
-        if kinds <= {ForgeEventKind.OTHER, ForgeEventKind.PING}:
-            return self._delivery(key.forge, decision=next(event.why for event in events if event.why))
-        return delivery
+            while more:
+                message = await receive()
+                if message["type"] == "http.disconnect":
+                    raise NotTakenError(400, "the request ended before its body did")
+                part = message.get("body", b"")
+                more = message.get("more_body", False)
+                size += len(part)
+                self._held += len(part)
+                self._room(size)
+                parts.append(part)
+        finally:
+            self._held -= size
+        return parts[0] if len(parts) == 1 else b"".join(parts)
 
-    def _delivery(self, forge: Forge, *, decision: str = "") -> HookDelivery:
-        return HookDelivery(
-            id=ulid(self.now, os.urandom(10)),
-            repository=self.repository,
-            key=forge.key(self.headers, self.body)[:KEY_LIMIT],
-            event=forge.event_name(self.headers, self.body)[:KEY_LIMIT],
-            headers=forge.kept(self.headers),
-            body=self.body,
-            received=self.now,
-            state=HookState.DECIDED if decision else HookState.RECEIVED,
-            decision=decision,
-        )
+    def _room(self, size: int) -> None:
+        if size > LIMIT:
+            raise NotTakenError(413, f"a webhook has at most {LIMIT // 1024**2} MB")
+        if self._held > HELD:
+            raise NotTakenError(503, "too many webhooks are under way", wait=5)
+
+
+def _name(scope: Scope) -> str:
+    """`owner/name`, whoever has it."""
+    parts = scope["path"].removeprefix(PREFIX).split("/")
+    if len(parts) != 2 or not all(parts):
+        raise NotTakenError(404, "a webhook's address is /hooks/OWNER/NAME")
+    if scope["method"] != "POST":
+        raise NotTakenError(405, "a webhook is a POST")
+    return unquote("/".join(parts))[:250]
+
+
+async def _refuse(send: Send, error: NotTakenError) -> None:
+    body = {"type": "about:blank", "status": error.status, "title": error.title, "hint": error.hint}
+    more = [(b"retry-after", str(error.wait).encode())] if error.wait else []
+    if error.status == 405:
+        more.append((b"allow", b"POST"))
+    if error.status in (413, 429, 503):
+        more.append((b"connection", b"close"))  # the rest of its body is not read
+    await _answer(send, error.status, {key: value for key, value in body.items() if value}, kind=_PROBLEM, more=more)
+
+
+async def _answer(
+    send: Send,
+    status: int,
+    body: Mapping[str, object] | None,
+    *,
+    kind: tuple[bytes, bytes] = _JSON,
+    more: list[tuple[bytes, bytes]] | None = None,
+) -> None:
+    content = json.dumps(body).encode() if body is not None else b""
+    headers = [*_SAFE, *(more or ())]
+    if body is not None:
+        headers += [kind, (b"content-length", str(len(content)).encode())]
+    start: Message = {"type": "http.response.start", "status": status, "headers": headers}
+    await send(start)
+    await send({"type": "http.response.body", "body": content})

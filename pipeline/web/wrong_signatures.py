@@ -20,7 +20,7 @@ class WrongSignatures:
 
     def wait(self, address: str, now: float) -> int:
         """Seconds that this address has to wait; 0 = it may."""
-        since, count = self._counts.get(_place(address), (now, 0))
+        since, count = self._counts.get(_place(address), (now, 0)) if self._counts else (now, 0)
         left = since + SECONDS - now
         return ceil(left) if count >= ALLOWED and left > 0 else 0
 
