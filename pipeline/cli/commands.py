@@ -52,6 +52,8 @@ COMMANDS: Mapping[str, tuple[str, str]] = {
     "grant": ("people:grant", "Give people of this machine's server roles, and take them."),
     "token": ("tokens:token", "Look after the tokens of this machine's server."),
     "secret": ("kept_secrets:secret", "Look after the secrets that this machine's server keeps."),
+    "queue": ("queue:queue", "Show what a server was asked for, and why it still waits."),
+    "workers": ("queue:workers", "Show who makes the runs of a server."),
     "gc": ("gc:gc", "Remove what finished or abandoned runs left behind."),
     "host": ("host:host", "Print a ready job file for a CI host."),
     "completion": ("completion:completion", "Print the completion script of a shell."),
