@@ -91,7 +91,7 @@ def test_another_machine_waits_for_the_end_and_says_for_whom(
     dead = take(lease("one", seconds=SHORT))
     orphan(dead)
     said: list[str] = []
-    heir = take(lease("two"), said)
+    heir = take(lease("two", seconds=SHORT), said)  # it waits for as long as a lease of its own lasts
     assert len(said) == 1
     assert "shop/dev is being deployed to by run of one (pid " in said[0]
     target = ScriptedTarget(DEV, place=ground.place)
@@ -130,7 +130,7 @@ def test_a_stale_token_is_refused_by_the_target_itself(lease: Callable[..., Envi
     dead = take(lease("one", seconds=SHORT))
     late = replace(ORDER, fence=dead.token)
     orphan(dead)
-    heir = take(lease("two"))
+    heir = take(lease("two", seconds=SHORT))
     FencedTarget(target, heir).roll_out(replace(ORDER, promotion="p2"), progress=print, cancel=Cancellation())
     with pytest.raises(LeaseLostError, match="newer lease"):
         target.roll_out(late, progress=print, cancel=Cancellation())
