@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from environment.haproxy import Haproxy
 from environment.load import load
+from environment.servers import eventually
 from target_ground import ENDS, Cluster, order
 
 from pipeline.model.strategy import Strategy, StrategyKind
@@ -33,6 +34,12 @@ def behind(proxy: Haproxy, target: SwarmTarget) -> None:
             proxy.ask(f"set server declared/seat{number} {words}")
 
 
+def _up(proxy: Haproxy) -> int:
+    """How many instances the proxy finds well."""
+    lines = [line.split() for line in proxy.ask("show servers state declared").splitlines()[2:]]
+    return sum(1 for words in lines if words and words[5] == "2")
+
+
 def test_no_request_is_lost_by_rolling_by_failing_nor_by_a_canary(
     cluster: Cluster, proxy: Haproxy, everywhere: dict[str, Value]
 ) -> None:
@@ -51,7 +58,8 @@ def test_no_request_is_lost_by_rolling_by_failing_nor_by_a_canary(
         assert failed.reason.endswith("cannot start")
         assert set(said.await_answers(100)) == {"p2"}
         roll(target, order("p4", cluster.image, strategy=CANARY))
-        said.await_answers(200)  # until the proxy has seen that the instance is there
+        said.await_answers(200)  # the proxy has met the instance that went
+        eventually(lambda: _up(proxy) == 3 or None, seconds=30, what="the proxy sees the one that came in its place")
         counts = said.await_answers(500)
         assert abs(100 * counts["p4"] / counts.total() - 33) <= 2, counts
         target.confirm("p4", progress=print)
