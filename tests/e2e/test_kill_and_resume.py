@@ -20,7 +20,8 @@ from pipeline.model.definition import EnvironmentDefinition
 from pipeline.settings import Settings
 from pipeline.targets.docker.target import DockerTarget
 
-KILLS = 10
+KILLS = 4
+"""The soak has a hundred."""
 SEED = int(os.environ.get("ECLUSE_TEST_SEED") or random.SystemRandom().randrange(1 << 32))
 
 
@@ -52,7 +53,7 @@ def proof(
 
 
 @pytest.mark.timeout(3600)
-def test_ten_kills_at_random_instants_change_nothing(proof: Proof, engine: str, installation: str) -> None:
+def test_kills_at_random_instants_change_nothing(proof: Proof, engine: str, installation: str) -> None:
     print(f"seed {SEED}: repeat with ECLUSE_TEST_SEED={SEED}")
     peace = proof.undisturbed()
     assert peace.hits == {"four": 1, "one": 1, "three": 1, "two": 1}
