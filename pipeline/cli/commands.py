@@ -54,6 +54,8 @@ COMMANDS: Mapping[str, tuple[str, str]] = {
     "secret": ("kept_secrets:secret", "Look after the secrets that this machine's server keeps."),
     "queue": ("queue:queue", "Show what a server was asked for, and why it still waits."),
     "workers": ("queue:workers", "Show who makes the runs of a server."),
+    "backup": ("backup:backup", "Write all that cannot be made again into one file, while the server runs."),
+    "restore": ("backup:restore", "Put a backup into an empty ECLUSE_HOME."),
     "gc": ("gc:gc", "Remove what finished or abandoned runs left behind."),
     "host": ("host:host", "Print a ready job file for a CI host."),
     "completion": ("completion:completion", "Print the completion script of a shell."),
