@@ -95,6 +95,11 @@ class Settings:
     """SQLAlchemy URL; "" = SQLite under `home`."""
     secrets_key: str = ""
     """The file with the key of a server's secrets; "" = `secrets.key` under `home`. It belongs to every backup."""
+    oidc: Mapping[str, str] = field(default_factory=dict)
+    """A provider at which people sign in: `name`, `issuer`, `client`, `secret_file`, `login` and `groups` (claims)."""
+    oidc_grants: Mapping[str, str] = field(default_factory=dict)
+    """What the provider's groups give: group to `ROLE`, `ROLE REPOSITORY` or `ROLE REPOSITORY ENVIRONMENT`; several
+    are joined by `,`."""
     listen: str = "127.0.0.1:8380"
     """Where `ecluse serve` answers."""
     public_url: str = ""

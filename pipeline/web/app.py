@@ -10,16 +10,16 @@ from pipeline import __version__
 from pipeline.errors import EcluseError
 from pipeline.ports.application import Application
 from pipeline.web import api, health
-from pipeline.web.access import first, login
 from pipeline.web.access.guard import guard
 from pipeline.web.access.headers import SafeHeaders
 from pipeline.web.access.limits import Limits
+from pipeline.web.access.routes import ACCESS
 from pipeline.web.access.trail import Trail
 from pipeline.web.hooks import Hooks
 from pipeline.web.pages.routes import PAGES
 from pipeline.web.problems import told
 
-ROUTERS = (health.router, login.router, first.router, *api.ROUTERS, *PAGES)
+ROUTERS = (health.router, *ACCESS, *api.ROUTERS, *PAGES)
 """In the order in which their routes are asked."""
 
 

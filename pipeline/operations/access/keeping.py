@@ -24,6 +24,17 @@ def scope_of(app: Application, repository: str, environment: str = "") -> str:
     return environment_scope(name, environment)
 
 
+def place_of_scope(scope: str) -> tuple[str, str] | None:
+    """The repository and environment of a scope, as `scope_of` made it; None for what the server keeps for itself."""
+    kind, _, rest = scope.partition(":")
+    if kind == "repository":
+        return rest, ""
+    if kind == "environment":
+        repository, _, environment = rest.rpartition(":")
+        return repository, environment
+    return None
+
+
 def keep_secret(app: Application, scope: str, name: str, value: str, *, by: str) -> SecretNote:
     """A new version. UsageError for a name that no stage could use, or a value that no log could hide."""
     if not _NAME.fullmatch(name):

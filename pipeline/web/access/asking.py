@@ -21,7 +21,7 @@ from pipeline.web.access.principal import HINT, NOBODY, Principal, refusal
 from pipeline.web.access.requests import address_of
 from pipeline.web.access.trail import unaudited
 
-__all__ = ["Anyone", "Need", "Public", "Signed", "need", "public"]
+__all__ = ["Anyone", "InPerson", "Need", "Public", "Signed", "need", "public"]
 _BEARER = "bearer "
 
 
@@ -61,6 +61,17 @@ Anyone = Annotated[Principal, Depends(anyone)]
 """Who asks; perhaps nobody. A route with nothing more has to say why with `public`."""
 Signed = Annotated[Principal, Depends(signed)]
 """Who asks; somebody. What they may do is for the route to ask (`principal.must`)."""
+
+
+async def in_person(principal: Signed) -> Principal:
+    """Somebody at a browser; 403 for a token: what a program holds must not make itself more of."""
+    if principal.token is not None:
+        raise HTTPException(403, "this is for people who have signed in, not for tokens")
+    return principal
+
+
+InPerson = Annotated[Principal, Depends(in_person)]
+"""Who asks; somebody with a session."""
 
 
 @dataclass(frozen=True, slots=True)

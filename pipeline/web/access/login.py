@@ -14,13 +14,14 @@ from pipeline.operations.access.people import recognised
 from pipeline.operations.access.secret_words import derived, digest_of, new_secret
 from pipeline.operations.access.sessions import WHOLE, open_session
 from pipeline.ports.application import Application
+from pipeline.settings import Settings
 from pipeline.web.access import cookies, csrf
 from pipeline.web.access.asking import Signed, public
 from pipeline.web.access.limits import limits_of
-from pipeline.web.access.rendering import page
 from pipeline.web.access.requests import address_of, local_path
 from pipeline.web.access.trail import note
 from pipeline.web.asking import App
+from pipeline.web.pages.rendering import page
 
 router = APIRouter(include_in_schema=False)
 _OPEN = Depends(public("whoever signs in is not signed in yet"))
@@ -31,7 +32,7 @@ _WRONG = "this login and password do not go together"
 @router.get("/login", dependencies=[_OPEN])
 def sign_in_page(request: Request, next: str = "/") -> HTMLResponse:  # noqa: A002 - the parameter's name in URLs
     """The form."""
-    return form_page(request, "login.html", {"next": local_path(next), "login": "", "wrong": ""})
+    return form_page(request, "login.html", _facts(request, next))
 
 
 @router.post("/login", dependencies=[_OPEN])
@@ -49,7 +50,8 @@ async def sign_in(
     user = await run_in_threadpool(_known, request, app, login, password)
     target = local_path(next)
     if user is None:
-        return form_page(request, "login.html", {"next": target, "login": login[:80], "wrong": _WRONG}, status=401)
+        facts = {**_facts(request, next), "login": login[:80], "wrong": _WRONG}
+        return form_page(request, "login.html", facts, status=401)
     return await run_in_threadpool(signed_in, request, user, target)
 
 
@@ -99,6 +101,15 @@ async def check_form(request: Request) -> None:
     """403 for a form that `form_page` did not give to this browser."""
     secret = cookies.read(request, cookies.FORM)
     await csrf.check(request, derived(secret, "form") if secret else "")
+
+
+def _facts(request: Request, target: str) -> Mapping[str, object]:
+    app: Application = request.app.state.application
+    return {"next": local_path(target), "login": "", "wrong": "", "provider": _provider(app.settings)}
+
+
+def _provider(settings: Settings) -> str:
+    return settings.oidc.get("name") or settings.oidc.get("issuer", "")
 
 
 def _known(request: Request, app: Application, login: str, password: str) -> User | None:
