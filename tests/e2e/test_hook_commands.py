@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import json
 import subprocess
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
+from time import monotonic, sleep
 from typing import Any
 
 import pytest
@@ -20,9 +21,9 @@ def shown(result: Any) -> Any:
 
 
 @contextmanager
-def serving(ecluse: Command) -> Iterator[str]:
+def serving(ecluse: Command, *words: str, env: Mapping[str, str] | None = None) -> Iterator[str]:
     """The address of `ecluse serve`."""
-    with ecluse.started("serve", "--listen", "127.0.0.1:0", "--no-worker") as process:
+    with ecluse.started("serve", "--listen", "127.0.0.1:0", *words, env=env) as process:
         assert process.stderr is not None
         for line in process.stderr:
             if "listening on " in line:
@@ -94,6 +95,32 @@ def test_what_cannot_be_is_said(ecluse: Command, words: tuple[str, ...], code: i
     assert "Traceback" not in result.err
 
 
+def test_a_real_push_makes_a_run(ecluse: Command, git_repo: Callable[..., Repository], tmp_path: Path) -> None:
+    """git push → post-receive → `ecluse serve` → the delivery is judged → a worker makes the run, once."""
+    bare = tmp_path / "app.git"
+    subprocess.run(["git", "init", "--quiet", "--bare", "--initial-branch=main", str(bare)], check=True)
+    stages = "{checkout: {kind: checkout}, hello: {image: busybox, commands: [cat hello.txt]}}"
+    pipeline = f"version: 1\nname: app\nstages: {stages}\n"
+    work = git_repo({"pipeline.yml": pipeline, "hello.txt": "hello"}, name="app")
+    with serving(ecluse, env={"ECLUSE_EXECUTOR": "process"}) as address:
+        public = {"ECLUSE_PUBLIC_URL": address}
+        assert ecluse("repository", "add", "team/app", "--url", str(bare), env=public).code == 0
+        assert ecluse("hook", "install", str(bare), "--name", "team/app", env=public).code == 0
+        work.git("push", "--quiet", str(bare), "main")
+        _until(lambda: [run["state"] for run in shown(ecluse("runs", "--all", "--json"))] == ["done"])
+    (run,) = shown(ecluse("runs", "--all", "--json"))
+    (delivery,) = shown(ecluse("hook", "list", "--json"))
+    assert (run["conclusion"], run["commit"]) == ("succeeded", work.git("rev-parse", "HEAD"))
+    assert (delivery["state"], delivery["decision"]) == ("decided", f"run {run['id']}")
+
+
+def _until(holds: Callable[[], bool], seconds: float = 240) -> None:
+    end = monotonic() + seconds
+    while not holds():
+        assert monotonic() < end, "it did not come"
+        sleep(0.5)
+
+
 def test_a_real_push_reaches_a_real_server(
     ecluse: Command, git_repo: Callable[..., Repository], tmp_path: Path
 ) -> None:
@@ -101,7 +128,7 @@ def test_a_real_push_reaches_a_real_server(
     bare = tmp_path / "app.git"
     subprocess.run(["git", "init", "--quiet", "--bare", "--initial-branch=main", str(bare)], check=True)
     work = git_repo({"readme.md": "hello"}, name="app")
-    with serving(ecluse) as address:
+    with serving(ecluse, "--no-worker") as address:
         public = {"ECLUSE_PUBLIC_URL": address}
         assert ecluse("repository", "add", "team/app", "--url", str(bare), env=public).code == 0
         installed = ecluse("hook", "install", str(bare), "--name", "team/app", env=public)
