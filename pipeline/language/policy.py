@@ -171,6 +171,7 @@ def _policy(
             for name, item in ((name, item or {}) for name, item in _section(values, "people").items())
         },
         groups={name: tuple(dict.fromkeys(people)) for name, people in _section(values, "groups").items()},
+        servers=tuple(values.get("servers", ())),
         rights={Right(name): tuple(groups) for name, groups in _section(values, "rights").items()},
         protected={
             name: Protected(branches=tuple(item.get("branches", ())), tags=tuple(item.get("tags", ())))

@@ -50,6 +50,8 @@ class Policy:
     file: str = ""
     people: Mapping[str, Person] = field(default_factory=dict)
     groups: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
+    servers: tuple[str, ...] = ()
+    """Public keys of servers that are believed when they say who was signed in."""
     rights: Mapping[Right, tuple[str, ...]] = field(default_factory=dict)
     """Right → groups; a right that is not listed is everybody's."""
     protected: Mapping[str, Protected] = field(default_factory=dict)

@@ -12,6 +12,7 @@ from pipeline.model.value import Value, canonical, to_value
 
 HEAD: Final = "application/vnd.ecluse.ledger-head+json"
 APPROVAL: Final = "application/vnd.ecluse.approval+json"
+VOUCHED: Final = "application/vnd.ecluse.vouched-approval+json"
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -39,3 +40,8 @@ def approval_statement(approval: Approval) -> Statement:
     fields = to_value(approval)
     assert isinstance(fields, Mapping)  # noqa: S101 - a dataclass is a mapping
     return Statement(kind=APPROVAL, body={name: item for name, item in fields.items() if name != "proof"})
+
+
+def vouched_statement(approval: Approval, *, means: str) -> Statement:
+    """A server's word that its person gave this answer, signed in by these means (a session or a token, by its id)."""
+    return Statement(kind=VOUCHED, body={**approval_statement(approval).body, "means": means})

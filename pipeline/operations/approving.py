@@ -9,7 +9,7 @@ from pathlib import Path
 
 from pipeline.delivery.admission import Question
 from pipeline.delivery.journal import PromotionJournal, Requester
-from pipeline.delivery.proof import signed
+from pipeline.delivery.proof import signed, vouched
 from pipeline.errors import RefusedError, UsageError
 from pipeline.model.decision import Answer, Approval
 from pipeline.model.definition import EnvironmentDefinition
@@ -38,10 +38,17 @@ class Answered:
 
 
 def answer(
-    app: Application, place: Surroundings, *, promotion: str, answer: Answer, reason: str, key: Path | None
+    app: Application,
+    place: Surroundings,
+    *,
+    promotion: str,
+    answer: Answer,
+    reason: str,
+    key: Path | None,
+    means: str = "",
 ) -> Answered:
     """Keep the answer with its proof. RefusedError for somebody who has no say; UsageError for a promotion that does
-    not wait for anybody."""
+    not wait for anybody. `means` is by what a server knows that the place's person is signed in."""
     found = app.records.find_promotion(promotion)
     if found.state not in (PromotionState.PLANNED, PromotionState.WAITING):
         raise UsageError(
@@ -49,7 +56,14 @@ def answer(
             hint=f"`ecluse history {found.environment}` shows what became of it",
         )
     environment = place.environment(found.environment)
-    person = _person(app, place.policy, environment, key)
+    at_server = bool(place.person) and key is None
+    server = _server_key(app, place.policy) if at_server and means else None
+    person = place.person if at_server else _person(app, place.policy, environment, key)
+    if at_server and server is None and not environment.allow_dirty:
+        raise RefusedError(
+            f"the policy does not believe this server when it says who answers for '{environment.name}'",
+            hint="the policy's `servers` has to list its public key (setting ledger_key); or sign with your own key",
+        )
     _check_group(place.policy, environment, person)
     now = app.clock.now()
     given = Approval(
@@ -63,6 +77,8 @@ def answer(
     )
     if key is not None:
         given = signed(given, signing=app.signing, key=key)
+    elif server is not None:
+        given = vouched(given, means=means, signing=app.signing, key=server)
     app.records.save_approval(given, actor=person)
     verdict = judge_of(app, policy=place.policy, folder=place.folder)(_question(app, found, environment))
     if answer is Answer.REJECT and verdict.refused:
@@ -116,6 +132,14 @@ def _person(app: Application, policy: Policy, environment: EnvironmentDefinition
         f"the policy knows nobody with the key in {key}",
         hint=f"its public half is {public}; whoever keeps {policy.file or 'the policy'} can add it",
     )
+
+
+def _server_key(app: Application, policy: Policy) -> Path | None:
+    """The key of this server, where the policy believes it."""
+    if not app.settings.ledger_key:
+        return None
+    key = Path(app.settings.ledger_key).expanduser()
+    return key if app.signing.public_key(key) in policy.servers else None
 
 
 def _check_group(policy: Policy, environment: EnvironmentDefinition, person: str) -> None:

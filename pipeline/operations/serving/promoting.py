@@ -52,13 +52,16 @@ def ask_promotion(app: Application, repository: str, wish: PromotionWish, *, by:
 
 
 def answer_promotion(
-    app: Application, repository: str, promotion: str, *, answer: Answer, reason: str, by: str
+    app: Application, repository: str, promotion: str, *, answer: Answer, reason: str, by: str, means: str = ""
 ) -> Answered:
-    """Keep what a person said to a promotion who is signed in here, and let it go on where its gates are open now."""
+    """Keep what a person said to a promotion who is signed in here, and let it go on where its gates are open now.
+
+    `means` is by what they are signed in: a session or a token, by its id.
+    """
     from pipeline.operations.approving import answer as keep
 
     place = place_of(app, repository, person=by)
-    kept = keep(app, place, promotion=promotion, answer=answer, reason=reason, key=None)
+    kept = keep(app, place, promotion=promotion, answer=answer, reason=reason, key=None, means=means)
     if kept.verdict.allowed or kept.verdict.refused:
         app.queue.wake(kept.promotion.run or kept.promotion.id)
     return kept

@@ -227,7 +227,10 @@ def _said(
     if found.environment != environment:
         raise NotFoundError(f"'{environment}' has no promotion '{promotion}'", hint=f"it is of '{found.environment}'")
     return answer(
-        request, answer_promotion(app, f"{owner}/{name}", found.id, answer=word, reason=reason, by=person.login)
+        request,
+        answer_promotion(
+            app, f"{owner}/{name}", found.id, answer=word, reason=reason, by=person.login, means=person.means
+        ),
     )
 
 

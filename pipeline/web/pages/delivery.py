@@ -160,7 +160,9 @@ def answer(
     if not reason.strip():
         raise UsageError("the ledger keeps a reason: say why", hint="go back, and write it into the form")
     note(request, f"promotion.{said}", found.id, reason)
-    answer_promotion(app, name, found.id, answer=_ANSWERS[said], reason=reason.strip(), by=principal.login)
+    answer_promotion(
+        app, name, found.id, answer=_ANSWERS[said], reason=reason.strip(), by=principal.login, means=principal.means
+    )
     return RedirectResponse(f"/promotions/{found.id}", status_code=303)
 
 
