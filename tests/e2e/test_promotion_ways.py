@@ -32,6 +32,12 @@ def page(port: int) -> int:
         return int(json.load(answer)["number"])
 
 
+def inspected(name: str, what: str) -> str:
+    """Of a container or an image that is there."""
+    done = subprocess.run(["docker", "inspect", "-f", what, name], capture_output=True, text=True, check=True)
+    return done.stdout.strip()
+
+
 def test_gates_are_opened_by_force_by_who_has_the_right_and_that_stays_to_be_seen(shop: Shop) -> None:
     shop.repository.commit({"pipeline.yml": shop.text(gates=SHUT, automatic="false")})
     shop.rule(people={"anna": {}}, groups={"managers": ["anna"]}, rights={"override": ["managers"]})
@@ -136,6 +142,8 @@ def test_a_release_goes_into_a_compose_project_that_lies_beside_the_policy(
         assert page(port) == 1
         shop.commit(number=2, status="bad")
         ok(shop("run", env=compose_plugin))
+        image = inspected(f"{project}-web-1", "{{.Config.Image}}")
+        assert inspected(image, "{{.RepoDigests}}") != "[]"  # dev, which had it too, has another one by now
         ok(shop("promote", shop.newest(), "--to", "prod", "--yes", env=compose_plugin), 5)
         assert page(port) == 1
         subprocess.run(["docker", "rm", "--force", f"{project}-web-1"], check=True, capture_output=True)
