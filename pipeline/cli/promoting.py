@@ -74,7 +74,7 @@ def carry_out(
         return ExitCode.REFUSED if found.verdict.refused else ExitCode.SUCCEEDED
     _agree(found, yes=yes)
     tidy_reviews(
-        app, place.repository, place.folder, but=order.environment.name, progress=partial(click.echo, err=as_json)
+        app, place.repository, place.folder, but=(order.environment.name,), progress=partial(click.echo, err=as_json)
     )
     before()
     return _do(app, place, order, found, timeout=timeout, wait=wait, as_json=as_json)

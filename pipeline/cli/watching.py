@@ -147,7 +147,8 @@ def _bring_on(
     from pipeline.operations.onward import bring_on_after
     from pipeline.operations.review_ends import tidy_reviews
 
-    tidy_reviews(app, run.repository, _folder(app, run), progress=note)
+    own = {item.environment for item in app.records.promotions(repository=run.repository) if item.run == run.id}
+    tidy_reviews(app, run.repository, _folder(app, run), but=own, progress=note)
     bring_on_after(app, run, wait=wait, progress=note, cancel=cancel)
 
 

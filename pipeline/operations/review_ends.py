@@ -4,7 +4,7 @@ away."""
 from __future__ import annotations
 
 import subprocess
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Final
@@ -75,12 +75,14 @@ def review_ends(app: Application) -> tuple[ReviewEnd, ...]:
     return tuple(sorted(found, key=lambda item: item.promotion.id))
 
 
-def review_ends_at(app: Application, repository: str, folder: Path, *, but: str = "") -> tuple[ReviewEnd, ...]:
-    """Those of the repository that lies in a folder, also where their branch is gone, except the environment `but`.
+def review_ends_at(
+    app: Application, repository: str, folder: Path, *, but: Collection[str] = ()
+) -> tuple[ReviewEnd, ...]:
+    """Those of the repository that lies in a folder, also where their branch is gone, except the environments `but`.
 
     A branch is gone when the repository's server says so, where it has one. Where that does not answer, it is not.
     """
-    found = [item for item in reviews(app, repository) if item.environment.name != but]
+    found = [item for item in reviews(app, repository) if item.environment.name not in but]
     ends = _past(app, found)
     over = {item.promotion.id for item in ends}
     left = [item for item in found if item.branch and item.promotion.id not in over]
@@ -115,7 +117,9 @@ def _take_away(app: Application, promotion: Promotion, reason: str) -> None:
     remove_environment(app, promotion, actor=ACTOR, reason=reason, progress=leave, cancel=busy)
 
 
-def tidy_reviews(app: Application, repository: str, folder: Path, *, but: str = "", progress: Progress) -> None:
+def tidy_reviews(
+    app: Application, repository: str, folder: Path, *, but: Collection[str] = (), progress: Progress
+) -> None:
     """Take away what is over, a line each. What goes wrong is said, and is no reason to stop for whoever came for
     something else."""
     try:

@@ -150,7 +150,7 @@ def test_it_ends_with_its_branch_as_the_server_says(
     elif then:
         git(origin, *then)
     assert [item.reason for item in review_ends_at(ground, "shop", clone)] == reasons
-    assert review_ends_at(ground, "shop", clone, but=environment.name) == ()
+    assert review_ends_at(ground, "shop", clone, but=(environment.name,)) == ()
     said: list[str] = []
     tidy_reviews(ground, "shop", clone, progress=said.append)
     assert said == [f"took away {environment.name}: {reason}" for reason in reasons]
