@@ -243,6 +243,11 @@ def nsca_plain(short_folder: Path, nagios: Nagios) -> Iterator[Nsca]:
         yield server
 
 
+def pytest_addoption(parser: pytest.Parser) -> None:
+    """What a run of the tests may be asked for."""
+    parser.addoption("--pictures", action="store_true", help="write the pictures of the documentation anew")
+
+
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     """The quick ones first: unit, then contracts, then e2e; the order within each stays. Those on real servers may be
     run once more, which the summary shows (docs/decisions/0025)."""

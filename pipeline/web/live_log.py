@@ -150,7 +150,7 @@ class LogTopic:
 
     def _tail(self, watch: FolderWatch) -> None:
         file: IO[bytes] | None = None
-        total, rest, asked, over = 0, b"", 0.0, False
+        total, rest, asked, over, first_time = 0, b"", 0.0, False, True
         try:
             while not self._closed.is_set():
                 if file is None:
@@ -161,10 +161,9 @@ class LogTopic:
                         total, rest, self._marks = 0, b"", [(1, 0)]
                         self._said([], 0, anew=True)
                     first = total + 1
-                    lines, rest, total = self._taken(
-                        file, rest, total, first_time=not self._counted.is_set(), over=over
-                    )
+                    lines, rest, total = self._taken(file, rest, total, first_time=first_time, over=over)
                     self._said(lines, total, first=first)
+                    first_time = False
                 if over:
                     self._said([], total, over=True)
                     return
@@ -223,7 +222,7 @@ class LogTopic:
         """In the event loop: what has come is there for all at once."""
         if age != self._age:
             self._blocks.clear()
-        news = bool(blocks) or over or age != self._age or not self._counted.is_set()
+        news = over or age != self._age or total != self._total or not self._counted.is_set()
         self._blocks.extend(blocks)
         self._total, self._age, self._over = total, age, self._over or over
         self._counted.set()

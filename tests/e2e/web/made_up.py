@@ -49,7 +49,7 @@ environments:
 stages:
   unit: {kind: run, image: busybox, commands: ["true"]}
 """
-EVIL = "<img src=x onerror=document.title='owned'><script>document.title='owned'</script>\"'&javascript:alert(1)"
+EVIL = "<img src=x onerror=window.owned=1><script>window.owned=1</script>\"'&javascript:alert(1)"
 """What does something where it is taken for markup."""
 
 

@@ -1,0 +1,167 @@
+"""How long every page takes where much has happened: `pages.py [RUNS] [ROUNDS] [FOLDER]`, ten stages a run.
+
+It fills an installation (in FOLDER, where it is kept and found again), asks the application for each page in turn,
+without a network between, and prints the median and the 99th percentile in milliseconds.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import sys
+import tempfile
+import time
+from dataclasses import replace
+from datetime import datetime, timedelta
+from pathlib import Path
+
+TESTS = Path(__file__).resolve().parents[1]
+sys.path[:0] = [str(TESTS), str(TESTS / "e2e/web")]
+
+import made_up  # noqa: E402
+from made_up import NOW  # noqa: E402
+from page_ground import Served, cookie_of  # noqa: E402
+
+from pipeline.bootstrap import Application  # noqa: E402
+from pipeline.model.outcome import failed, succeeded  # noqa: E402
+from pipeline.model.report import TestCase, TestReport, TestStatus  # noqa: E402
+from pipeline.model.repository import Repository  # noqa: E402
+from pipeline.model.run import Attempt, Products, Run, StageRun  # noqa: E402
+from pipeline.model.status import Conclusion, RunState, StageState  # noqa: E402
+from pipeline.model.ulid import ulid  # noqa: E402
+from pipeline.records import run_records  # noqa: E402
+
+REPOSITORIES = 50
+STAGES = 10
+BUSY = "https://git.example.org/busy/shop.git"
+"""Half of all runs are its own."""
+
+
+def fill(app: Application, runs: int) -> None:
+    """So many runs in fifty repositories, one of them with the half of all."""
+    urls = [BUSY, *(f"https://git.example.org/team{n % 7}/service{n}.git" for n in range(1, REPOSITORIES))]
+    for url in urls:
+        name = "/".join(url.removesuffix(".git").split("/")[-2:])
+        app.intake.save_repository(Repository(name=name, url=url, created=NOW))
+    plan = made_up.plan_of([made_up.Stage(name=f"s{n}", needs=(f"s{n - 1}",) if n else ()) for n in range(STAGES)])
+    database = app.records.database()  # type: ignore[attr-defined]
+    for start in range(0, runs, 500):
+        with database.writing() as connection:
+            for index in range(start, min(start + 500, runs)):
+                begun = NOW - timedelta(minutes=runs - index)
+                run_records.create_run(
+                    connection, _run(urls[index % REPOSITORIES if index % 2 else 0], begun, index), plan
+                )
+
+
+def _run(url: str, begun: datetime, index: int) -> Run:
+    made = Run(
+        id=ulid(begun, index.to_bytes(10, "big")),
+        number=0,
+        repository=url,
+        pipeline="shop",
+        commit=f"{index:040x}",
+        message=f"Brew it {index} s longer",
+        author="Anna Ahorn",
+        branch="main" if index % 3 else f"topic/{index % 500}",
+        tag="",
+        event="push",
+        actor="anna",
+        dirty=False,
+        plan_digest="",
+        state=RunState.DONE,
+        created=begun,
+        conclusion=Conclusion.FAILED if index % 10 == 0 else Conclusion.SUCCEEDED,
+    )
+    stages = tuple(_stage(number, begun, index) for number in range(STAGES))
+    return replace(made, finished=begun + timedelta(minutes=2), stages=stages)
+
+
+def _stage(number: int, begun: datetime, index: int) -> StageRun:
+    outcome = failed("2 tests failed") if number == 4 and index % 10 == 0 else succeeded()
+    products = Products()
+    if number == 4 and index % 20 == 0:
+        cases = tuple(
+            TestCase(
+                suite="s",
+                classname="tests.test_tea",
+                name=f"test_{case}",
+                status=TestStatus.FAILED if case == index % 17 else TestStatus.PASSED,
+                seconds=0.1,
+            )
+            for case in range(20)
+        )
+        products = Products(tests=TestReport(cases=cases))
+    attempt = Attempt(number=1, started=begun, finished=begun, outcome=outcome, products=products)
+    return StageRun(
+        name=f"s{number}",
+        kind="run",
+        state=StageState.DONE,
+        outcome=outcome,
+        started=begun,
+        finished=begun,
+        attempts=(attempt,),
+    )
+
+
+async def measure(app: Application, rounds: int) -> None:
+    """Each page so often."""
+    import httpx
+
+    from pipeline.web.app import build
+
+    cookie = cookie_of(Served(url="", app=app))
+    transport = httpx.ASGITransport(app=build(app))
+    number = app.records.glance(repository=BUSY, limit=1)[0].number
+    waiting = app.records.promotions(limit=1)[0]
+    paths = {
+        "repositories": "/",
+        "runs": "/r/busy/shop",
+        "runs of a rare branch": "/r/busy/shop?branch=topic/7",
+        "what failed": "/r/busy/shop?state=failed",
+        "a run": f"/r/busy/shop/runs/{number}",
+        "a stage": f"/r/busy/shop/runs/{number}/stages/s4",
+        "tests": "/r/busy/shop/tests",
+        "board": "/board?repository=tea/shop",
+        "environment": "/environments/prod?repository=tea/shop",
+        "release": f"/releases/{waiting.release}",
+        "promotion": f"/promotions/{waiting.id}",
+        "ledger": "/ledger",
+        "system": "/system",
+        "search": "/search?q=service1",
+        "search a number": "/search?q=100",
+    }
+    client = httpx.AsyncClient(transport=transport, base_url="http://bench", cookies={cookie["name"]: cookie["value"]})
+    async with client:
+        for name, path in paths.items():
+            times = []
+            for _ in range(rounds):
+                begun = time.perf_counter()
+                answer = await client.get(path, headers={"Accept": "text/html"})
+                times.append(1000 * (time.perf_counter() - begun))
+                if answer.status_code != 200:
+                    raise SystemExit(f"{path}: {answer.status_code}")
+            times.sort()
+            median, last = times[len(times) // 2], times[int(len(times) * 0.99)]
+            size = len(answer.content) / 1000
+            print(f"{name:<24} median {median:6.1f}  p99 {last:6.1f} ms  {size:6.1f} kB", flush=True)
+
+
+def main() -> None:
+    """Fill what is not filled, then measure."""
+    words = sys.argv[1:]
+    runs = int(words[0]) if words else 100_000
+    rounds = int(words[1]) if len(words) > 1 else 100
+    with tempfile.TemporaryDirectory() as temporary:
+        home = Path(words[2] if len(words) > 2 else temporary)
+        home.mkdir(parents=True, exist_ok=True)
+        app = made_up.home_of(home)
+        if not app.intake.repositories():
+            begun = time.monotonic()
+            made_up.shop(app)
+            fill(app, runs)
+            print(f"{runs} runs, {runs * STAGES} stage runs, filled in {time.monotonic() - begun:.0f} s", flush=True)
+        asyncio.run(measure(app, rounds))
+
+
+if __name__ == "__main__":
+    main()
