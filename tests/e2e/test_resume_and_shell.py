@@ -290,7 +290,8 @@ def test_a_shell_on_a_terminal(ecluse: Command, engine: str, installation: str, 
         terminal.type("sleep 1; stty size; cat file\n")
         terminal.until("50 120")
         terminal.until("left")
-        terminal.type("sleep 100\n")
+        terminal.type("sh -c 'echo asleep-$((40+3)); exec sleep 100'\n")
+        terminal.until("asleep-43")  # a Ctrl-C before that would meet the shell, and not what runs in it
         terminal.type("\x03")
         terminal.type("exit 5\n")
         assert terminal.end() == 5, terminal.seen
