@@ -39,7 +39,10 @@ def make_run(item: str, token: int, worker: str) -> int:
     with stopping(cancel, note=lambda _: None, asked_by=lambda: asked_by(app.settings.home)):
         with keeper:
             made = make(app, taken, cancel=cancel)
-        app.queue.finish(taken, state=made.state, detail=made.detail)
+        if made.state is WorkState.QUEUED:
+            app.queue.give_back(taken, why=made.detail, labels=made.labels)
+        else:
+            app.queue.finish(taken, state=made.state, detail=made.detail)
     return 0
 
 

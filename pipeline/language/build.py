@@ -96,6 +96,7 @@ def stage_definition(
         hardened=_flag(get("hardened"), "hardened", pending),
         privileged=get("privileged", False),
         devices=tuple(get("devices", ())),
+        runs_on=tuple(get("runs_on", ())),
         options=options,
         typed=pending.found,
     )

@@ -285,6 +285,8 @@ class StageDefinition:
     hardened: bool = False
     privileged: bool = False
     devices: tuple[str, ...] = ()
+    runs_on: tuple[str, ...] = ()
+    """Labels that a server's worker must have."""
     options: Options = field(default_factory=dict)
     typed: tuple[TypedExpression, ...] = ()
     """Values that are still expressions; their fields hold a stand-in until they are evaluated."""

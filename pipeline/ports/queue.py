@@ -32,8 +32,9 @@ class Queue(Protocol):
     def finish(self, item: WorkItem, *, state: WorkState, detail: str) -> None:
         """`done` or `parked`. LeaseLostError, and nothing written, where another has it."""
 
-    def give_back(self, item: WorkItem, *, why: str) -> None:
-        """Queue it again for any worker: this one drains, or cannot. LeaseLostError where another has it."""
+    def give_back(self, item: WorkItem, *, why: str, labels: Sequence[str] | None = None) -> None:
+        """Queue it again for any worker (with these `labels`): this one drains, or cannot. LeaseLostError where
+        another has it."""
 
     def wake(self, item: str, *, started: Sequence[str] = (), by: str = "") -> bool:
         """Queue a parked item again, with these manual stages of its run; False where it is not parked. `by` "" leaves

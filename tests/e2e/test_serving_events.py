@@ -12,7 +12,7 @@ from pathlib import Path
 import pytest
 from environment.command import Command
 from environment.repository import Repository
-from environment.serving import Ground, ground
+from environment.serving import Ground, awaited, ground
 
 from pipeline.bootstrap import Application
 from pipeline.model.incoming import HookDelivery, HookState
@@ -20,7 +20,7 @@ from pipeline.model.repository import ForgeKind
 from pipeline.model.trust import Trust
 from pipeline.model.ulid import ulid
 from pipeline.model.work import WorkItem, WorkKind, WorkState
-from pipeline.operations.serving.asking import allow_run
+from pipeline.operations.serving.asking import allow_run, ask_run
 from pipeline.operations.serving.dispatching import Dispatcher
 from pipeline.operations.serving.schedules import Scheduler
 
@@ -135,6 +135,27 @@ def test_why_no_run_starts(station: Station, act: Callable[[Station], HookDelive
     git("checkout", "-q", "main")
     assert decision in act(station).decision
     assert station.items() == []
+
+
+def test_the_labels_of_all_stages_choose_the_worker(station: Station) -> None:
+    more = "  heavy: {runs_on: [gpu, arm64], commands: ['true']}\n  light: {runs_on: gpu, commands: ['true']}\n"
+    station.git.commit({"pipeline.yml": FILES["pipeline.yml"] + more, "src/a": "b\n"})
+    station.push()
+    assert [item.labels for item in station.items()] == [("arm64", "gpu")]
+
+
+def test_a_worker_without_the_labels_gives_what_a_person_asked_for_to_another(
+    station: Station, serving: Ground
+) -> None:
+    more = "  heavy: {runs_on: gpu, commands: ['true']}\n"
+    station.git.commit({"pipeline.yml": FILES["pipeline.yml"] + more})
+    asked = ask_run(station.app, "anna/shop", ref="", variables={}, by="anna")
+    serving.worker()
+    back = awaited(lambda: next((item for item in station.items(WorkState.QUEUED) if item.labels), None))
+    assert (back.id, back.labels) == (asked.id, ("gpu",))
+    assert back.detail == "needs a worker with the label 'gpu'"
+    serving.worker(ECLUSE_LABELS="gpu")
+    assert serving.item(asked.id).detail == "succeeded"
 
 
 def test_a_bad_file_is_told_by_a_run(station: Station) -> None:

@@ -17,6 +17,7 @@ from pipeline.operations.prepare import StartRequest, prepared
 from pipeline.operations.repository_files import file_of_commit, safe_path
 from pipeline.operations.serving.asking import HOST, new_item
 from pipeline.operations.serving.ends import ended_reviews
+from pipeline.operations.serving.labels import labels_of
 from pipeline.operations.serving.mirror import Mirror
 from pipeline.ports.application import Application
 
@@ -120,12 +121,6 @@ def _of_commit(app: Application, repository: Repository, found: ForgeEvent, *, k
         superseded=older if trust is not Trust.PROTECTED or _asks(definition) else (),
         running=older if _asks(definition) else (),
     )
-
-
-def labels_of(definition: Definition | None) -> tuple[str, ...]:
-    """What a worker must have for this pipeline."""
-    del definition
-    return ()
 
 
 def _asks(definition: Definition | None) -> bool:

@@ -8,7 +8,14 @@ from collections.abc import Sequence
 from contextlib import suppress
 from dataclasses import dataclass, replace
 
-from pipeline.errors import EcluseError, NotFoundError, NotStartedError, SourceError, SourceUnreachableError
+from pipeline.errors import (
+    DefinitionError,
+    EcluseError,
+    NotFoundError,
+    NotStartedError,
+    SourceError,
+    SourceUnreachableError,
+)
 from pipeline.model.job import Job
 from pipeline.model.outcome import cancelled
 from pipeline.model.plan import Plan
@@ -21,12 +28,13 @@ from pipeline.model.work import Fence, WorkItem, WorkState
 from pipeline.operations.allowance import Allowance, allowance_of, keep_allowance
 from pipeline.operations.cancel import end_run
 from pipeline.operations.onward import bring_on_after, can_go_on
-from pipeline.operations.prepare import StartRequest
+from pipeline.operations.prepare import StartRequest, prepared
 from pipeline.operations.resume import ResumeRequest, recorded_plan, resume
 from pipeline.operations.retry import RetryRequest, plan_retry, retry
 from pipeline.operations.run_file import read_run_file
 from pipeline.operations.runner_process import Life, claimant, life_of, this_process
 from pipeline.operations.serving.asking import subject_of
+from pipeline.operations.serving.labels import labels_of
 from pipeline.operations.serving.mirror import Mirror
 from pipeline.operations.serving.promoting import carry_out
 from pipeline.operations.source import describe
@@ -45,7 +53,9 @@ class Made:
     """What becomes of the item."""
 
     state: WorkState
+    """`queued`: another worker is to take it, with these `labels`."""
     detail: str
+    labels: tuple[str, ...] = ()
 
 
 def make(app: Application, item: WorkItem, *, cancel: Cancellation, observers: Sequence[Observer] = ()) -> Made:
@@ -84,6 +94,9 @@ def _started(app: Application, item: WorkItem, cancel: Cancellation, observers: 
     request: StartRequest | None = None
     try:
         request = _request(app, item, repository, mirror, cancel)
+        elsewhere = _elsewhere(app, item, request)
+        if elsewhere is not None:
+            return elsewhere
         return _made(_gone_on(app, start(app, request, observers, cancel=cancel), observers, cancel))
     except NotStartedError as error:
         return Made(state=WorkState.DONE, detail=f"not started: {error.message}")
@@ -95,6 +108,19 @@ def _started(app: Application, item: WorkItem, cancel: Cancellation, observers: 
         if request is not None:
             _record_failure(app, item, repository, request)
         return Made(state=WorkState.DONE, detail=_told(error))
+
+
+def _elsewhere(app: Application, item: WorkItem, request: StartRequest) -> Made | None:
+    """Where nobody could read the pipeline file before this: whether a worker with other labels is to take it."""
+    if item.request.event.kind != "manual" or item.labels:
+        return None
+    with suppress(DefinitionError):  # told when it is planned
+        wanted = labels_of(prepared(app, request).definition)
+        missing = [label for label in wanted if label not in app.settings.labels]
+        if missing:
+            named = ", ".join(repr(label) for label in missing)
+            return Made(state=WorkState.QUEUED, detail=f"needs a worker with the label {named}", labels=wanted)
+    return None
 
 
 def _request(

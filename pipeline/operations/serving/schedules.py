@@ -14,7 +14,7 @@ from pipeline.model.work import WorkKind, WorkRequest
 from pipeline.operations.default_branch import default_branch
 from pipeline.operations.schedule import last_due
 from pipeline.operations.serving.asking import HOST, new_item
-from pipeline.operations.serving.judging import labels_of
+from pipeline.operations.serving.labels import labels_of
 from pipeline.operations.serving.mirror import Mirror
 from pipeline.operations.source import describe
 from pipeline.ports.application import Application

@@ -78,12 +78,13 @@ class SqlQueue:
             finished = self._now(database, connection) if state is WorkState.DONE else None
             change(connection, item, state=state, detail=detail, finished=finished, expires=None)
 
-    def give_back(self, item: WorkItem, *, why: str) -> None:
+    def give_back(self, item: WorkItem, *, why: str, labels: Sequence[str] | None = None) -> None:
         """Queue it again."""
         database = self._database()
         with database.writing() as connection:
             back = returned(item, why)
-            change(connection, item, state=back.state, worker="", expires=None, detail=back.detail)
+            wanted = tuple(item.labels if labels is None else labels)
+            change(connection, item, state=back.state, worker="", expires=None, detail=back.detail, labels=wanted)
             notify(connection)
         CALLS.tell(database)
 

@@ -53,6 +53,8 @@ def file(keys: str) -> Definition:
         ("hardened: true", "hardened", True),
         ("privileged: true", "privileged", True),
         ("devices: /dev/kvm", "devices", ("/dev/kvm",)),
+        ("runs_on: gpu", "runs_on", ("gpu",)),
+        ("runs_on: [gpu, arm64]", "runs_on", ("gpu", "arm64")),
         ("network: host", "network", "host"),
         ("commands: [a, {run: b, timeout: 5s}, {run: c}]", "commands", ("a", "b", "c")),
         ("commands: [a, {run: b, timeout: 5s}, {run: c}]", "step_timeouts", (None, 5.0, None)),
