@@ -15,7 +15,7 @@ from time import monotonic
 from typing import TYPE_CHECKING, Any
 
 from pipeline.errors import UsageError
-from pipeline.executors import EXECUTORS
+from pipeline.executors import EXECUTORS, SHELVED
 from pipeline.hosts import GRACE, host_of
 from pipeline.settings import Settings, load_settings, make_home
 
@@ -41,11 +41,12 @@ if TYPE_CHECKING:
     from pipeline.ports.secrets import Secrets
     from pipeline.ports.signing import Signing
     from pipeline.ports.stage import StageKind
-    from pipeline.ports.storage import Storage
+    from pipeline.ports.storage import Shelf, Storage
     from pipeline.ports.target import Target
     from pipeline.ports.vault import Vault
     from pipeline.ports.verification import Verifier
     from pipeline.records.sql import SqlRecords
+    from pipeline.storage.objects import Objects
     from pipeline.storage.shared import Link
 
 KIND_GROUP = "ecluse.stages"
@@ -171,18 +172,25 @@ class Application:
     @cached_property
     def _link(self) -> Link | None:
         """The way to the shared store."""
-        store = self.settings.store
-        if not store:
+        if not self.settings.store:
             return None
         from pipeline.storage.shared import Link
 
+        return Link(self._objects(self.settings.store))
+
+    @cached_property
+    def _shelf(self) -> Shelf:
+        """Where layers go between machines: the shared store where there is one, else a folder under the home."""
+        return self._objects(self.settings.store or str(self.settings.home / "shelf"))
+
+    def _objects(self, store: str) -> Objects:
         if "://" in store:
             from pipeline.storage.s3 import Place, S3Objects
 
-            return Link(S3Objects(Place.parse(store), self.environment))
+            return S3Objects(Place.parse(store), self.environment)
         from pipeline.storage.objects import FolderObjects
 
-        return Link(FolderObjects(Path(store).expanduser()))
+        return FolderObjects(Path(store).expanduser())
 
     @cached_property
     def secrets(self) -> Secrets:
@@ -227,7 +235,8 @@ class Application:
             raise UsageError(f"there is no executor '{name}'", hint="known: " + ", ".join(EXECUTORS))
         with self._lock:
             if name not in self._executors:
-                self._executors[name] = _load(EXECUTORS[name])(self.settings)
+                more = (self._shelf,) if name in SHELVED else ()
+                self._executors[name] = _load(EXECUTORS[name])(self.settings, *more)
             return self._executors[name]
 
     def identify(self, executor: str) -> Identify | None:

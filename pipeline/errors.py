@@ -98,6 +98,11 @@ class HostRestartedError(EngineError):
     now, and its stage can be run again if that does no harm."""
 
 
+class NodeLostError(HostRestartedError):
+    """The node of a cluster on which a stage ran is out of reach, or has taken the stage's place away: what becomes of
+    it there counts no more."""
+
+
 class EngineBusyError(EngineError):
     """The engine failed in a way that may pass (5xx, dropped connection, timeout)."""
 

@@ -126,6 +126,15 @@ class Settings:
     """Registries (`host` or `host:port`) that are spoken to without TLS; those of this machine always are."""
     protected_tags: tuple[str, ...] = ()
     """As `protected_branches`, for tags."""
+    swarm_image: str = "python:3.12-slim"
+    """The image with a python3 in which the swarm executor's own small programs run on the nodes."""
+    swarm_constraints: tuple[str, ...] = ()
+    """Which nodes of the swarm stages may run on, as `docker service create --constraint` takes them."""
+    swarm_socket: str = "/var/run/docker.sock"
+    """Where a node's engine listens; the swarm fills in `{{.Node.Hostname}}`."""
+    swarm_engines: str = ""
+    """Where the nodes' engines listen for this machine, with `{hostname}` and `{address}` (`tcp://{address}:2376`, a
+    certificate under DOCKER_CERT_PATH); "" = nothing listens: they are reached through the swarm itself."""
 
     @property
     def installation(self) -> str:

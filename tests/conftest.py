@@ -217,6 +217,12 @@ def swarm_image(swarm: Swarm, engine: str, images: Images) -> str:
 
 
 @pytest.fixture(scope="session")
+def swarm_python(swarm: Swarm, engine: str, images: Images) -> str:
+    """An image with a python3 in the swarm's registry, by digest."""
+    return swarm.provide(images.python, source=engine, repository="python")
+
+
+@pytest.fixture(scope="session")
 def nagios(short_folder: Path) -> Iterator[Nagios]:
     """A real Nagios: `.command_file`, `.host`, `.services`, `.await_check(service, state=…)`."""
     with ExitStack() as stack:

@@ -41,7 +41,7 @@ def gc(abandon: bool, dry_run: bool, keep_images: str) -> None:
     request = PruneRequest(abandon=abandon, keep_images=_age(keep_images))
     unreachable: EngineUnreachableError | None = None
     try:
-        found = prunable(app, request, ["docker", "process"], progress=_progress)
+        found = prunable(app, request, _places(app.settings.executor), progress=_progress)
     except EngineUnreachableError as error:
         unreachable = error
         found = prunable(app, request, ["process"], progress=_progress)
@@ -50,8 +50,13 @@ def gc(abandon: bool, dry_run: bool, keep_images: str) -> None:
         ends = end_reviews(app, ends)
         found = prune(app, found, progress=_progress)
     show([*_review_lines(ends, done=not dry_run), *_lines(found, done=not dry_run)])
-    if unreachable is not None and app.settings.executor == "docker":
+    if unreachable is not None and app.settings.executor != "process":
         raise unreachable
+
+
+def _places(executor: str) -> list[str]:
+    """Executors that runs may have left something with. A swarm's tells of the manager's own engine too."""
+    return ["swarm" if executor == "swarm" else "docker", "process"]
 
 
 def _review_lines(ends: Sequence[ReviewEnd], *, done: bool) -> list[Line]:

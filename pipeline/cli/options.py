@@ -66,7 +66,7 @@ def executor_option(command: Command) -> Command:
     """`--executor NAME`, by default the one of the settings."""
     return click.option(
         "--executor",
-        type=click.Choice(["docker", "process"]),
+        type=click.Choice(["docker", "process", "swarm"]),
         default=None,
         help="Where stages run; by default what the settings say (docker).",
     )(command)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from pipeline.dockerapi.asking import hijack, plain_socket, post
-from pipeline.dockerapi.connection import Certificates, address, connect
+from pipeline.dockerapi.connection import Certificates, address, connect, disconnect
 from pipeline.dockerapi.context import named_context
 from pipeline.dockerapi.faults import status_of, translating
 from pipeline.dockerapi.local import LocalClient
@@ -13,6 +13,7 @@ __all__ = [
     "LocalClient",
     "address",
     "connect",
+    "disconnect",
     "hijack",
     "named_context",
     "plain_socket",

@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
+import json
 import socket
 from typing import TYPE_CHECKING, Any
 
-from pipeline.dockerapi.local import Hijacked, LocalClient
+from pipeline.dockerapi.local import JSON, Hijacked, LocalClient
 
 if TYPE_CHECKING:
     from docker import APIClient
@@ -19,15 +20,17 @@ def post(client: APIClient | LocalClient, path: str, body: object, **params: obj
     return sdk._result(sdk._post_json(sdk._url(path), data=body, params=params), json=True)
 
 
-def hijack(client: APIClient | LocalClient, path: str, **params: object) -> Hijacked:
+def hijack(client: APIClient | LocalClient, path: str, *, body: object = None, **params: object) -> Hijacked:
     """POST, then speak raw over the same connection, without a limit of time. Raises the docker client's errors."""
     if isinstance(client, LocalClient):
-        return client.hijack(path, params)
+        return client.hijack(path, params, body)
     sdk: Any = client
+    headers = {"Connection": "Upgrade", "Upgrade": "tcp"}
     response = sdk._post(
         sdk._url(path),
         params=params,
-        headers={"Connection": "Upgrade", "Upgrade": "tcp"},
+        data=None if body is None else json.dumps(body),
+        headers=headers if body is None else headers | JSON,
         stream=True,
         timeout=None,
     )

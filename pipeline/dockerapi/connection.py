@@ -34,6 +34,7 @@ class Certificates:
 
 
 _clients: dict[tuple[str, Certificates | None, int], APIClient] = {}
+_opening: dict[tuple[str, Certificates | None, int], threading.Lock] = {}
 _lock = threading.Lock()
 
 
@@ -53,10 +54,23 @@ def connect(settings: Settings, certificates: Certificates | None = None) -> API
     place = address(settings)
     key = (place, certificates, os.getpid())
     with _lock:
+        mine = _opening.setdefault(key, threading.Lock())
+    with mine:  # one address that does not answer keeps nobody from another
         client = _clients.get(key)
         if client is None:
             client = _clients[key] = _open(place, certificates)
         return client
+
+
+def disconnect(place: str) -> None:
+    """Forget the client for an address that will not be asked any more, and close its connections."""
+    with _lock:
+        going = [key for key in _clients if key[0] == place and key[2] == os.getpid()]
+        clients = [_clients.pop(key) for key in going]
+        for key in going:
+            _opening.pop(key, None)
+    for client in clients:
+        client.close()
 
 
 def _open(place: str, certificates: Certificates | None) -> APIClient:

@@ -21,6 +21,7 @@ if TYPE_CHECKING:
     from docker import APIClient
 
 PREFIX = "unix://"
+JSON = {"Content-Type": "application/json"}
 BAD, MISSING = 400, 404
 SILENT = 120.0
 """Seconds that the engine may stay silent within one answer, unless it is told to wait for something."""
@@ -92,6 +93,16 @@ class LocalClient:
                 self._full = self._make_full()
         return getattr(self._full, name)
 
+    def close(self) -> None:
+        """Let go of the connections that nobody uses just now; the next question opens new ones."""
+        with self._lock:
+            idle, self._idle = self._idle, []
+            full, self._full = self._full, None
+        for connection in idle:
+            connection.close()
+        if full is not None:
+            full.close()
+
     def greet(self) -> str:
         """The API version that the engine speaks; "" when it is none."""
         connection, answer = self._send("GET", "/_ping", None, SILENT)
@@ -131,12 +142,14 @@ class LocalClient:
         except ValueError:
             return None
 
-    def hijack(self, path: str, params: Mapping[str, object]) -> Hijacked:
+    def hijack(self, path: str, params: Mapping[str, object], body: object = None) -> Hijacked:
         """POST, then speak raw over the same connection. Raises the docker client's errors, or LostError."""
         target = f"/v{self.api_version}{path}?{urlencode(params)}"
         connection = _Connection(self._path)
+        content = None if body is None else json.dumps(body).encode()
+        headers = {"Connection": "Upgrade", "Upgrade": "tcp"}
         try:
-            connection.request("POST", target, headers={"Connection": "Upgrade", "Upgrade": "tcp"})
+            connection.request("POST", target, content, headers | (JSON if content is not None else {}))
             raw = connection.sock
             raw.settimeout(None)
             answer = connection.getresponse()
@@ -213,7 +226,7 @@ class LocalClient:
         self, method: str, target: str, content: bytes | None, silent: float | None
     ) -> tuple[_Connection, HTTPResponse]:
         connection = self._free()
-        headers = {"Content-Type": "application/json"} if content is not None else {}
+        headers = JSON if content is not None else {}
         try:
             connection.timeout = silent
             if connection.sock is not None:

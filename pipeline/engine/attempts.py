@@ -21,6 +21,7 @@ from pipeline.errors import (
     EcluseError,
     EngineUnreachableError,
     HostRestartedError,
+    NodeLostError,
     ParkedError,
     RefusedError,
     ServiceNotReadyError,
@@ -322,6 +323,8 @@ class StageWork:
         if isinstance(error, CancelledError) or cancel.cancelled:
             reason = cancel.reason or error.message
             return timed_out(reason) if cancel.timed_out else cancelled(reason)
+        if isinstance(error, NodeLostError):
+            return errored(error.message, hint=error.hint, transient=True)
         if isinstance(error, HostRestartedError):
             return errored("host restarted", hint=error.hint)
         if isinstance(error, RefusedError):

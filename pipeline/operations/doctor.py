@@ -63,6 +63,9 @@ def examine(app: Application, *, progress: Callable[[str], None]) -> Iterator[Fi
     yield from _records(app)
     progress("container engine")
     yield from _engine(app)
+    if app.settings.executor == "swarm":
+        progress("swarm")
+        yield _swarm(app)
     progress("registry logins")
     yield from _logins(app.environment)
     progress("policy")
@@ -226,6 +229,18 @@ def _engine(app: Application) -> Iterator[Finding]:
         yield _fine("container engine", words)
     yield _workspace(info)
     yield _engine_disk(info)
+
+
+def _swarm(app: Application) -> Finding:
+    """Whether the engine that the settings name takes orders for a swarm, and how many nodes it has."""
+    try:
+        details = app.executor("swarm").probe().details
+    except EcluseError as error:
+        return _failed("swarm", error.message, error.hint)
+    words = f"a manager, {details['nodes']}, {details['processors']} processors"
+    if details["away"]:
+        return _warned("swarm", f"{words}; away: {details['away']}", "`docker node ls` says since when")
+    return _fine("swarm", words)
 
 
 def _socket_remedy(app: Application) -> str:

@@ -28,6 +28,7 @@ from pipeline.model.run import Run
 from pipeline.model.status import Conclusion, RunState, StageState
 from pipeline.operations.closing import closed_stage
 from pipeline.operations.keeping import outlived
+from pipeline.operations.losses import WITH_ENGINE
 from pipeline.operations.reuse import look_up
 from pipeline.operations.run_file import RunFile, remove_run_file, write_run_file
 from pipeline.operations.runner_process import claim, release, this_process
@@ -291,7 +292,7 @@ def _scope(
     run, plan = leg.run, leg.plan
 
     def images() -> Images:
-        if run.executor != "docker":
+        if run.executor not in WITH_ENGINE:
             raise UsageError(
                 f"the executor '{run.executor}' has no engine, so it can neither build, scan nor push images",
                 hint="run without --executor, on a machine with a Docker Engine",

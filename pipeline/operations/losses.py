@@ -12,6 +12,8 @@ from pipeline.model.status import StageState
 from pipeline.planning.retry import producers
 from pipeline.ports.application import Application
 
+WITH_ENGINE: frozenset[str] = frozenset({"docker", "swarm"})
+"""Executors that have an engine for images: a swarm's is that of the manager."""
 WITHOUT_WORKSPACE: frozenset[str] = frozenset({"push", "deploy", "smoke"})
 """Kinds of our own that never look into the workspace."""
 
@@ -21,7 +23,7 @@ class Images:
 
     def __init__(self, app: Application, run: Run) -> None:
         self._app = app
-        self._docker = run.executor == "docker"
+        self._docker = run.executor in WITH_ENGINE
         self._known: dict[str, bool] = {}
 
     def there(self, image: str) -> bool:

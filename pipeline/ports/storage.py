@@ -39,3 +39,21 @@ class Storage(Protocol):
 
     def delete(self, digest: str) -> None:
         """Drop a blob; nothing happens when it is not there."""
+
+
+class Shelf(Protocol):
+    """Large pieces by name, for as long as a run needs them. Names are relative paths of plain characters; a piece is
+    seen only whole. Safe for threads, processes and, where it lies on a network, machines. Errors that may leave:
+    StorageError, DiskFullError."""
+
+    def send(self, name: str, content: IO[bytes], size: int) -> None:
+        """Keep a piece."""
+
+    def fetch(self, name: str) -> Iterator[bytes] | None:
+        """Its chunks, or None."""
+
+    def has(self, name: str) -> bool:
+        """Whether it is there."""
+
+    def delete(self, name: str) -> None:
+        """Drop it; nothing happens when it is not there."""

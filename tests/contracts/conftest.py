@@ -3,18 +3,17 @@
 from __future__ import annotations
 
 import importlib
-import io
 import secrets
-import tarfile
 import tempfile
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
 import pytest
 from compose_ground import ComposeProject
-from contracts.ground import Ground
+from contracts.ground import Ground, closing, tar_of
+from contracts.swarm_ground import swarm_ground
 from docker import APIClient
 from environment.compose import older
 from environment.haproxy import Haproxy, haproxy
@@ -31,20 +30,54 @@ from pipeline.settings import Settings
 
 NOW = datetime(2026, 11, 23, 12, 1, 30, 123456, tzinfo=UTC)
 KINDS = {"docker overlay": ("docker", "overlay"), "docker copy": ("docker", "copy"), "process": ("process", "auto")}
+SWARM = "swarm"
+ON_THE_SWARM = {
+    "test_a_chain_hands_everything_on",
+    "test_a_found_layer_serves_the_next_step_of_a_stage",
+    "test_a_join_sees_both_and_the_nearer_wins",
+    "test_a_visitor_brings_files_before_the_start",
+    "test_a_visitor_sees_what_a_stage_left",
+    "test_archive_shows_the_merged_view",
+    "test_cancel_ends_a_stage_that_will_not",
+    "test_cancel_lets_a_stage_end_in_order",
+    "test_close_leaves_nothing",
+    "test_close_without_any_use_leaves_nothing",
+    "test_output_arrives_whole_and_in_order",
+    "test_output_is_what_was_printed",
+    "test_probe_says_what_is_there",
+    "test_stdin_is_read_to_its_end",
+    "test_what_is_cancelled_before_does_not_start",
+    "test_what_is_kept_outlives_the_run_until_it_is_removed",
+}
+"""Promises that the swarm executor keeps in `make test`; the whole suite takes it minutes, so that is in tests/soak."""
 
 
-@pytest.fixture(params=list(KINDS), ids=lambda name: name.replace(" ", "-"))
+def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
+    """Each executor in turn, where the test does not name its own."""
+    named = any("ground" in str(mark.args[:1]) for mark in metafunc.definition.iter_markers("parametrize"))
+    if "ground" in metafunc.fixturenames and not named:
+        kinds = [*KINDS, SWARM] if metafunc.function.__name__ in ON_THE_SWARM else [*KINDS]
+        metafunc.parametrize("ground", kinds, indirect=True, ids=lambda name: name.replace(" ", "-"))
+
+
+@pytest.fixture
 def ground(request: pytest.FixtureRequest, engine: str, images: Any, tmp_home: Path) -> Iterator[Ground]:
     """Each executor in turn."""
     kind = request.param
+    if kind == SWARM:
+        yield from closing(swarm_ground(request, tmp_home))
+        return
     name, workspace = KINDS[kind]
     settings = Settings(home=tmp_home, docker_host=engine, workspace=workspace, grace=2.0, host_network=True)
     module, _, attribute = EXECUTORS[name].partition(":")
     executor = getattr(importlib.import_module(module), attribute)(settings)
-    made = Ground(kind=kind, settings=settings, executor=executor, image=images.busybox)
-    yield made
-    for session in made.opened:
-        session.close()
+    yield from closing(Ground(kind=kind, settings=settings, executor=executor, image=images.busybox))
+
+
+@pytest.fixture
+def swarmed(request: pytest.FixtureRequest, tmp_home: Path) -> Iterator[Ground]:
+    """The swarm executor alone, which reaches its nodes through doors, as on machines of their own."""
+    yield from closing(swarm_ground(request, tmp_home, doors=True))
 
 
 @pytest.fixture
@@ -61,24 +94,8 @@ def docker_ground(engine: str, images: Any, tmp_home: Path) -> Iterator[Ground]:
 
 @pytest.fixture
 def tar() -> Callable[..., bytes]:
-    """A tar stream from paths: bytes are files, None is a folder, `-> x` is a symlink; mode 0755 for `*.sh`."""
-
-    def make(content: Mapping[str, bytes | str | None]) -> bytes:
-        buffer = io.BytesIO()
-        with tarfile.open(fileobj=buffer, mode="w") as archive:
-            for path, item in content.items():
-                entry = tarfile.TarInfo(path)
-                entry.mode = 0o755 if item is None or path.endswith(".sh") else 0o644
-                if item is None:
-                    entry.type = tarfile.DIRTYPE
-                elif isinstance(item, str):
-                    entry.type, entry.linkname = tarfile.SYMTYPE, item.removeprefix("-> ")
-                else:
-                    entry.size = len(item)
-                archive.addfile(entry, io.BytesIO(item) if isinstance(item, bytes) else None)
-        return buffer.getvalue()
-
-    return make
+    """A tar stream from paths; see `tar_of`."""
+    return tar_of
 
 
 @pytest.fixture(scope="session")

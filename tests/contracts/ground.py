@@ -6,6 +6,7 @@ import io
 import secrets
 import tarfile
 import threading
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field, replace
 from datetime import datetime
 from typing import Any
@@ -109,7 +110,8 @@ class Ground:
 
     @property
     def docker(self) -> bool:
-        return self.kind.startswith("docker")
+        """Whether stages run in containers."""
+        return self.kind != "process"
 
     def other_workspace(self) -> Ground:
         """The same engine with the other kind of workspace."""
@@ -149,3 +151,27 @@ def of_run(client: docker.APIClient, run: RunIdentity, **labels: str) -> list[di
     wanted = [f"{LABEL_RUN}={run.run}", *(f"io.ecluse.{key}={value}" for key, value in labels.items())]
     found: list[dict[str, Any]] = client.containers(all=True, filters={"label": wanted})
     return found
+
+
+def closing(made: Ground) -> Iterator[Ground]:
+    """Its sessions are closed at the end."""
+    yield made
+    for session in made.opened:
+        session.close()
+
+
+def tar_of(content: Mapping[str, bytes | str | None]) -> bytes:
+    """A tar stream from paths: bytes are files, None is a folder, `-> x` is a symlink; mode 0755 for `*.sh`."""
+    buffer = io.BytesIO()
+    with tarfile.open(fileobj=buffer, mode="w") as archive:
+        for path, item in content.items():
+            entry = tarfile.TarInfo(path)
+            entry.mode = 0o755 if item is None or path.endswith(".sh") else 0o644
+            if item is None:
+                entry.type = tarfile.DIRTYPE
+            elif isinstance(item, str):
+                entry.type, entry.linkname = tarfile.SYMTYPE, item.removeprefix("-> ")
+            else:
+                entry.size = len(item)
+            archive.addfile(entry, io.BytesIO(item) if isinstance(item, bytes) else None)
+    return buffer.getvalue()

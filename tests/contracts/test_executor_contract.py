@@ -213,7 +213,9 @@ def test_close_without_any_use_leaves_nothing(ground: Ground) -> None:
 def test_probe_says_what_is_there(ground: Ground) -> None:
     info = ground.executor.probe()
     assert info.name == ground.kind.split()[0]
-    assert info.workspace == {"docker overlay": "overlay", "docker copy": "copy"}.get(ground.kind, "directory")
+    assert info.workspace == {"docker overlay": "overlay", "docker copy": "copy", "swarm": "overlay"}.get(
+        ground.kind, "directory"
+    )
 
 
 @pytest.mark.parametrize("network", list(Network))

@@ -112,6 +112,11 @@ class DockerSession:
         self._check_open()
         return self._grounds.result().layers
 
+    @property
+    def failed(self) -> bool:
+        """Whether the engine gave it nothing to stand on: then it never will run anything."""
+        return self._grounds.done() and (self._grounds.cancelled() or self._grounds.exception() is not None)
+
     def prepare(self, spec: ContainerSpec) -> None:
         """Create the container ahead, in the background. What goes wrong here is met again by `execute`."""
         if spec.services or spec.network is not Network.SHARED:
