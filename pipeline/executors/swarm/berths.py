@@ -56,6 +56,8 @@ class Berths:
         self._watched: dict[str, Berth] = {}
         self._watching = threading.Condition()
         self._ended = False
+        self.nodes: set[str] = set()
+        """Where the run has, or had, a place: what it left there has to go."""
         threading.Thread(target=self._watch, name="swarm", daemon=True).start()
 
     @property
@@ -171,6 +173,7 @@ class Berths:
             task = next(iter(self._cluster.tasks([service])), None)
             if task is not None:
                 looks += 1
+                self.nodes.add(task.node)
                 gone = (task.holds or (task.node and not looks % NODE_TOO)) and _gone(task, self._cluster.nodes())
                 if task.holds and not gone:
                     return task

@@ -36,6 +36,8 @@ UNUSED = 1800
 """Seconds after which a door that nobody uses is closed by itself."""
 FILE = "/ecluse/credentials.pem"
 OPENS_WITHIN = 60.0
+LETTING_GO = 100
+"""Looks at what is being removed."""
 SOON = 0.05
 MODE = 0o400
 
@@ -194,8 +196,13 @@ def sweep_doors(cluster: Cluster, run: RunIdentity) -> None:
         for container in client.containers(all=True, filters=filters):
             if container["Labels"].get(LABEL_ROLE) == ROLE_CALLER:
                 _tolerant(lambda found=container["Id"]: client.remove_container(found, force=True, v=True))
-        for network in client.networks(filters=filters):
-            _patient(lambda found=network["Id"]: client.remove_network(found))
+        for _ in range(LETTING_GO):
+            left = client.networks(filters=filters)
+            if not left:
+                break
+            for network in left:
+                _patient(lambda found=network["Id"]: client.remove_network(found))
+            Cancellation().wait(SOON)  # a network that was removed is still told of for a moment
     for secret in cluster.kept("secret", wanted):
         _patient(lambda found=str(secret["ID"]): cluster.forget("secret", found))
 

@@ -140,7 +140,7 @@ class SwarmSession:
         used = {task.node for task in cluster.tasks(str(item["ID"]) for item in services)}
         used |= {item.node.id for item in harbour.nodes.moored}
         if not again:
-            used |= {stored.node for stored in harbour.layers.all()}
+            used |= harbour.berths.nodes | {stored.node for stored in harbour.layers.all()}
         problems = _tried([partial(cluster.remove, str(item["ID"])) for item in services])
         known = cluster.nodes()
         there = [node for node in used - {"", cluster.own} if not down(known, node)]
