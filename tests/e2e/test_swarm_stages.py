@@ -16,9 +16,7 @@ FILE = """
 version: 1
 name: shop
 stages:
-  checkout: {{}}
   build:
-    needs: checkout
     image: {image}
     secrets: [TOKEN]
     commands: ["cat greeting", "echo \\"${{#TOKEN}} $TOKEN\\"", "mkdir out", "echo made > out/file"]
@@ -39,7 +37,7 @@ def swarming(swarm: Swarm, swarm_python: str, ecluse: Command) -> Iterator[dict[
         "ECLUSE_SWARM_IMAGE": swarm_python,
         "ECLUSE_SWARM_SOCKET": f"{sockets}/{{{{.Node.Hostname}}}}/docker.sock",
         "ECLUSE_SWARM_ENGINES": f"unix://{sockets}/{{hostname}}/docker.sock",
-        "TOKEN": "vErY-sEcReT",
+        "ECLUSE_SECRET_TOKEN": "vErY-sEcReT",
     }
     yield variables
     ecluse("gc", "--abandon", env=variables)
