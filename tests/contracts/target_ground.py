@@ -70,7 +70,9 @@ class Engine:
         self.made.append(made)
         return made
 
-    def proxied(self, front: Haproxy, *, backend: str = "added", script: str = GOOD, **options: Value) -> ProxiedTarget:
+    def proxied(
+        self, front: Haproxy, *, backend: str = "added", script: str = GOOD, name: str = "dev", **options: Value
+    ) -> ProxiedTarget:
         """An environment behind this proxy: two replicas, where `options` name no other number."""
         wanted: dict[str, Value] = {"socket": front.api, "backend": backend, "port": 8080, "ports": "21000-21099"}
         if backend in ("declared", "unhurried"):
@@ -82,7 +84,7 @@ class Engine:
             "proxy": {"haproxy": wanted},
             **options,
         }
-        made = ProxiedTarget(environment(given), self.settings, service="shop")
+        made = ProxiedTarget(environment(given, name=name), self.settings, service="shop")
         self.proxied_made.append(made)
         return made
 

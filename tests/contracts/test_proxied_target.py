@@ -139,6 +139,15 @@ def _states(proxy: Haproxy) -> set[str]:
     return {words[5] for words in lines if words and words[6] != "5"}
 
 
+def test_a_stopped_version_keeps_its_ports_from_other_environments(rollout: Engine, proxy: Haproxy) -> None:
+    target = rollout.proxied(proxy)
+    assert roll(target, rollout, "p2", RECREATE).succeeded
+    other = rollout.proxied(proxy, backend="declared", name="other")
+    assert roll(other, rollout, "q1").succeeded
+    back = target.roll_back("p2", progress=print)
+    assert back.succeeded, back.reason
+
+
 def test_an_old_version_that_does_not_come_up_again_is_no_way_back(proxy: Haproxy, docker: Engine) -> None:
     target, said = docker.proxied(proxy, script=f"test -e /ran && exit 3; touch /ran; {GOOD}"), []
     roll(target, docker, "p1")

@@ -14,6 +14,7 @@ from pipeline.errors import EngineError, TargetError
 from pipeline.ports.cancellation import Cancellation
 from pipeline.ports.target import Progress, Rollout
 from pipeline.targets.docker.engines import Engine
+from pipeline.targets.docker.fleet import LABEL_SEAT
 from pipeline.targets.docker.health import await_healthy
 from pipeline.targets.docker.options import DockerOptions
 from pipeline.targets.docker.proxy import Proxy
@@ -276,10 +277,12 @@ class Seating:
         return server.name.startswith(self._proxy.servers or ADDED)
 
     def _free_ports(self, engine: Engine) -> deque[int]:
+        """Ports that nothing has; what is stopped, of whichever environment, may want its own again."""
         with translating("list the published ports of the engine"):
             running = engine.fleet.client.containers()
+            seated = engine.fleet.client.containers(all=True, filters={"label": LABEL_SEAT})
         taken = {port.get("PublicPort") for item in running for port in item.get("Ports") or ()}
-        taken |= {item.seat.port for item in engine.fleet.all() if item.seat}
+        taken |= {int(item["Labels"][LABEL_SEAT].rpartition(":")[2]) for item in seated}
         first, last = self._proxy.ports
         return deque(port for port in range(first, last + 1) if port not in taken)
 
