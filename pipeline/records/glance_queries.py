@@ -24,7 +24,12 @@ def newest_runs(*, on_default_branch: bool) -> sa.Select[Any]:
         known = s.repositories
         source = source.outerjoin(known, known.c.url == t.counters.c.repository)
         wanted = wanted.where(run.c.branch == sa.func.coalesce(known.c.default_branch, USUAL_BRANCH))
-    newest = wanted.order_by(run.c.created.desc(), run.c.id.desc()).limit(1).correlate(source).scalar_subquery()
+    newest = (
+        wanted.order_by(run.c.created.desc(), run.c.id.desc())
+        .limit(1)
+        .correlate(t.counters, s.repositories)
+        .scalar_subquery()
+    )
     return sa.select(t.runs).select_from(source.join(t.runs, t.runs.c.id == newest)).order_by(t.runs.c.created.desc())
 
 
