@@ -45,7 +45,7 @@ def serve(listen: str | None, no_worker: bool) -> int:
             f"the server needs the package '{error.name}'", hint="install it with: pip install 'ecluse[server]'"
         ) from error
     from pipeline.operations.access.beginning import first_key
-    from pipeline.operations.serving import dispatching, gates, schedules, waiting
+    from pipeline.operations.serving import dispatching, forgetting, gates, schedules, waiting
     from pipeline.operations.serving.dispatching import Dispatcher
     from pipeline.operations.serving.schedules import Scheduler
     from pipeline.operations.serving.server import Background, Rounds
@@ -59,6 +59,7 @@ def serve(listen: str | None, no_worker: bool) -> int:
         Rounds("deliveries", dispatcher.round, every=dispatching.LOOK_EVERY, note=_note),
         Rounds("schedules", scheduler.round, every=schedules.LOOK_EVERY, note=_note),
         Rounds("telling", Telling(app, note=_note).round, every=EVERY, note=_note),
+        Rounds("forgetting", lambda: forgetting.forget_round(app), every=forgetting.LOOK_EVERY, note=_note),
         Rounds("waiting", lambda: waiting.remark_round(app), every=waiting.LOOK_EVERY, note=_note),
         Rounds("gates", gates.GateRound(app), every=gates.LOOK_EVERY, note=_note),
     )
