@@ -6,9 +6,9 @@ from collections.abc import Mapping, Sequence
 from datetime import datetime
 
 from pipeline.forges.body import Part, parsed
+from pipeline.forges.message import place_of
 from pipeline.forges.refs import BRANCHES, TAGS, moved
 from pipeline.forges.signatures import body_key, hex_hmac, same
-from pipeline.model.forge_address import path_of
 from pipeline.model.incoming import ForgeEvent, ForgeEventKind, HookDelivery
 from pipeline.model.outgoing import OutboxItem
 from pipeline.model.repository import Repository
@@ -62,7 +62,7 @@ class Bitbucket:
         from pipeline.forges.telling import BitbucketTold, bearer, send
 
         api = api_for(repository, bearer(token), self._settings)
-        send(BitbucketTold(api, path_of(repository.url)), item)
+        send(BitbucketTold(api, place_of(repository)), item)
 
 
 def _change(change: Part, body: Part) -> ForgeEvent:

@@ -7,9 +7,9 @@ from datetime import datetime
 
 from pipeline.forges.body import Part, parsed
 from pipeline.forges.github import pull_request, push, sender
+from pipeline.forges.message import place_of
 from pipeline.forges.refs import BRANCHES, TAGS
 from pipeline.forges.signatures import body_key, first, hex_hmac, same
-from pipeline.model.forge_address import path_of
 from pipeline.model.incoming import ForgeEvent, ForgeEventKind, HookDelivery
 from pipeline.model.outgoing import OutboxItem
 from pipeline.model.repository import Repository
@@ -61,7 +61,7 @@ class Gitea:
         from pipeline.forges.telling import GitHubLike, send
 
         api = api_for(repository, {"Authorization": f"token {token.decode()}"}, self._settings)
-        send(GitHubLike(api, path_of(repository.url), paged=False), item)
+        send(GitHubLike(api, place_of(repository), paged=False), item)
 
 
 def _ref_made_or_gone(body: Part, *, gone: bool) -> ForgeEvent:

@@ -6,9 +6,9 @@ from collections.abc import Mapping, Sequence
 from datetime import datetime
 
 from pipeline.forges.body import Part, parsed
+from pipeline.forges.message import place_of
 from pipeline.forges.refs import moved
 from pipeline.forges.signatures import body_key, hex_hmac, same
-from pipeline.model.forge_address import path_of
 from pipeline.model.incoming import ForgeEvent, ForgeEventKind, HookDelivery
 from pipeline.model.outgoing import OutboxItem
 from pipeline.model.repository import Repository
@@ -69,7 +69,7 @@ class GitHub:
         from pipeline.forges.telling import GitHubLike, bearer, send
 
         api = api_for(repository, {**_VERSION, **bearer(token)}, self._settings)
-        send(GitHubLike(api, path_of(repository.url), paged=True), item)
+        send(GitHubLike(api, place_of(repository), paged=True), item)
 
 
 def push(body: Part) -> ForgeEvent:

@@ -6,9 +6,9 @@ from collections.abc import Mapping, Sequence
 from datetime import datetime
 
 from pipeline.forges.body import Part, parsed
+from pipeline.forges.message import place_of
 from pipeline.forges.refs import moved
 from pipeline.forges.signatures import body_key, first, same_token, standard_webhook
-from pipeline.model.forge_address import path_of
 from pipeline.model.incoming import ForgeEvent, ForgeEventKind, HookDelivery
 from pipeline.model.outgoing import OutboxItem
 from pipeline.model.repository import Repository
@@ -66,7 +66,7 @@ class GitLab:
         from pipeline.forges.telling import GitLabTold, send
 
         api = api_for(repository, {"PRIVATE-TOKEN": token.decode()}, self._settings)
-        send(GitLabTold(api, path_of(repository.url)), item)
+        send(GitLabTold(api, place_of(repository)), item)
 
 
 def _push(body: Part) -> ForgeEvent:

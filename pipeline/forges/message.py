@@ -6,7 +6,9 @@ from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 
 from pipeline.errors import ForgeRefusedError
+from pipeline.model.forge_address import path_of
 from pipeline.model.outgoing import COMMENT, STATUS, CommitStatus, OutboxItem, ProposalComment
+from pipeline.model.repository import Repository
 from pipeline.model.value import from_value
 
 
@@ -17,6 +19,11 @@ def read_message(item: OutboxItem) -> CommitStatus | ProposalComment:
         return from_value(kinds[item.kind], item.body)
     except (KeyError, ValueError) as error:
         raise ForgeRefusedError(f"a message of kind '{item.kind}' cannot be read: {error}") from error
+
+
+def place_of(repository: Repository) -> str:
+    """What the forge calls it: by its address; by its name where it is cloned from a path (a mirror, say)."""
+    return path_of(repository.url) or repository.name
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)

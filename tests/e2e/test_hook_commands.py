@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hmac
 import json
 import subprocess
 from collections.abc import Callable, Iterator, Mapping
@@ -10,9 +11,13 @@ from pathlib import Path
 from time import monotonic, sleep
 from typing import Any
 
+import httpx
 import pytest
 from environment.command import Command
 from environment.repository import Repository
+from forges_played import TOKEN, played
+
+from pipeline.model.repository import ForgeKind
 
 
 def shown(result: Any) -> Any:
@@ -112,6 +117,37 @@ def test_a_real_push_makes_a_run(ecluse: Command, git_repo: Callable[..., Reposi
     (delivery,) = shown(ecluse("hook", "list", "--json"))
     assert (run["conclusion"], run["commit"]) == ("succeeded", work.git("rev-parse", "HEAD"))
     assert (delivery["state"], delivery["decision"]) == ("decided", f"run {run['id']}")
+
+
+def test_a_webhook_is_answered_with_statuses(
+    ecluse: Command, git_repo: Callable[..., Repository], tmp_path: Path
+) -> None:
+    """A signed webhook → a run → the forge's API hears how it went, by the server that runs."""
+    stages = "{checkout: {kind: checkout}, hello: {image: busybox, commands: [cat missing.txt]}}"
+    work = git_repo({"pipeline.yml": f"version: 1\nname: app\nstages: {stages}\n"}, name="app")
+    sha = work.git("rev-parse", "HEAD")
+    token = tmp_path / "token"
+    token.write_text(TOKEN)
+    with played(ForgeKind.GITHUB) as heard, serving(ecluse, env={"ECLUSE_EXECUTOR": "process"}) as address:
+        words = ("--forge", "github", "--api", heard.address, "--token-file", str(token), "--json")
+        secret = shown(ecluse("repository", "add", "team/app", "--url", str(work.path), *words))["secret_value"]
+        body = json.dumps(
+            {
+                "ref": "refs/heads/main",
+                "before": "0" * 40,
+                "after": sha,
+                "repository": {"clone_url": str(work.path)},
+                "sender": {"login": "ada"},
+            }
+        ).encode()
+        signature = "sha256=" + hmac.digest(secret.encode(), body, "sha256").hex()
+        headers = {"X-GitHub-Event": "push", "X-Hub-Signature-256": signature}
+        answer = httpx.post(f"{address}/hooks/team/app", content=body, headers=headers, trust_env=False, timeout=60)
+        assert answer.status_code == 202
+        _until(lambda: [item["state"] for item in heard.statuses][-1:] == ["failure"])
+    assert {item["sha"] for item in heard.statuses} == {sha}
+    assert heard.statuses[-1]["description"] == "failed: hello"
+    assert heard.statuses[-1]["url"].endswith("/r/team/app/runs/1")
 
 
 def _until(holds: Callable[[], bool], seconds: float = 240) -> None:
