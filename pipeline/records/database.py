@@ -68,6 +68,16 @@ class Database:
             yield connection
 
     @contextmanager
+    def at_once(self) -> Iterator[sa.Connection]:
+        """For one statement that is its own transaction, on the disk when it returns: PostgreSQL is asked once."""
+        if self.path:
+            with self.durable() as connection:
+                yield connection
+            return
+        with translated(self.where), self._engine.connect() as connection:
+            yield connection.execution_options(isolation_level="AUTOCOMMIT")
+
+    @contextmanager
     def upgrading(self) -> Iterator[sa.Connection]:
         """A transaction for a change of the schema, by one process at a time."""
         lock = locked(_lock_of(self.path)) if self.path else nullcontext()

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Collection, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from datetime import datetime
+from typing import Any
 
 import sqlalchemy as sa
 
@@ -17,6 +18,16 @@ from pipeline.records.queries import insert
 from pipeline.records.rows import noun, plain
 from pipeline.records.server.calls import CALLS
 from pipeline.records.server.queue_rows import put
+
+_DELIVERY = tuple(t.deliveries.c)
+_KEEP_ALL = (
+    f"INSERT INTO deliveries ({', '.join(column.name for column in _DELIVERY)}) SELECT * FROM unnest("  # noqa: S608
+    + ", ".join(
+        f"%({column.name})b::{'bytea' if isinstance(column.type, sa.LargeBinary) else 'text'}[]" for column in _DELIVERY
+    )
+    + ") ON CONFLICT (repository, key) DO NOTHING RETURNING id"
+)
+"""One statement for any number of rows, in columns and in binary: PostgreSQL and its driver know it after the first."""
 
 
 class SqlIntake:
@@ -71,10 +82,14 @@ class SqlIntake:
 
     def receive_all(self, deliveries: Sequence[HookDelivery]) -> frozenset[str]:
         """Keep them with one flush of the disk."""
-        with self._database().durable() as connection:
+        rows = [plain(delivery) for delivery in deliveries]
+        with self._database().at_once() as connection:
+            if connection.dialect.name == "postgresql":
+                return frozenset(
+                    connection.exec_driver_sql(_KEEP_ALL, dict(_columns(rows, connection.dialect))).scalars()
+                )
             row = insert(connection, t.deliveries)
             kept = row.on_conflict_do_nothing(index_elements=[t.deliveries.c.repository, t.deliveries.c.key])
-            rows = [plain(delivery) for delivery in deliveries]
             return frozenset(connection.execute(kept.returning(t.deliveries.c.id), rows).scalars())
 
     def undecided(self, *, limit: int = 100, without: Collection[str] = ()) -> Sequence[HookDelivery]:
@@ -138,3 +153,14 @@ class SqlIntake:
                 put(connection, item)
         CALLS.tell(database)
         return True
+
+
+def _columns(rows: Sequence[Mapping[str, Any]], dialect: sa.Dialect) -> dict[str, list[Any]]:
+    """Rows as a list for each column, in the spelling of the database."""
+    found: dict[str, list[Any]] = {}
+    for column in _DELIVERY:
+        binary = isinstance(column.type, sa.LargeBinary)
+        spell = None if binary else column.type.dialect_impl(dialect).bind_processor(dialect)
+        values = [row[column.name] for row in rows]
+        found[column.name] = [spell(value) for value in values] if spell else values
+    return found
