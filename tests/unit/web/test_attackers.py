@@ -27,6 +27,10 @@ PLACES = {"owner": "shop", "name": "web", "environment": "dev", "promotion": f"0
 """What stands in a path's places: a repository and a promotion that there are; 1 elsewhere."""
 
 
+LISTS = ("/", "/board", "/settings", "/settings/secrets", "/api/v1/repositories", "/api/v1/releases")
+"""What shows several repositories at once, and ends."""
+
+
 @pytest.fixture(scope="module")
 def served(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Served]:
     with serve(tmp_path_factory.mktemp("home")) as made:
@@ -131,3 +135,86 @@ def test_wrong_tokens_are_refused_slowed_down_and_written_down(served: Served) -
     lines = [line for line in served.app.accounts.audit(limit=200) if line.address == "203.0.113.77"]
     assert len(lines) == 31
     assert not any(line.allowed or "ecl_guess" in str(line) for line in lines)
+
+
+def test_a_viewer_of_one_repository_reads_nothing_of_another(served: Served) -> None:
+    if "olga" not in {user.login for user in served.app.accounts.users()}:
+        served.person("olga", (Role.VIEWER, "shop/other", "*"), (Role.RELEASE_MANAGER, "shop/other", "dev"))
+    stranger = served.client(token=served.token("olga"))
+    release = served.app.records.releases()[0]
+    seen = {}
+    for method, path, is_public in routes(served):
+        named = "/shop/web" in path or path.startswith("/promotions/")
+        if is_public or method != "GET" or not (named or path in LISTS):
+            continue
+        answer = stranger.get(path.replace("/releases/1", f"/releases/{release.id}"))
+        seen[path] = answer.status_code
+        if answer.status_code < 400:
+            assert "shop/web" not in answer.text, path
+            assert "41-4f1c0de" not in answer.text, path
+        if "/shop/web" in path or path.startswith(f"/promotions/{PLACES['promotion']}"):
+            assert answer.status_code in (403, 404), (path, answer.status_code)
+    assert 200 in seen.values()
+    assert 403 in seen.values()
+
+
+@pytest.mark.parametrize(
+    "name",
+    [
+        "../app.py",
+        "..%2fapp.py",
+        "%2e%2e/app.py",
+        "..%5capp.py",
+        "....//app.py",
+        "/etc/passwd",
+        "%2fetc%2fpasswd",
+        "ecluse.css%00.py",
+        "templates",
+        "..%252fapp.py",
+    ],
+)
+def test_no_way_out_of_the_folder_of_static_files(served: Served, name: str) -> None:
+    answer = served.client().get(f"/static/{name}")
+    assert answer.status_code in (404, 303, 401, 422)
+    assert "import" not in answer.text
+    assert "root:" not in answer.text
+
+
+@pytest.mark.parametrize(
+    "headers",
+    [
+        pytest.param({"Authorization": "Basic ZG9yYTp4"}, id="a password in the header"),
+        pytest.param({"Authorization": "Bearer"}, id="no token"),
+        pytest.param({"Authorization": "Bearer ecl_"}, id="only its beginning"),
+        pytest.param({"Authorization": "Bearer ecl_" + "A" * 7000}, id="an endless one"),
+        pytest.param({"Cookie": "ecluse_session="}, id="an empty cookie"),
+        pytest.param({"Cookie": "ecluse_session=../../etc/passwd; ecluse_session=x"}, id="two cookies"),
+        pytest.param({"X-Forwarded-User": "dora", "X-Remote-User": "dora", "Remote-User": "dora"}, id="a proxy's word"),
+        pytest.param({"X-HTTP-Method-Override": "GET"}, id="another method by header"),
+    ],
+)
+def test_nothing_else_stands_for_a_token(served: Served, headers: dict[str, str]) -> None:
+    nobody = served.client(address="203.0.113.99")
+    nobody.headers["Accept"] = "application/json"
+    assert nobody.get("/api/v1/repositories", headers=headers).status_code == 401
+    assert nobody.post("/api/v1/repositories/shop/web/runs", json={}, headers=headers).status_code == 401
+
+
+def test_the_api_by_cookie_wants_the_sessions_token(served: Served) -> None:
+    browser = served.signed_in("dora", address="203.0.113.50")
+    session = next(item for item in served.app.accounts.sessions(login="dora") if item.address == "203.0.113.50")
+    target = "/api/v1/repositories/shop/web/environments/dev/unfreeze"
+    assert browser.post(target, json={}).status_code == 403
+    assert browser.post(target, json={}, headers={"X-CSRF-Token": "0" * 64}).status_code == 403
+    assert browser.post(target, json={"csrf": session.csrf}).status_code == 403, "a body of JSON is no form"
+    passed = browser.post(target, json={}, headers={"X-CSRF-Token": session.csrf})
+    assert passed.status_code != 403 or "form" not in passed.text
+
+
+def test_a_session_is_no_way_for_another_sites_page(served: Served) -> None:
+    browser = served.signed_in("dora", address="203.0.113.51")
+    session = next(item for item in served.app.accounts.sessions(login="dora") if item.address == "203.0.113.51")
+    fields = {"csrf": session.csrf, "login": "eve"}
+    away = {"Origin": "https://evil.example", "Sec-Fetch-Site": "cross-site"}
+    assert browser.post("/settings/people", data=fields, headers=away).status_code == 403
+    assert all(user.login != "eve" for user in served.app.accounts.users())
