@@ -1,4 +1,4 @@
-"""The real command with stages on a real swarm: a run to its end, a node lost on the way, a look into what failed."""
+"""The real command with stages on a real swarm: a run to its end, and a look into what failed."""
 
 from __future__ import annotations
 
@@ -73,10 +73,8 @@ def test_a_run_goes_over_the_swarm_and_a_failed_stage_can_be_looked_into(
     assert swarm.manager.docker("service", "ls", "--quiet", "--filter", "label=io.ecluse.run") == ""
 
 
-def test_a_run_outlives_a_node(
-    ecluse: Command, swarming: Mapping[str, str], shop: Callable[[str], Path], swarm: Swarm
-) -> None:
-    # the first attempt waits for ever on node2 or node3, the next one finds the other
+def outlive_a_node(ecluse: Command, swarming: Mapping[str, str], shop: Callable[[str], Path], swarm: Swarm) -> None:
+    """The first attempt waits for ever on node2 or node3, the next one finds the other."""
     variables = {**swarming, "ECLUSE_SWARM_CONSTRAINTS": "node.hostname!=node1"}
     where = shop("test $(hostname) = none || until [ -e /tmp/go ]; do sleep 0.2; done")
     with ecluse.started("run", cwd=where, env=variables) as running:
