@@ -212,8 +212,8 @@ async def _load(port: int, *, seconds: float, connections: int) -> Sent:
 
 
 @contextmanager
-def served(program: str, environment: dict[str, str]) -> Iterator[int]:
-    """The port of a server in a process of its own."""
+def served(program: str, environment: dict[str, str]) -> Iterator[tuple[int, int]]:
+    """Port and pid of a server in a process of its own."""
     with socket.socket() as taken:
         taken.bind(("127.0.0.1", 0))
         port = taken.getsockname()[1]
@@ -227,7 +227,7 @@ def served(program: str, environment: dict[str, str]) -> Iterator[int]:
                 if process.poll() is not None:
                     raise
                 time.sleep(0.05)
-        yield port
+        yield port, process.pid
     finally:
         process.terminate()
         process.wait()
@@ -250,18 +250,24 @@ def measure(kind: str, url: str, folder: Path, *, rounds: int, seconds: float, c
     app.vault.put("hook:team/app", "secret", SECRET, by="bench")
     place = url if kind == "postgresql" else str(folder / "bare.db")
     ratios, taken, refused = [], 0, 0
-    with served(BARE[kind] + ASGI, {"BENCH_DATABASE": place}) as bare, served(OURS, ours) as full:
+    with served(BARE[kind] + ASGI, {"BENCH_DATABASE": place}) as (bare, other), served(OURS, ours) as (full, own):
         for port in (bare, full):
             taken_before = asyncio.run(_load(port, seconds=1, connections=connections))
             taken += taken_before.taken if port == full else 0
         for number in range(rounds):
+            before = _worked(other), _worked(own)
             beside = asyncio.run(_load(bare, seconds=seconds, connections=connections))
             sent = asyncio.run(_load(full, seconds=seconds, connections=connections))
             taken, refused = taken + sent.taken, refused + sent.refused
             ratios.append(sent.rate / beside.rate)
+            work = [
+                (_worked(pid) - old) / max(some.taken, 1) * 1e6
+                for pid, old, some in zip((other, own), before, (beside, sent), strict=True)
+            ]
             print(
                 f"{kind} round {number + 1}: bare {beside.rate:,.0f}/s, ours {sent.rate:,.0f}/s, "
-                f"ratio {ratios[-1]:.2f}, slowest answer {sent.slowest * 1000:.0f} ms",
+                f"ratio {ratios[-1]:.2f}, slowest answer {sent.slowest * 1000:.0f} ms; "
+                f"processor time of the server for each: bare {work[0]:.0f} µs, ours {work[1]:.0f} µs",
                 flush=True,
             )
     kept, different = _counted(app)
@@ -272,6 +278,12 @@ def measure(kind: str, url: str, folder: Path, *, rounds: int, seconds: float, c
         flush=True,
     )
     return whole
+
+
+def _worked(pid: int) -> float:
+    """Seconds of processor time that a process has taken; on a machine with others beside, this is what compares."""
+    words = Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()
+    return (int(words[11]) + int(words[12])) / os.sysconf("SC_CLK_TCK")
 
 
 def _counted(app: Any) -> tuple[int, int]:
