@@ -11,7 +11,7 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from pipeline.dockerapi import address, connect, disconnect
+from pipeline.dockerapi import address, connect, disconnect, translating
 from pipeline.errors import EcluseError, EngineError
 from pipeline.executors.docker.depot import Depot
 from pipeline.executors.docker.session import DockerSession
@@ -144,7 +144,7 @@ class Nodes:
         if mooring is None:
             return True  # it is moored when it is asked for
         for _ in range(2):
-            with suppress(EcluseError):
+            with suppress(EcluseError), translating("ask the engine of a node"):
                 connect(mooring.settings).containers(filters={"label": "io.ecluse.none"})
                 if mooring.session.failed:
                     mooring.session = DockerSession(mooring.settings, self._run, lanes=self._lanes)

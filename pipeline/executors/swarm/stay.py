@@ -6,6 +6,7 @@ import threading
 from collections.abc import Callable
 from time import monotonic
 
+from pipeline.dockerapi import translating
 from pipeline.errors import EngineBusyError, EngineUnreachableError, NodeLostError
 from pipeline.executors.swarm.berths import AGAIN, Berth, Berths
 from pipeline.executors.swarm.cluster import Cluster
@@ -104,7 +105,8 @@ class Stay:
         while True:
             began = monotonic()
             try:
-                return act(self._nodes.at(self._berth.node))
+                with translating("reach the node of a stage"):
+                    return act(self._nodes.at(self._berth.node))
             except (EngineBusyError, EngineUnreachableError) as error:
                 now = monotonic()
                 since = now if since is None or now - began > PATIENCE else since
