@@ -53,9 +53,9 @@ ON_THE_SWARM = {
 
 
 def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
-    """Each executor in turn, where the test does not name its own."""
+    """Each executor in turn, where neither the test names its own nor its module has another ground."""
     named = any("ground" in str(mark.args[:1]) for mark in metafunc.definition.iter_markers("parametrize"))
-    if "ground" in metafunc.fixturenames and not named:
+    if "ground" in metafunc.fixturenames and not named and not hasattr(metafunc.module, "ground"):
         kinds = [*KINDS, SWARM] if metafunc.function.__name__ in ON_THE_SWARM else [*KINDS]
         metafunc.parametrize("ground", kinds, indirect=True, ids=lambda name: name.replace(" ", "-"))
 

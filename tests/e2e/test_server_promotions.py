@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import json
+import urllib.error
+import urllib.request
 from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
@@ -18,6 +21,7 @@ from pipeline.operations.serving.asking import ask_run, cancel_run
 from pipeline.operations.serving.promoting import ask_promotion, promotion_outlook
 
 NAME = "anna/shop"
+PASSWORD = "seven grey herons wade\n"
 APPROVAL = "{approvals: {from: managers}}"
 PROD_STAGE = "prod: {kind: deploy, environment: prod, needs: dev}"
 
@@ -50,6 +54,48 @@ def test_a_run_that_waits_for_a_person_goes_on_by_itself(serving: Ground, shop: 
 
     assert serving.item(run).detail == "succeeded"
     assert shop.number() == 1
+
+
+def test_somebody_who_is_signed_in_lets_it_in_by_the_api(serving: Ground, shop: Shop, tmp_path: Path) -> None:
+    shop.introduce("anna", group="managers")
+    key = str(tmp_path / "server.key")
+    ok(shop.ecluse("ledger", "key", "new", key))
+    public = next(word for word in shop.ecluse("ledger", "key", "show", key).out.split() if word.startswith("ed25519:"))
+    shop.rule(servers=[public])
+    shop.repository.commit({"pipeline.yml": shop.text(gates=APPROVAL, more=PROD_STAGE)})
+    shop.commit(number=1)
+    server = serving.serve(ECLUSE_LEDGER_KEY=key)
+    for person, role in (("anna", "release-manager"), ("vera", "viewer")):
+        ok(shop.ecluse("user", "add", person, "--name", person.title(), stdin=PASSWORD))
+        ok(shop.ecluse("grant", "add", person, role))
+
+    run = ask_run(serving.app, NAME, ref="", variables={}, by="berta").id
+    serving.item(run, WorkState.PARKED, WorkState.DONE)
+    place = f"{server.url}/api/v1/repositories/{NAME}/environments/prod/promotions/{shop.waiting()}/approve"
+    assert said(place, token_of(shop, "vera")) == 403
+    assert said(place, token_of(shop, "anna")) == 200
+
+    assert serving.item(run).detail == "succeeded"
+    assert shop.number() == 1
+    assert "anna" in ok(shop("why", "prod")).out
+
+
+def token_of(shop: Shop, person: str) -> str:
+    """A new token of theirs."""
+    made = ok(shop.ecluse("token", "create", "test", "--login", person, "--json"))
+    return str(json.loads(made.out)["secret"])
+
+
+def said(url: str, token: str) -> int:
+    """The status with which a yes is answered."""
+    headers = {"Authorization": f"Bearer {token}", "Content-Type": "application/json"}
+    asked = urllib.request.Request(url, data=b'{"reason": "looks good"}', headers=headers, method="POST")
+    opener = urllib.request.build_opener(urllib.request.ProxyHandler({}))
+    try:
+        with opener.open(asked, timeout=60) as answer:
+            return int(answer.status)
+    except urllib.error.HTTPError as error:
+        return error.code
 
 
 def test_a_release_is_brought_in_held_back_and_taken_back_on_a_server(serving: Ground, shop: Shop) -> None:
