@@ -82,7 +82,7 @@ def test_somebody_who_is_signed_in_lets_it_in_by_the_api(serving: Ground, shop: 
 
 def token_of(shop: Shop, person: str) -> str:
     """A new token of theirs."""
-    made = ok(shop.ecluse("token", "create", "test", "--login", person, "--json"))
+    made = ok(shop.ecluse("token", "create", person, "test", "--role", "admin", "--json"))
     return str(json.loads(made.out)["secret"])
 
 
@@ -130,7 +130,7 @@ def test_a_release_is_brought_in_held_back_and_taken_back_on_a_server(serving: G
     first, second = (ask_promotion(serving.app, NAME, again, by="anna", key="once") for _ in range(2))
     assert first.id == second.id
     assert serving.item(first.id, WorkState.PARKED, WorkState.DONE).state is WorkState.PARKED
-    ok(shop("release-hold", "prod"))
+    ok(shop("release-hold", "prod", person="anna"))
     assert serving.item(first.id).detail.startswith("deployed")
     assert shop.number() == 2
     assert server.stop() == 0
