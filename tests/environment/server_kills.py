@@ -160,7 +160,8 @@ class Siege:
 
 
 def _making(home: Path) -> list[int]:
-    """Processes that make runs of this very installation."""
+    """Processes that make runs of this very installation; not what they are about to start, such as a git that is
+    forked and has not become one yet."""
     found = []
     for entry in Path("/proc").iterdir():
         if not entry.name.isdecimal():
@@ -168,7 +169,8 @@ def _making(home: Path) -> list[int]:
         with suppress(OSError):
             if b"\0make-run\0" in (entry / "cmdline").read_bytes():
                 mine = f"\0ECLUSE_HOME={home}\0".encode()
-                if mine in b"\0" + (entry / "environ").read_bytes():
+                leads = os.getsid(int(entry.name)) == int(entry.name)
+                if leads and mine in b"\0" + (entry / "environ").read_bytes():
                     found.append(int(entry.name))
     return sorted(found)
 
