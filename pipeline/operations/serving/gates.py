@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable
 from datetime import datetime
 
 from pipeline.delivery.admission import VERDICT
@@ -19,40 +19,45 @@ _MOST = 1000
 
 
 class GateRound:
-    """Wakes parked runs and promotions whose gates are open by now. One thread at a time."""
+    """Wakes parked runs and promotions whose gates are open by now. One thread at a time.
 
-    def __init__(self, app: Application) -> None:
+    `ask` says whether an item may go on. A look at which nothing can have changed asks no gate, and the database only
+    for the ledger's head and for what is parked.
+    """
+
+    def __init__(self, app: Application, ask: Callable[[Application, WorkItem], bool] = may_go_on) -> None:
         self._app = app
+        self._ask = ask
         self._seen = 0
         self._asked = float("-inf")
+        self._opens: datetime | None = None
 
     def __call__(self) -> None:
-        """Ask, where the ledger has grown, a gate can have opened by time, or it is long ago."""
+        """Ask, where the ledger has grown, a gate's own time has come, or it is long ago."""
         app = self._app
         head = app.records.head()
         seq = head.seq if head is not None else 0
         parked = app.queue.items(states=(WorkState.PARKED,), limit=_MOST)
         if not parked:
-            self._seen = seq
+            self._asked = float("-inf")  # whatever parks next is asked about at once
             return
+        now = app.clock.now()
         long_ago = app.clock.monotonic() - self._asked >= ASK_EVERY
-        if seq == self._seen and not long_ago and not self._time_has_come(parked):
+        opened = self._opens is not None and now >= self._opens
+        if seq == self._seen and not long_ago and not opened:
             return
-        self._seen, self._asked = seq, app.clock.monotonic()
+        self._seen, self._asked, self._opens = seq, app.clock.monotonic(), self._next_opening(now)
         for item in parked:
             try:
-                if may_go_on(app, item):
+                if self._ask(app, item):
                     app.queue.wake(item.id)
             except EcluseError:
                 continue  # its repository or its target cannot be asked now; the next round asks again
 
-    def _time_has_come(self, parked: Sequence[WorkItem]) -> bool:
-        """Whether a gate said that it may open, at a time that has come since it was asked."""
-        app = self._app
-        now = app.clock.now()
-        for item in parked:
-            told = app.records.entries(actions=(VERDICT,), subjects=(item.id,), newest=1)
-            opens = told[-1].data.get("opens") if told else None
-            if isinstance(opens, str) and told[-1].time < datetime.fromisoformat(opens) <= now:
-                return True
-        return False
+    def _next_opening(self, now: datetime) -> datetime | None:
+        """The earliest time to come at which a gate said that it may open. Every verdict is a line of the ledger, so
+        this holds for as long as that has not grown."""
+        told = self._app.records.entries(actions=(VERDICT,), newest=_MOST)
+        latest = {entry.subject: entry.data.get("opens") for entry in told}
+        times = (datetime.fromisoformat(text) for text in latest.values() if isinstance(text, str))
+        return min((time for time in times if time > now), default=None)
