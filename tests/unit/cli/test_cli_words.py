@@ -58,6 +58,7 @@ def test_sizes(count: int, words: str) -> None:
         pytest.param(3569, "59 min ago", id="nearly-an-hour"),
         pytest.param(3600, "1 h ago", id="an-hour"),
         pytest.param(86_400, "yesterday", id="a-day"),
+        pytest.param(-7200, "in 2 h", id="to-come"),
         pytest.param(86_400 * 5, "5 days ago", id="days"),
         pytest.param(86_400 * 40, "2026-10-14", id="a-date"),
     ],
