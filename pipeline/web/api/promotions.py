@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Annotated
 
-from fastapi import APIRouter, Body, Depends, Path, Query, Request, Response
+from fastapi import APIRouter, Body, Depends, Path, Query, Response
 from pydantic import BaseModel, ConfigDict, Field
 
 from pipeline.errors import NotFoundError
@@ -14,15 +14,11 @@ from pipeline.model.release import Promotion, PromotionKind
 from pipeline.model.work import PromotionWish, WorkItem
 from pipeline.operations.approving import Answered
 from pipeline.operations.promote import Outlook
-from pipeline.operations.repositories import url_of
 from pipeline.operations.serving.promoting import answer_promotion, ask_promotion, promotion_outlook
-from pipeline.web.access.asking import Signed, need
-from pipeline.web.api.answers import answer, keyed
-from pipeline.web.api.environments import Environment
+from pipeline.web.access.asking import need
+from pipeline.web.api.asked import Asked, AskedThere, InEnvironment, InRepository
 from pipeline.web.api.problem_schemas import PROBLEMS
-from pipeline.web.api.runs import Name, Owner
 from pipeline.web.api.shapes import shape_of
-from pipeline.web.asking import App
 
 router = APIRouter(prefix="/api/v1/repositories/{owner}/{name}", tags=["promotions"], responses=PROBLEMS)
 
@@ -64,89 +60,65 @@ class Saying(BaseModel):
 
 @router.get("/promotions", response_model=list[shape_of(Promotion)], dependencies=_READ)  # type: ignore[misc]
 def promotions(
-    request: Request,
-    app: App,
-    owner: Owner,
-    name: Name,
+    asked: InRepository,
     environment: Annotated[str, Query(max_length=200)] = "",
     under_way: bool = False,
     limit: Annotated[int, Query(ge=1, le=200)] = 20,
 ) -> Response:
     """Promotions, newest first."""
-    found = app.records.promotions(
-        repository=url_of(app, f"{owner}/{name}"), environment=environment, under_way=under_way, limit=limit
+    found = asked.app.records.promotions(
+        repository=asked.url, environment=environment, under_way=under_way, limit=limit
     )
-    return answer(request, found)
+    return asked.answer(found)
 
 
 @router.get("/promotions/{promotion}", response_model=shape_of(Promotion), dependencies=_READ)
-def promotion(request: Request, app: App, owner: Owner, name: Name, promotion: Reference) -> Response:
+def promotion(asked: InRepository, promotion: Reference) -> Response:
     """One promotion, with what its checks measured."""
-    return answer(request, _own(app, owner, name, promotion))
+    return asked.answer(_own(asked, promotion))
 
 
 @router.get("/promotions/{promotion}/approvals", response_model=list[shape_of(Approval)], dependencies=_READ)  # type: ignore[misc]
-def approvals(request: Request, app: App, owner: Owner, name: Name, promotion: Reference) -> Response:
+def approvals(asked: InRepository, promotion: Reference) -> Response:
     """What people said to it, oldest first."""
-    return answer(request, app.records.approvals(promotion=_own(app, owner, name, promotion).id))
+    return asked.answer(asked.app.records.approvals(promotion=_own(asked, promotion).id))
 
 
 @router.get("/environments/{environment}/outlook", response_model=shape_of(Outlook), dependencies=_READ)
 def outlook(
-    request: Request,
-    app: App,
-    person: Signed,
-    owner: Owner,
-    name: Name,
-    environment: Environment,
+    asked: InEnvironment,
     release: Annotated[str, Query(max_length=200, description="of a rollback: leave it away for the one before")] = "",
     kind: PromotionKind = PromotionKind.PROMOTE,
 ) -> Response:
     """What a promotion, a rollback or a restore would do now, and what the gates say. Nothing is written."""
-    wish = PromotionWish(kind=kind, environment=environment, release=release)
-    return answer(request, promotion_outlook(app, f"{owner}/{name}", wish, by=person.login))
+    wish = PromotionWish(kind=kind, environment=asked.environment, release=release)
+    return asked.answer(promotion_outlook(asked.app, asked.repository, wish, by=asked.person.login))
 
 
 @router.post(
     "/environments/{environment}/promote", status_code=202, response_model=shape_of(WorkItem), dependencies=_DELIVER
 )
-def promote(
-    request: Request,
-    app: App,
-    person: Signed,
-    owner: Owner,
-    name: Name,
-    environment: Environment,
-    wanted: Annotated[Bringing, Body()],
-) -> Response:
+def promote(asked: InEnvironment, wanted: Annotated[Bringing, Body()]) -> Response:
     """Ask for a release to be brought in once the gates are open. The item's `id` will be the promotion's."""
     wish = PromotionWish(
         kind=PromotionKind.PROMOTE,
-        environment=environment,
+        environment=asked.environment,
         release=wanted.release,
         reason=wanted.reason,
         override=wanted.override,
     )
-    return _asked(request, app, person, owner, name, wish)
+    return _wished(asked, wish)
 
 
 @router.post(
     "/environments/{environment}/rollback", status_code=202, response_model=shape_of(WorkItem), dependencies=_DELIVER
 )
-def rollback(
-    request: Request,
-    app: App,
-    person: Signed,
-    owner: Owner,
-    name: Name,
-    environment: Environment,
-    wanted: Annotated[GoingBack, Body()],
-) -> Response:
+def rollback(asked: InEnvironment, wanted: Annotated[GoingBack, Body()]) -> Response:
     """Go back to what was verified there before, without gates; the environment is held until somebody lifts it."""
     wish = PromotionWish(
-        kind=PromotionKind.ROLLBACK, environment=environment, release=wanted.release, reason=wanted.reason
+        kind=PromotionKind.ROLLBACK, environment=asked.environment, release=wanted.release, reason=wanted.reason
     )
-    return _asked(request, app, person, owner, name, wish)
+    return _wished(asked, wish)
 
 
 @router.post(
@@ -155,18 +127,10 @@ def rollback(
     response_model=shape_of(WorkItem),
     dependencies=[Depends(need(Role.OPERATOR))],
 )
-def restore(
-    request: Request,
-    app: App,
-    person: Signed,
-    owner: Owner,
-    name: Name,
-    environment: Environment,
-    wanted: Annotated[Putting, Body()],
-) -> Response:
+def restore(asked: InEnvironment, wanted: Annotated[Putting, Body()]) -> Response:
     """Put back what the ledger says is live, where something else runs."""
-    wish = PromotionWish(kind=PromotionKind.RESTORE, environment=environment, reason=wanted.reason)
-    return _asked(request, app, person, owner, name, wish)
+    wish = PromotionWish(kind=PromotionKind.RESTORE, environment=asked.environment, reason=wanted.reason)
+    return _wished(asked, wish)
 
 
 @router.post(
@@ -174,18 +138,9 @@ def restore(
     response_model=shape_of(Answered),
     dependencies=_DELIVER,
 )
-def approve(
-    request: Request,
-    app: App,
-    person: Signed,
-    owner: Owner,
-    name: Name,
-    environment: Environment,
-    promotion: Reference,
-    said: Annotated[Saying, Body()],
-) -> Response:
+def approve(asked: InEnvironment, promotion: Reference, said: Annotated[Saying, Body()]) -> Response:
     """Say yes to it as it is planned now. The policy says who is asked."""
-    return _said(request, app, person, owner, name, environment, promotion, Answer.APPROVE, said.reason)
+    return _said(asked, promotion, Answer.APPROVE, said.reason)
 
 
 @router.post(
@@ -193,51 +148,33 @@ def approve(
     response_model=shape_of(Answered),
     dependencies=_DELIVER,
 )
-def reject(
-    request: Request,
-    app: App,
-    person: Signed,
-    owner: Owner,
-    name: Name,
-    environment: Environment,
-    promotion: Reference,
-    said: Annotated[Saying, Body()],
-) -> Response:
+def reject(asked: InEnvironment, promotion: Reference, said: Annotated[Saying, Body()]) -> Response:
     """Say no to it: it is refused, whatever others say."""
-    return _said(request, app, person, owner, name, environment, promotion, Answer.REJECT, said.reason)
+    return _said(asked, promotion, Answer.REJECT, said.reason)
 
 
-def _asked(request: Request, app: App, person: Signed, owner: str, name: str, wish: PromotionWish) -> Response:
-    item = ask_promotion(app, f"{owner}/{name}", wish, by=person.login, key=keyed(person.login, request))
-    return answer(request, item, status=202)
+def _wished(asked: AskedThere, wish: PromotionWish) -> Response:
+    item = ask_promotion(asked.app, asked.repository, wish, by=asked.person.login, key=asked.key)
+    return asked.answer(item, status=202)
 
 
-def _said(
-    request: Request,
-    app: App,
-    person: Signed,
-    owner: str,
-    name: str,
-    environment: str,
-    promotion: str,
-    word: Answer,
-    reason: str,
-) -> Response:
-    found = _own(app, owner, name, promotion)
-    if found.environment != environment:
-        raise NotFoundError(f"'{environment}' has no promotion '{promotion}'", hint=f"it is of '{found.environment}'")
-    return answer(
-        request,
-        answer_promotion(
-            app, f"{owner}/{name}", found.id, answer=word, reason=reason, by=person.login, means=person.means
-        ),
+def _said(asked: AskedThere, promotion: str, word: Answer, reason: str) -> Response:
+    found = _own(asked, promotion)
+    if found.environment != asked.environment:
+        raise NotFoundError(
+            f"'{asked.environment}' has no promotion '{promotion}'", hint=f"it is of '{found.environment}'"
+        )
+    person = asked.person
+    told = answer_promotion(
+        asked.app, asked.repository, found.id, answer=word, reason=reason, by=person.login, means=person.means
     )
+    return asked.answer(told)
 
 
-def _own(app: App, owner: str, name: str, reference: str) -> Promotion:
+def _own(asked: Asked, reference: str) -> Promotion:
     """A promotion of this repository; those of others are not there for whoever asks here."""
-    found = app.records.find_promotion(reference)
-    release = app.records.find_release(found.release)
-    if release.repository != url_of(app, f"{owner}/{name}"):
-        raise NotFoundError(f"{owner}/{name} has no promotion '{reference}'", hint="`promotions` lists them")
+    found = asked.app.records.find_promotion(reference)
+    release = asked.app.records.find_release(found.release)
+    if release.repository != asked.url:
+        raise NotFoundError(f"{asked.repository} has no promotion '{reference}'", hint="`promotions` lists them")
     return found

@@ -8,8 +8,8 @@ from pipeline.model.account import Role
 from pipeline.model.repository import Repository
 from pipeline.web.access.asking import Signed, need
 from pipeline.web.api.answers import answer
+from pipeline.web.api.asked import InRepository
 from pipeline.web.api.problem_schemas import PROBLEMS
-from pipeline.web.api.runs import Name, Owner
 from pipeline.web.api.shapes import shape_of
 from pipeline.web.asking import App
 
@@ -24,6 +24,6 @@ def repositories(request: Request, app: App, person: Signed) -> Response:
 
 
 @router.get("/{owner}/{name}", response_model=shape_of(Repository), dependencies=[Depends(need(Role.VIEWER))])
-def repository(request: Request, app: App, owner: Owner, name: Name) -> Response:
+def repository(asked: InRepository) -> Response:
     """One of them."""
-    return answer(request, app.intake.find_repository(f"{owner}/{name}"))
+    return asked.answer(asked.app.intake.find_repository(asked.repository))

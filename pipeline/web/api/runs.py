@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Annotated
 
-from fastapi import APIRouter, Body, Depends, Path, Query, Request, Response
+from fastapi import APIRouter, Body, Depends, Path, Query, Response
 from fastapi.responses import StreamingResponse
 from pydantic import BaseModel, ConfigDict, Field
 
@@ -17,19 +17,17 @@ from pipeline.operations.artifacts import StageArtifact, artifacts_of
 from pipeline.operations.explain import Explanation, explain
 from pipeline.operations.log_parts import Part
 from pipeline.operations.logs import check_attempt, read_parts, stages_of
-from pipeline.operations.repositories import url_of
 from pipeline.operations.serving.asking import allow_run, ask_run, cancel_run, go_on, retry_run
+from pipeline.ports.application import Application
 from pipeline.ports.records import RunFilter
-from pipeline.web.access.asking import Signed, need
-from pipeline.web.api.answers import Cursor, Limit, answer, keyed, page
+from pipeline.web.access.asking import need
+from pipeline.web.api.answers import Cursor, Limit
+from pipeline.web.api.asked import Asked, InRepository
 from pipeline.web.api.problem_schemas import PROBLEMS
 from pipeline.web.api.shapes import page_of, shape_of
-from pipeline.web.asking import App
 
 router = APIRouter(prefix="/api/v1/repositories/{owner}/{name}/runs", tags=["runs"], responses=PROBLEMS)
 
-Owner = Annotated[str, Path(max_length=200)]
-Name = Annotated[str, Path(max_length=200)]
 Number = Annotated[int, Path(ge=1, le=2**31 - 1, description="the run's number in its repository")]
 StageName = Annotated[str, Path(max_length=300)]
 _READ = [Depends(need(Role.VIEWER))]
@@ -54,10 +52,7 @@ class Started(BaseModel):
 
 @router.get("", response_model=page_of(Run), dependencies=_READ)
 def runs(
-    request: Request,
-    app: App,
-    owner: Owner,
-    name: Name,
+    asked: InRepository,
     branch: Annotated[str, Query(max_length=250)] = "",
     state: RunState | None = None,
     conclusion: Conclusion | None = None,
@@ -66,51 +61,39 @@ def runs(
 ) -> Response:
     """Runs, newest first."""
     chosen = RunFilter(
-        repository=url_of(app, f"{owner}/{name}"),
-        branch=branch,
-        state=state,
-        conclusion=conclusion,
-        limit=limit + 1,
-        before=cursor,
+        repository=asked.url, branch=branch, state=state, conclusion=conclusion, limit=limit + 1, before=cursor
     )
-    return page(request, app.records.runs(chosen), limit=limit, cursor=lambda run: run.id)
+    return asked.page(asked.app.records.runs(chosen), limit=limit, cursor=lambda run: run.id)
 
 
 @router.post("", status_code=202, response_model=shape_of(WorkItem), dependencies=_RUN)
-def start(
-    request: Request, app: App, person: Signed, owner: Owner, name: Name, wanted: Annotated[Wanted, Body()]
-) -> Response:
+def start(asked: InRepository, wanted: Annotated[Wanted, Body()]) -> Response:
     """Ask for a run; a worker makes it. The item's `id` will be the run's. Repeating it with the same `Idempotency-Key`
     asks for nothing more."""
     item = ask_run(
-        app,
-        f"{owner}/{name}",
-        ref=wanted.ref,
-        variables=wanted.variables,
-        by=person.login,
-        key=keyed(person.login, request),
+        asked.app, asked.repository, ref=wanted.ref, variables=wanted.variables, by=asked.person.login, key=asked.key
     )
-    return answer(request, item, status=202)
+    return asked.answer(item, status=202)
 
 
 @router.get("/{number}", response_model=shape_of(Run), dependencies=_READ)
-def run(request: Request, app: App, owner: Owner, name: Name, number: Number) -> Response:
+def run(asked: InRepository, number: Number) -> Response:
     """A run with its stages, attempts and what they left."""
-    return answer(request, _run(app, owner, name, number))
+    return asked.answer(_run(asked, number))
 
 
 @router.get("/{number}/plan", dependencies=_READ)
-def plan(request: Request, app: App, owner: Owner, name: Name, number: Number) -> Response:
+def plan(asked: InRepository, number: Number) -> Response:
     """The plan of a run: its stages with their needs, conditions, reuse keys."""
-    return answer(request, app.records.plan(_run(app, owner, name, number).id))
+    return asked.answer(asked.app.records.plan(_run(asked, number).id))
 
 
 @router.get("/{number}/explanations", response_model=list[shape_of(Explanation)], dependencies=_READ)  # type: ignore[misc]
-def explanations(request: Request, app: App, owner: Owner, name: Name, number: Number) -> Response:
+def explanations(asked: InRepository, number: Number) -> Response:
     """Why each stage ran, was skipped, blocked, reused or failed."""
-    found = _run(app, owner, name, number)
-    told = explain(app.records, found, found.stages, default_timeout=app.settings.stage_timeout)
-    return answer(request, told)
+    found = _run(asked, number)
+    told = explain(asked.app.records, found, found.stages, default_timeout=asked.app.settings.stage_timeout)
+    return asked.answer(told)
 
 
 @router.get(
@@ -120,9 +103,7 @@ def explanations(request: Request, app: App, owner: Owner, name: Name, number: N
     dependencies=_READ,
 )
 def log(
-    app: App,
-    owner: Owner,
-    name: Name,
+    asked: InRepository,
     number: Number,
     stage: StageName,
     attempt: Annotated[int, Query(ge=0, le=1000, description="0 = the last one")] = 0,
@@ -131,20 +112,25 @@ def log(
     tail: Annotated[int | None, Query(ge=0, le=10_000_000, description="the last lines only")] = None,
 ) -> StreamingResponse:
     """The log of a stage as far as there is one: each line its time, a space, its text."""
-    found = _run(app, owner, name, number)
+    found = _run(asked, number)
     chosen = stages_of(found, stage)
     if attempt:
         check_attempt(found, chosen, attempt)
     blocks = read_parts(
-        app.storage, app.settings.home, found, chosen, Part(first=first, last=last, tail=tail), attempt=attempt
+        asked.app.storage,
+        asked.app.settings.home,
+        found,
+        chosen,
+        Part(first=first, last=last, tail=tail),
+        attempt=attempt,
     )
     return StreamingResponse((block.lines for block in blocks), media_type="text/plain; charset=utf-8")
 
 
 @router.get("/{number}/artifacts", response_model=list[shape_of(StageArtifact)], dependencies=_READ)  # type: ignore[misc]
-def artifacts(request: Request, app: App, owner: Owner, name: Name, number: Number) -> Response:
+def artifacts(asked: InRepository, number: Number) -> Response:
     """What the run's stages left to keep."""
-    return answer(request, artifacts_of(_run(app, owner, name, number), None))
+    return asked.answer(artifacts_of(_run(asked, number), None))
 
 
 @router.get(
@@ -154,54 +140,42 @@ def artifacts(request: Request, app: App, owner: Owner, name: Name, number: Numb
     dependencies=_READ,
 )
 def artifact(
-    app: App,
-    owner: Owner,
-    name: Name,
-    number: Number,
-    digest: Annotated[str, Path(pattern=r"^sha256:[0-9a-f]{64}$")],
+    asked: InRepository, number: Number, digest: Annotated[str, Path(pattern=r"^sha256:[0-9a-f]{64}$")]
 ) -> StreamingResponse:
     """The content of an artifact of the run; always as a download, never as a page."""
-    found = _run(app, owner, name, number)
+    found = _run(asked, number)
     chosen = next((item.artifact for item in artifacts_of(found, None) if item.artifact.digest == digest), None)
     if chosen is None:
         raise NotFoundError(f"run {number} has no artifact {digest[:19]}", hint="`artifacts` of the run lists them")
-    return download(app, chosen)
+    return download(asked.app, chosen)
 
 
 @router.post("/{number}/cancel", status_code=202, response_model=shape_of(WorkItem), dependencies=_RUN)
-def cancel(request: Request, app: App, person: Signed, owner: Owner, name: Name, number: Number) -> Response:
+def cancel(asked: InRepository, number: Number) -> Response:
     """Ask for its end; it comes tidily and soon."""
-    return answer(request, cancel_run(app, _run(app, owner, name, number).id, by=person.login), status=202)
+    return asked.answer(cancel_run(asked.app, _run(asked, number).id, by=asked.person.login), status=202)
 
 
 @router.post("/{number}/retry", status_code=202, response_model=shape_of(WorkItem), dependencies=_RUN)
-def retry(request: Request, app: App, person: Signed, owner: Owner, name: Name, number: Number) -> Response:
+def retry(asked: InRepository, number: Number) -> Response:
     """Repeat what did not succeed, in the same run."""
-    return answer(request, retry_run(app, _run(app, owner, name, number).id, by=person.login), status=202)
+    return asked.answer(retry_run(asked.app, _run(asked, number).id, by=asked.person.login), status=202)
 
 
 @router.post("/{number}/resume", status_code=202, response_model=shape_of(WorkItem), dependencies=_RUN)
-def resume(
-    request: Request,
-    app: App,
-    person: Signed,
-    owner: Owner,
-    name: Name,
-    number: Number,
-    started: Annotated[Started, Body()],
-) -> Response:
+def resume(asked: InRepository, number: Number, started: Annotated[Started, Body()]) -> Response:
     """Go on with a run that is parked, and start these of its manual stages."""
-    found = _run(app, owner, name, number)
-    return answer(request, go_on(app, found.id, started=started.stages, by=person.login), status=202)
+    found = _run(asked, number)
+    return asked.answer(go_on(asked.app, found.id, started=started.stages, by=asked.person.login), status=202)
 
 
 @router.post("/{number}/allow", status_code=202, response_model=shape_of(WorkItem), dependencies=_RUN)
-def allow(request: Request, app: App, person: Signed, owner: Owner, name: Name, number: Number) -> Response:
+def allow(asked: InRepository, number: Number) -> Response:
     """Let one untrusted run have secrets and effects: somebody has read its change."""
-    return answer(request, allow_run(app, _run(app, owner, name, number).id, by=person.login), status=202)
+    return asked.answer(allow_run(asked.app, _run(asked, number).id, by=asked.person.login), status=202)
 
 
-def download(app: App, chosen: Artifact) -> StreamingResponse:
+def download(app: Application, chosen: Artifact) -> StreamingResponse:
     """The content of an artifact as a file to keep."""
     from urllib.parse import quote
 
@@ -224,5 +198,5 @@ def download(app: App, chosen: Artifact) -> StreamingResponse:
     return StreamingResponse(parts(), media_type="application/octet-stream", headers=headers)  # type: ignore[arg-type]
 
 
-def _run(app: App, owner: str, name: str, number: int) -> Run:
-    return app.records.find_run(str(number), repository=url_of(app, f"{owner}/{name}"))
+def _run(asked: Asked, number: int) -> Run:
+    return asked.app.records.find_run(str(number), repository=asked.url)
