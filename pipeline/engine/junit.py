@@ -5,11 +5,14 @@ from __future__ import annotations
 from collections.abc import Iterable
 from typing import Any
 
+from pipeline.engine.counting import whole
 from pipeline.engine.xml_report import DEPTH_LIMIT, examine
 from pipeline.errors import StorageError
 from pipeline.model.report import TestCase, TestReport, TestStatus
 
 DETAILS_LIMIT = 64 * 1024
+NAME_LIMIT = 4000
+"""Characters of a name; the rest is cut off."""
 
 
 def read(content: bytes, *, file: str) -> TestReport:
@@ -27,9 +30,7 @@ def read(content: bytes, *, file: str) -> TestReport:
     examine(content, file=file)
     try:
         root = junitparser.JUnitXml.fromstring(content)
-    except ParseError as error:
-        raise StorageError(f"{file} is not well-formed XML: {error}", hint="was its writer stopped?") from error
-    except (junitparser.JUnitXmlError, ValueError, TypeError) as error:
+    except (junitparser.JUnitXmlError, ParseError, ValueError, TypeError) as error:
         raise StorageError(f"{file} is not a JUnit report: {error}", hint="name JUnit XML in reports.junit") from error
     suites = [root] if isinstance(root, junitparser.TestSuite) else list(root)
     cases: list[TestCase] = []
@@ -47,7 +48,8 @@ def _read_suite(
     element = suite._elem
     listed = element.findall("testcase")
     inner = list(suite.testsuites())
-    cases.extend(_read_case(case, str(suite.name or "")) for case in listed)
+    name = _named(element, "name")
+    cases.extend(_read_case(case, name) for case in listed)
     for child in inner:
         _read_suite(child, cases, unlisted, file=file, depth=depth + 1)
     if not listed and not inner:
@@ -56,7 +58,7 @@ def _read_suite(
 
 def _count_attributes(attributes: Any, unlisted: dict[TestStatus, int]) -> None:
     def number(*names: str) -> int:
-        return sum(int(attributes[name]) for name in names if str(attributes.get(name, "")).isdigit())
+        return sum(whole(attributes.get(name)) or 0 for name in names)
 
     counts = {
         TestStatus.FAILED: number("failures"),
@@ -82,18 +84,21 @@ def _read_case(element: Any, suite: str) -> TestCase:
             break
     if result is None and element.get("status") == "disabled":
         status = TestStatus.SKIPPED
-    line = str(element.get("line", ""))
     return TestCase(
         suite=suite,
-        classname=str(element.get("classname", "")),
-        name=str(element.get("name", "")),
+        classname=_named(element, "classname"),
+        name=_named(element, "name"),
         status=status,
         seconds=_seconds(element.get("time")),
-        message=str(result.get("message", "")) if result is not None else "",
+        message=str(result.get("message", ""))[:DETAILS_LIMIT] if result is not None else "",
         details=(result.text or "").strip()[:DETAILS_LIMIT] if result is not None else "",
-        file=str(element.get("file", "")),
-        line=int(line) if line.isdigit() else 0,
+        file=_named(element, "file"),
+        line=whole(element.get("line")) or 0,
     )
+
+
+def _named(element: Any, attribute: str) -> str:
+    return str(element.get(attribute, ""))[:NAME_LIMIT]
 
 
 def _seconds(text: str | None) -> float:

@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import io
+
+from pipeline.engine.counting import whole
 from pipeline.errors import StorageError
 from pipeline.model.report import CoverageReport
 
@@ -15,20 +18,21 @@ def read(content: bytes, *, file: str) -> CoverageReport:
     sums: dict[str, tuple[int, int]] = {}
     source, found, hit = "", 0, 0
     seen = False
-    for row in content.decode(errors="replace").splitlines():
+    for row in io.TextIOWrapper(io.BytesIO(content), errors="replace"):
         key, _, value = row.strip().partition(":")
         match key:
             case "SF":
                 source, found, hit = value.strip(), 0, 0
             case "DA":
-                line, _, count = value.partition(",")
-                if line.strip().isdigit():
+                first, _, count = value.partition(",")
+                line = whole(first)
+                if line is not None:
                     seen = True
                     lines = hits.setdefault(source, {})
-                    lines[int(line)] = lines.get(int(line), False) or _ran(count)
-            case "LF" | "LH" if value.strip().isdigit():
+                    lines[line] = lines.get(line, False) or _ran(count)
+            case "LF" | "LH" if (number := whole(value)) is not None:
                 seen = True
-                found, hit = (int(value), hit) if key == "LF" else (found, int(value))
+                found, hit = (number, hit) if key == "LF" else (found, number)
                 sums[source] = max(sums.get(source, (0, 0)), (hit, found))
     if not seen:
         raise StorageError(f"{file} is neither Cobertura XML nor LCOV", hint="name coverage.xml or lcov.info")
@@ -42,4 +46,4 @@ def read(content: bytes, *, file: str) -> CoverageReport:
 def _ran(text: str) -> bool:
     """Whether a count of executions is more than none; a checksum may follow it."""
     count = text.partition(",")[0].strip()
-    return count.isdigit() and int(count) > 0
+    return count.isascii() and count.isdigit() and bool(count.strip("0"))

@@ -6,11 +6,14 @@ https://docs.oasis-open.org/sarif/sarif/v2.1.0/sarif-v2.1.0.html
 from __future__ import annotations
 
 import json
+import re
 from collections.abc import Iterator, Mapping
 from contextlib import suppress
+from itertools import islice
 from typing import Any
 from urllib.parse import unquote, urlsplit
 
+from pipeline.engine.xml_report import check_size
 from pipeline.errors import StorageError
 from pipeline.model.container import WORKSPACE
 from pipeline.model.finding import Finding, FindingSeverity
@@ -20,6 +23,11 @@ CHECK = "code"
 MOST = 10_000
 """Findings that are kept of one file."""
 _TEXT = 2_000
+_ROOM = 6_000_000
+_TAKEN = {b"{": 4, b"[": 2, b",": 1}
+"""What a file's values take of that room as they are read, by what they begin with or stand between: about sixty bytes
+each, however short they are written."""
+_ARGUMENT = re.compile(r"\{([0-9]{1,4})\}")
 
 _LEVELS: Mapping[str, FindingSeverity] = {
     "error": FindingSeverity.HIGH,
@@ -35,15 +43,18 @@ def read(content: bytes, *, file: str) -> tuple[Finding, ...]:
     The severity is the rule's `security-severity` in CVSS's bands, else the level. Raises StorageError when the file
     is no SARIF, or has more than MOST results.
     """
+    check_size(content, file)
+    if sum(content.count(mark) * cost for mark, cost in _TAKEN.items()) > _ROOM:
+        raise StorageError(f"{file} has too many values to be read", hint="let the analyser say less")
     try:
         document = json.loads(content)
         if not isinstance(document, dict) or not isinstance(document.get("runs"), list):
             raise StorageError(f"{file} is not a SARIF file: it has no list `runs`", hint="name SARIF 2.1.0")
-        found = tuple(finding for run in document["runs"] for finding in _of_run(_mapping(run)))
+        found = tuple(islice((item for run in document["runs"] for item in _of_run(_mapping(run))), MOST + 1))
     except (ValueError, RecursionError) as error:
         raise StorageError(f"{file} is not JSON: {error}", hint="was its writer stopped?") from error
     if len(found) > MOST:
-        raise StorageError(f"{file} has {len(found)} results, more than {MOST}", hint="let the analyser say less")
+        raise StorageError(f"{file} has more than {MOST:,} results", hint="let the analyser say less")
     return found
 
 
@@ -77,7 +88,7 @@ def _severity(result: Mapping[str, Any], rule: Mapping[str, Any]) -> FindingSeve
     for source in (result, rule):
         score = _mapping(source.get("properties")).get("security-severity")
         if isinstance(score, str | int | float):
-            with suppress(ValueError):
+            with suppress(ValueError, OverflowError):
                 return _band(float(score))
     level = result.get("level") or _mapping(rule.get("defaultConfiguration")).get("level") or "warning"
     return _LEVELS.get(str(level), FindingSeverity.UNKNOWN)
@@ -99,10 +110,20 @@ def _message(result: Mapping[str, Any], rule: Mapping[str, Any]) -> str:
     message = _mapping(result.get("message"))
     text = message.get("text") or message.get("markdown")
     if not text and message.get("id"):
-        text = _mapping(_mapping(rule.get("messageStrings")).get(str(message["id"]))).get("text")
-        for number, argument in enumerate(_list(message.get("arguments"))):
-            text = str(text or "").replace(f"{{{number}}}", str(argument))
+        template = _mapping(_mapping(rule.get("messageStrings")).get(str(message["id"]))).get("text")
+        text = _filled(str(template or "")[:_TEXT], _list(message.get("arguments")))
     return str(text or _mapping(rule.get("shortDescription")).get("text") or "")
+
+
+def _filled(template: str, arguments: list[Any]) -> str:
+    """With its arguments in their places, once: what stands in an argument is text, and not looked through again."""
+
+    def argument(found: re.Match[str]) -> str:
+        number = int(found[1])
+        given = arguments[number] if number < len(arguments) else None
+        return str(given)[:_TEXT] if isinstance(given, str | int | float) else found[0]
+
+    return _ARGUMENT.sub(argument, template)
 
 
 def _place(result: Mapping[str, Any]) -> tuple[str, int]:

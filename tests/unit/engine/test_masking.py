@@ -14,7 +14,7 @@ from pathlib import Path
 from urllib.parse import quote, quote_plus
 
 import pytest
-from hypothesis import given, settings
+from hypothesis import assume, given, settings
 from hypothesis import strategies as st
 
 from pipeline.cli.render.clean import for_terminal
@@ -113,6 +113,7 @@ def test_every_spelling_is_masked_at_every_chunk_border(name: str, secret: str) 
 @given(secret=st.text(st.characters(codec="utf-8", categories=("L", "N", "P", "S")), min_size=6, max_size=20))
 @settings(max_examples=15, deadline=None)
 def test_what_a_terminal_does_not_show_hides_no_secret(name: str, secret: str) -> None:
+    assume(secret not in "before after")
     masker = Masker()
     masker.add(secret)
     stream = f"\x1b[32mbefore\x1b[0m\nx={COLOURED[name](secret)};\x1b[1mafter\x1b[m\n".encode()

@@ -92,7 +92,7 @@ def test_a_rule_by_its_index_and_a_message_by_its_id() -> None:
         pytest.param(b"[" * 100_000, "is not JSON", id="deep"),
         pytest.param(b"{}", "is not a SARIF file", id="something else"),
         pytest.param(b'{"runs": {}}', "is not a SARIF file", id="runs that are no list"),
-        pytest.param(document(*[result()] * 10_001), "has 10001 results", id="too many"),
+        pytest.param(document(*[result()] * 10_001), "has more than 10,000 results", id="too many"),
     ],
 )
 def test_what_is_refused(content: bytes, words: str) -> None:
