@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import signal
 import sys
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from queue import Empty, SimpleQueue
 from typing import TYPE_CHECKING
@@ -20,6 +20,7 @@ if TYPE_CHECKING:  # for their time, not for a circle
     from pipeline.operations.serving.server import Background
     from pipeline.operations.serving.workshop import Workshop
     from pipeline.ports.application import Application
+    from pipeline.web.live_streams import Live
 
 _PROGRAM = (sys.executable, "-c", "from pipeline.cli.door import main; main()", "make-run")
 """Makes one run in a process of its own, whatever is on the PATH."""
@@ -70,13 +71,13 @@ def serve(listen: str | None, no_worker: bool) -> int:
         site, host=host, port=port, log_level="warning", timeout_graceful_shutdown=int(_LAST_REQUESTS)
     )
     server = uvicorn.Server(config)
-    with _signals() as asked, _answering(server):
+    with _signals() as asked, _answering(server, site.state.live):
         address = f"http://{host}:{_port(server, port)}"
         _note(f"listening on {address}")
         if key := first_key(app):
             _note(f"nobody is here yet: make the first admin at {app.settings.public_url or address}/first?key={key}")
         background.start()
-        _work(app, background, asked)
+        _work(app, background, asked, drains=site.state.live.move)
     return 0
 
 
@@ -103,11 +104,14 @@ def _workshop(app: Application) -> Workshop:
     return Workshop(app, program=_PROGRAM, note=_note)
 
 
-def _work(app: Application, background: Background, asked: SimpleQueue[int]) -> None:
+def _work(
+    app: Application, background: Background, asked: SimpleQueue[int], drains: Callable[[], None] = lambda: None
+) -> None:
     """Until a signal; then drain until all has ended, the time is over or a second signal comes."""
     try:
         asked.get()
         background.drain()
+        drains()
         _note(f"draining for up to {app.settings.drain:.0f} s; once more ends at once")
         until = app.clock.monotonic() + app.settings.drain
         while not background.drained(0.2) and app.clock.monotonic() < until:
@@ -134,8 +138,8 @@ def _signals() -> Iterator[SimpleQueue[int]]:
 
 
 @contextmanager
-def _answering(server: uvicorn.Server) -> Iterator[None]:
-    """The web server in a thread, so that it answers while the runs are drained."""
+def _answering(server: uvicorn.Server, live: Live) -> Iterator[None]:
+    """The web server in a thread, so that it answers while the runs are drained; open streams do not hold it up."""
     import threading
     import time
 
@@ -150,6 +154,7 @@ def _answering(server: uvicorn.Server) -> Iterator[None]:
     try:
         yield
     finally:
+        live.close()
         server.should_exit = True
         thread.join(_LAST_REQUESTS * 2)
 

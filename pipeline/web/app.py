@@ -16,6 +16,7 @@ from pipeline.web.access.limits import Limits
 from pipeline.web.access.routes import ACCESS
 from pipeline.web.access.trail import Trail
 from pipeline.web.hooks import Hooks
+from pipeline.web.live_streams import Live
 from pipeline.web.pages.routes import PAGES
 from pipeline.web.problems import told
 
@@ -30,6 +31,7 @@ def build(application: Application) -> FastAPI:
     )
     server.state.application = application
     server.state.limits = Limits()
+    server.state.live = Live(application)
     for kind in (EcluseError, HTTPException, RequestValidationError, Exception):
         server.add_exception_handler(kind, told)
     for router in ROUTERS:

@@ -19,6 +19,7 @@ from pipeline.errors import EcluseError, NotFoundError
 from pipeline.model.status import RunState, StageState
 from pipeline.operations.log_window import LogPaper, paper_of
 from pipeline.operations.watch import FolderWatch
+from pipeline.web.live_rights import Stream
 from pipeline.web.pages.log_lines import shown
 
 if TYPE_CHECKING:
@@ -32,7 +33,6 @@ _GATHER = 0.1
 _PATIENCE = 1.0
 _BEHIND = 2000
 """Lines that somebody who is behind gets at once."""
-_STILL_HERE = 15.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -53,7 +53,7 @@ class LogTopic:
     """One log. `follow` is for the event loop; a thread of its own reads as long as there is a follower."""
 
     def __init__(self, app: Application, run: str, paper: LogPaper, loop: asyncio.AbstractEventLoop) -> None:
-        self.followers: set[asyncio.Event] = set()
+        self.followers: set[Stream] = set()
         self._app = app
         self._run = run
         self._paper = paper
@@ -65,40 +65,35 @@ class LogTopic:
         self._marks: list[tuple[int, int]] = [(1, 0)]
         """Line and its place in the file, now and then."""
         self._over = False
-        self._counted = asyncio.Event()
+        self._counted = False
         self._closed = threading.Event()
         self._thread = threading.Thread(target=self._read, name="live-log", daemon=True)
         self._thread.start()
 
     def close(self) -> None:
-        """Let go of the file; whoever still follows is told that it is over."""
+        """Let go of the file; nobody follows any more."""
         self._closed.set()
-        self._tell([], self._total, over=True, age=self._age)
 
-    async def follow(self, after: int) -> AsyncIterator[bytes]:
-        """Whole events, none left out, however slowly somebody takes them."""
-        woken = asyncio.Event()
-        self.followers.add(woken)
+    async def follow(self, stream: Stream, after: int) -> AsyncIterator[bytes]:
+        """Whole events, none left out, however slowly somebody takes them; until the stream is cut."""
+        self.followers.add(stream)
         age = self._age
         try:
-            await self._counted.wait()
-            while True:
-                woken.clear()
-                if age != self._age:
+            while stream.cut is None:
+                stream.woken.clear()
+                if self._counted and (age != self._age or after > self._total):
                     age, after = self._age, 0
-                    yield b"event: again\ndata: {}\n\n"
-                while after < self._total and age == self._age:
+                    yield b"id: 0\nevent: again\ndata: {}\n\n"
+                while after < self._total and age == self._age and stream.cut is None:
                     after, said = await self._next(after)
                     yield said
                 if age == self._age and self._over and after >= self._total:
                     yield b"event: over\ndata: {}\n\n"
                     return
-                try:
-                    await asyncio.wait_for(woken.wait(), _STILL_HERE)
-                except TimeoutError:
+                if not await stream.waits():
                     yield b": still here\n\n"
         finally:
-            self.followers.discard(woken)
+            self.followers.discard(stream)
 
     async def _next(self, after: int) -> tuple[int, bytes]:
         """The events behind a line, from memory where it still has them, else from the file."""
@@ -222,16 +217,17 @@ class LogTopic:
         """In the event loop: what has come is there for all at once."""
         if age != self._age:
             self._blocks.clear()
-        news = over or age != self._age or total != self._total or not self._counted.is_set()
+        news = over or age != self._age or total != self._total or not self._counted
         self._blocks.extend(blocks)
         self._total, self._age, self._over = total, age, self._over or over
-        self._counted.set()
+        self._counted = True
         if news:
-            for waiter in self.followers:
-                waiter.set()
+            for stream in self.followers:
+                stream.woken.set()
 
 
 def _event(first: int, lines: list[bytes]) -> bytes:
+    """Its id is the last line: who comes back asks for what is behind it."""
     body = {"first": first, "lines": [shown(line) for line in lines]}
     text = json.dumps(body, ensure_ascii=False, separators=(",", ":"))
-    return f"event: lines\ndata: {text}\n\n".encode("utf-8", "replace")
+    return f"id: {first + len(lines) - 1}\nevent: lines\ndata: {text}\n\n".encode("utf-8", "replace")

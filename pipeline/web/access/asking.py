@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Annotated
 from urllib.parse import quote
 
@@ -21,7 +21,7 @@ from pipeline.web.access.principal import HINT, NOBODY, Principal, refusal
 from pipeline.web.access.requests import address_of
 from pipeline.web.access.trail import unaudited
 
-__all__ = ["Anyone", "InPerson", "Need", "Public", "Signed", "need", "public"]
+__all__ = ["Anyone", "InPerson", "Need", "Public", "Signed", "as_now", "need", "public"]
 _BEARER = "bearer "
 
 
@@ -143,6 +143,21 @@ def _by_session(request: Request) -> tuple[Principal, str]:
         return NOBODY, ""
     grants = tuple(app.accounts.grants(login=user.login))
     return Principal(login=user.login, name=user.name, grants=grants, session=session.digest), session.csrf
+
+
+def as_now(app: Application, principal: Principal) -> Principal | None:
+    """The same sender with the roles of this instant; None once the session or the token counts no more, or the person
+    is shut out. For what goes on after it was allowed; it is no use of the session."""
+    now = app.clock.now()
+    if principal.token is not None:
+        token = app.accounts.token_of(principal.token.digest)
+        counts = token is not None and token.valid(now)
+    else:
+        session = app.accounts.session_of(principal.session)
+        counts = session is not None and now < session.expires
+    if not counts or _user(app, principal.login) is None:
+        return None
+    return replace(principal, grants=tuple(app.accounts.grants(login=principal.login)))
 
 
 def _user(app: Application, login: str) -> User | None:

@@ -16,9 +16,11 @@ from pipeline.operations.explain import explain
 from pipeline.operations.log_search import Expression
 from pipeline.operations.log_window import LogPaper, commands, counted, find, paper_of, window
 from pipeline.operations.logs import stages_of
+from pipeline.web.access.asking import Signed
 from pipeline.web.asking import App
-from pipeline.web.live import EVENTS, live_of
+from pipeline.web.live import live_of, streamed
 from pipeline.web.live_log import log_key
+from pipeline.web.live_rights import Follower
 from pipeline.web.pages.asking import VIEWERS, Chosen, Repo
 from pipeline.web.pages.log_lines import shown
 from pipeline.web.pages.rendering import page
@@ -107,9 +109,18 @@ def hits(
 
 @router.get("/r/{owner}/{name}/runs/{number}/log/follow")
 async def follow(
-    request: Request, app: App, owner: str, name: str, number: str, stage: str, after: Line = 0, attempt: Attempt = 0
+    request: Request,
+    app: App,
+    owner: str,
+    name: str,
+    number: str,
+    principal: Signed,
+    stage: str,
+    after: Line = 0,
+    attempt: Attempt = 0,
 ) -> StreamingResponse:
-    """Lines behind `after` as they come, until the attempt ends: events `lines` and `over`."""
+    """Lines behind `after` (or behind the last that a browser had which comes back) as they come, until the attempt
+    ends: events `lines` and `over`."""
     from starlette.concurrency import run_in_threadpool
 
     def asked() -> tuple[Run, LogPaper]:
@@ -118,10 +129,13 @@ async def follow(
         run = app.records.find_run(number, repository=url_of(app, f"{owner}/{name}"))
         return run, paper_of(app.settings.home, run, stage, attempt=attempt)
 
-    run, paper = await run_in_threadpool(asked)
     live = live_of(request)
-    said = live.follow_log(log_key(run.id, paper), run=run.id, paper=paper, after=after)
-    return StreamingResponse(said, media_type=EVENTS, headers={"Cache-Control": "no-store", "X-Accel-Buffering": "no"})
+    live.check_room()
+    run, paper = await run_in_threadpool(asked)
+    last = request.headers.get("last-event-id", "")
+    follower = Follower(principal=principal, repository=f"{owner}/{name}")
+    behind = int(last) if last.isascii() and last.isdecimal() and len(last) < 10 else after
+    return streamed(live.follow_log(follower, log_key(run.id, paper), run=run.id, paper=paper, after=behind))
 
 
 def _json(body: dict[str, Any], paper: LogPaper) -> Response:

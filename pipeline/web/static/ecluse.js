@@ -63,17 +63,35 @@
       item.querySelectorAll(".secs").forEach(part => { part.textContent = seconds; });
     });
   };
-  let stream = null;
+  // A stream that is cut says why: the page tells it, and changes no more. One that is only lost comes back: by itself,
+  // or where the browser gave it up (a server that is away answers 502), by us, less and less often.
+  const parting = {
+    signed_out: ["You are signed out, so this page changes no more.", "Sign in", "/login?next=" + encodeURIComponent(location.pathname + location.search)],
+    not_allowed: ["You may no longer look at this, so this page changes no more.", "All repositories", "/"] };
+  document.addEventListener("cut", event => {
+    const place = document.getElementById("cut"), [text, name, where] = parting[event.detail] || parting.signed_out;
+    const link = document.createElement("a"); link.href = where; link.textContent = name;
+    place.replaceChildren(text + " ", link); place.hidden = false;
+  });
+  let stream = null, tries = 0;
   const live = () => {
-    const place = document.querySelector("[data-live]");
-    if (stream && stream.place === (place && place.dataset.live)) return;
+    const place = document.querySelector("[data-live]"), name = place && place.dataset.live;
+    if (stream && stream.name === name) return;
     if (stream) { stream.source.close(); stream = null; }
-    if (!place) return;
-    const source = new EventSource(place.dataset.live);
-    stream = { place: place.dataset.live, source };
+    if (name) listen(name, false);
+  };
+  const listen = (name, late) => {
+    const source = new EventSource(name), mine = { name, source };
+    stream = mine;
+    source.addEventListener("open", () => { tries = 0; if (late) document.body.dispatchEvent(new Event("live")); });
+    source.addEventListener("error", () => {
+      if (source.readyState !== EventSource.CLOSED) return;
+      setTimeout(() => { if (stream === mine) listen(name, true); }, Math.min(60, 2 ** ++tries) * (500 + Math.random() * 1000));
+    });
     source.addEventListener("stages", event => JSON.parse(event.data).forEach(moveStage));
     source.addEventListener("changed", () => document.body.dispatchEvent(new Event("live")));
     source.addEventListener("over", () => { source.close(); document.body.dispatchEvent(new Event("live")); });
+    source.addEventListener("cut", event => { source.close(); document.dispatchEvent(new CustomEvent("cut", { detail: JSON.parse(event.data).why })); });
   };
   document.addEventListener("htmx:afterSettle", live);
   addEventListener("pagehide", () => stream && stream.source.close());

@@ -149,7 +149,8 @@
     });
     source.addEventListener("again", () => { chunks.clear(); commands = []; total = 0; grown(); });
     source.addEventListener("over", () => { source.close(); ended = true; setFollowing(false); $("log-follow").hidden = true; log.dataset.ended = "yes"; });
-    source.onerror = () => { source.close(); if (!ended) setTimeout(follow, 2000); };  // from the last line that came
+    source.addEventListener("cut", event => { source.close(); setFollowing(false); document.dispatchEvent(new CustomEvent("cut", { detail: JSON.parse(event.data).why })); });
+    source.onerror = () => { source.close(); if (!ended) setTimeout(follow, 1000 + Math.random() * 2000); };  // from the last line that came
     addEventListener("pagehide", () => source.close());
   };
 

@@ -49,6 +49,20 @@ def axe() -> str:
 
 
 @pytest.fixture
+def context(chromium: Browser) -> Iterator[Callable[[], BrowserContext]]:
+    """Opens a browser of somebody's own."""
+    made: list[BrowserContext] = []
+
+    def open_one() -> BrowserContext:
+        made.append(chromium.new_context(reduced_motion="reduce"))
+        return made[-1]
+
+    yield open_one
+    for one in made:
+        one.close()
+
+
+@pytest.fixture
 def visit(chromium: Browser) -> Iterator[Callable[..., Visit]]:
     """Opens a page: `visit(served, "/board", dark=True, phone=True)`."""
     contexts: list[BrowserContext] = []
