@@ -71,7 +71,7 @@
   document.addEventListener("cut", event => {
     const place = document.getElementById("cut"), [text, name, where] = parting[event.detail] || parting.signed_out;
     const link = document.createElement("a"); link.href = where; link.textContent = name;
-    place.replaceChildren(text + " ", link); place.hidden = false;
+    place.className = "note warned"; place.replaceChildren(text + " ", link); place.hidden = false;
   });
   let stream = null, tries = 0;
   const live = () => {
