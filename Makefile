@@ -4,7 +4,7 @@ SHELL := /bin/bash
 .SHELLFLAGS := -euo pipefail -c
 MAKEFLAGS += --no-print-directory --no-builtin-rules
 .DEFAULT_GOAL := help
-.PHONY: help demo test check bench soak down
+.PHONY: help demo test check bench bench-scale soak down
 
 environment := ./tests/environment/environment.sh
 run := $(environment) run --
@@ -13,7 +13,7 @@ TESTS ?= $(wildcard tests/unit tests/contracts tests/e2e)
 ARGS ?=
 
 help: ## what there is
-	@awk -F ':.*## ' '/^[a-z]+:.*## / { printf "make %-7s %s\n", $$1, $$2 }' Makefile
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "make %-11s %s\n", $$1, $$2 }' Makefile
 
 demo: ## from a commit over staging to prod, with the example application; stays up until `make down`
 	@$(environment) python >/dev/null
@@ -40,6 +40,10 @@ check: ## formatting, lint, types, floors
 bench: ## the figures, beside plain docker and public peers, into docs/benchmarks.md
 	@python=$$($(environment) python)
 	exec $(run) "$$python" tests/bench/run.py $(ARGS)
+
+bench-scale: ## a day of a large installation, simulated, into docs/scale.md; ARGS="--runs 2000 --workers 4"
+	@python=$$($(environment) python)
+	exec $(run) "$$python" tests/bench/scale.py $(ARGS)
 
 soak: ## long fault tests
 	@python=$$($(environment) python)

@@ -4,10 +4,14 @@ from __future__ import annotations
 
 import os
 import sys
+from typing import TYPE_CHECKING
 
 import click
 
 from pipeline.cli.options import application
+
+if TYPE_CHECKING:  # for its time, not for a circle
+    from pipeline.ports.application import Application
 
 LOST = 75
 """Exit status where another worker has the item (EX_TEMPFAIL, sysexits.h)."""
@@ -19,6 +23,11 @@ LOST = 75
 @click.option("--worker", required=True)
 def make_run(item: str, token: int, worker: str) -> int:
     """Make the run of ITEM. A worker calls this, once it has taken the item."""
+    return make_item(application(), item, token=token, worker=worker)
+
+
+def make_item(app: Application, item: str, *, token: int, worker: str) -> int:
+    """Make its run with this application, for as long as the worker has it; the exit status."""
     from dataclasses import replace
 
     from pipeline.cli.stopping import stopping
@@ -28,7 +37,6 @@ def make_run(item: str, token: int, worker: str) -> int:
     from pipeline.operations.serving.making import make
     from pipeline.ports.cancellation import Cancellation
 
-    app = application()
     found = app.queue.find(item)
     if (found.state, found.token, found.worker) != (WorkState.TAKEN, token, worker):
         return LOST

@@ -50,8 +50,8 @@ class Postgres:
 
 
 @contextmanager
-def postgres() -> Iterator[Postgres]:
-    """A server for as long as the body runs; its folder goes with it."""
+def postgres(**settings: str) -> Iterator[Postgres]:
+    """A server for as long as the body runs, with these settings (`fsync="on"`); its folder goes with it."""
     program = _program("postgres")
     folder = Path(tempfile.mkdtemp(prefix="ecluse-postgres-", dir="/tmp"))
     made = Postgres(port=free_port(), password=secrets.token_hex(12))
@@ -87,6 +87,7 @@ def postgres() -> Iterator[Postgres]:
             "port": str(made.port),
             "unix_socket_directories": "",
             "fsync": "off",
+            **settings,
         }
         words = [program, "-D", str(folder / "data"), *(f"--{name}={value}" for name, value in options.items())]
         with serving([*_as_another(), *words], log=folder.with_suffix(".log"), ready=lambda: _answers(made)):
