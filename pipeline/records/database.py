@@ -94,6 +94,8 @@ class Database:
         over = threading.Event()
 
         def hear() -> None:
+            import psycopg
+
             while not over.is_set():
                 try:
                     with self._listening(channel) as connection:
@@ -101,7 +103,7 @@ class Database:
                         while not over.is_set():
                             if any(True for _ in connection.notifies(timeout=_LISTEN_FOR, stop_after=1)):
                                 heard()
-                except Exception:  # noqa: BLE001 - whoever listens looks by itself as well
+                except (psycopg.Error, sa.exc.SQLAlchemyError):  # whoever listens looks by itself as well
                     over.wait(_LISTEN_FOR)
 
         thread = threading.Thread(target=hear, name="listen", daemon=True)
@@ -112,8 +114,8 @@ class Database:
     def _listening(self, channel: str) -> Iterator[Any]:
         """A connection of its own, which the pool does not miss."""
         held = self._engine.raw_connection()
+        connection: Any = held.driver_connection  # asked for before it is detached: afterwards there is none
         held.detach()
-        connection: Any = held.driver_connection
         try:
             connection.autocommit = True
             connection.execute(f"LISTEN {channel}")
