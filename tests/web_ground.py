@@ -11,12 +11,14 @@ import uvicorn
 
 from pipeline.ports.application import Application
 from pipeline.web.app import build
+from pipeline.web.connections import Connection
 
 
 @contextmanager
 def web_server(application: Application, *, port: int = 0) -> Iterator[str]:
     """Its address, for as long as the body runs; it answers from the first moment on. Port 0 = any free one."""
-    server = uvicorn.Server(uvicorn.Config(build(application), host="127.0.0.1", port=port, log_level="error"))
+    config = uvicorn.Config(build(application), host="127.0.0.1", port=port, http=Connection, log_level="error")
+    server = uvicorn.Server(config)
     thread = threading.Thread(target=lambda: asyncio.run(server.serve()), name="web", daemon=True)
     thread.start()
     while not server.started:

@@ -40,6 +40,7 @@ def serve(listen: str | None, no_worker: bool) -> int:
     try:
         import uvicorn
 
+        from pipeline.web import connections
         from pipeline.web.app import build
     except ModuleNotFoundError as error:
         raise UsageError(
@@ -67,8 +68,14 @@ def serve(listen: str | None, no_worker: bool) -> int:
     background = Background(app, workshop=None if no_worker else _workshop(app), rounds=rounds)
     site = build(app)
     site.state.draining = lambda: background.draining
+    connections.Connection.most = connections.most()
     config = uvicorn.Config(
-        site, host=host, port=port, log_level="warning", timeout_graceful_shutdown=int(_LAST_REQUESTS)
+        site,
+        host=host,
+        port=port,
+        http=connections.Connection,
+        log_level="warning",
+        timeout_graceful_shutdown=int(_LAST_REQUESTS),
     )
     server = uvicorn.Server(config)
     with _signals() as asked, _answering(server, site.state.live):

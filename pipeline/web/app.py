@@ -15,6 +15,7 @@ from pipeline.web.access.headers import SafeHeaders
 from pipeline.web.access.limits import Limits
 from pipeline.web.access.routes import ACCESS
 from pipeline.web.access.trail import Trail
+from pipeline.web.bodies import Bodies
 from pipeline.web.hooks import Hooks
 from pipeline.web.live_streams import Live
 from pipeline.web.pages.routes import PAGES
@@ -36,6 +37,7 @@ def build(application: Application) -> FastAPI:
         server.add_exception_handler(kind, told)
     for router in ROUTERS:
         server.include_router(router)
+    server.add_middleware(Bodies)
     server.add_middleware(Trail)
     server.add_middleware(SafeHeaders, secure=application.settings.public_url.startswith("https://"))
     server.add_middleware(Hooks, application=application)

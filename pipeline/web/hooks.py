@@ -30,6 +30,8 @@ HELD = 256 * 1024**2
 """Bytes of all bodies that are under way together: they come from strangers until their signature is checked."""
 LARGE = 256 * 1024
 """Bytes of a body from which on it is checked and read in a thread."""
+WITHIN = 30.0
+"""Seconds within which a body has to be there."""
 _LONGEST_HEADER = 4096
 _JSON = (b"content-type", b"application/json")
 _PROBLEM = (b"content-type", b"application/problem+json")
@@ -58,10 +60,12 @@ class Hooks:
         self._wrong = WrongSignatures()
         self._reception: Reception | None = None
         self._held = 0
+        self._held_of: dict[str, int] = {}
+        """The same by address: no one may take all the room there is."""
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """202 once it is kept, 200 for one that is known, 204 for what means nothing here, 400 for what no forge
-        writes, 401 for a wrong signature and, alike, for a repository that nobody looks after, 413, 429, 503."""
+        writes, 401 for a wrong signature and, alike, for a repository that nobody looks after, 408, 413, 429, 503."""
         if scope["type"] != "http" or not scope["path"].startswith(PREFIX):
             await self._app(scope, receive, send)
             return
@@ -88,7 +92,11 @@ class Hooks:
             for key, value in scope["headers"]
             if len(value) < _LONGEST_HEADER
         }
-        body = await self._body(headers, receive)
+        try:
+            async with asyncio.timeout(WITHIN):
+                body = await self._body(headers, receive, address)
+        except TimeoutError:
+            raise NotTakenError(408, f"the webhook's body was not there within {WITHIN:.0f} s") from None
         key = await self._keys.of(name)
         arrival = Arrival(name, headers, body, self._door.clock.now())
         read = await asyncio.to_thread(arrival.read, key) if len(body) > LARGE else arrival.read(key)
@@ -112,10 +120,10 @@ class Hooks:
             raise NotTakenError(400, title, hint="it is kept: `ecluse hook list` shows it")
         return (202, {"state": "received", "delivery": delivery.id}) if new else (200, {"state": "known"})
 
-    async def _body(self, headers: Mapping[str, str], receive: Receive) -> bytes:
+    async def _body(self, headers: Mapping[str, str], receive: Receive, address: str) -> bytes:
         """The body. 413 for one that is too long, 503 where too many are under way."""
         said = headers.get("content-length", "0")
-        self._room(int(said) if said.isascii() and said.isdigit() and len(said) < 20 else LIMIT + 1)
+        self._room(int(said) if said.isascii() and said.isdigit() and len(said) < 20 else LIMIT + 1, address)
         parts: list[bytes] = []
         size, more = 0, True
         try:
@@ -126,17 +134,23 @@ class Hooks:
                 part = message.get("body", b"")
                 more = message.get("more_body", False)
                 size += len(part)
-                self._held += len(part)
-                self._room(size)
+                self._hold(address, len(part))
+                self._room(size, address)
                 parts.append(part)
         finally:
-            self._held -= size
+            self._hold(address, -size)
         return parts[0] if len(parts) == 1 else b"".join(parts)
 
-    def _room(self, size: int) -> None:
+    def _hold(self, address: str, size: int) -> None:
+        self._held += size
+        held = self._held_of.pop(address, 0) + size
+        if held:
+            self._held_of[address] = held
+
+    def _room(self, size: int, address: str) -> None:
         if size > LIMIT:
             raise NotTakenError(413, f"a webhook has at most {LIMIT // 1024**2} MB")
-        if self._held > HELD:
+        if self._held > HELD or self._held_of.get(address, 0) > HELD // 2:
             raise NotTakenError(503, "too many webhooks are under way", wait=5)
 
 
@@ -155,7 +169,7 @@ async def _refuse(send: Send, error: NotTakenError) -> None:
     more = [(b"retry-after", str(error.wait).encode())] if error.wait else []
     if error.status == 405:
         more.append((b"allow", b"POST"))
-    if error.status in (413, 429, 503):
+    if error.status in (408, 413, 429, 503):
         more.append((b"connection", b"close"))  # the rest of its body is not read
     await _answer(send, error.status, {key: value for key, value in body.items() if value}, kind=_PROBLEM, more=more)
 
