@@ -219,3 +219,22 @@ class CancelledError(EcluseError):
     """The user, a newer run or the run's timeout stopped the work."""
 
     exit_code = ExitCode.CANCELLED
+
+
+class ServerError(EcluseError):
+    """The server that the command speaks to said no in a way of its own, or did not answer as one of ours does."""
+
+
+class ServerBusyError(ServerError):
+    """The server that the command speaks to cannot be reached, or asks us to come later; `later` = in so many
+    seconds, 0 where it did not say."""
+
+    transient = True
+
+    def __init__(self, message: str, *, hint: str = "", later: float = 0.0) -> None:
+        super().__init__(message, hint=hint)
+        self.later = later
+
+
+class SignInError(RefusedError):
+    """The server that the command speaks to does not know who we are: no token, or one that counts no more."""

@@ -139,6 +139,23 @@ def complete_delivery(_ctx: click.Context, _parameter: click.Parameter, incomple
     ]
 
 
+def complete_server(_ctx: click.Context, _parameter: click.Parameter, incomplete: str) -> list[CompletionItem]:
+    """Servers that somebody has signed in to from here, and this machine."""
+    import os
+
+    from click.shell_completion import CompletionItem
+
+    from pipeline.errors import EcluseError
+    from pipeline.remote.servers import HERE, load
+
+    try:
+        known = load(os.environ).known
+    except EcluseError:
+        known = {}
+    names = {**{item.name: item.url for item in known.values()}, HERE: "this machine"}
+    return [CompletionItem(name, help=text) for name, text in names.items() if name.startswith(incomplete)]
+
+
 def _quietly(ctx: click.Context, offered: Callable[[Sequence[Run]], list[CompletionItem]]) -> list[CompletionItem]:
     """What is offered over the latest runs."""
     from pipeline.ports.records import RunFilter

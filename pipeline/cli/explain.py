@@ -2,34 +2,31 @@
 
 from __future__ import annotations
 
-from pathlib import Path
+from typing import TYPE_CHECKING
 
 import click
 
+from pipeline.cli.asked import asked_option
 from pipeline.cli.complete import complete_stage
-from pipeline.cli.options import application, json_option, repository_option, run_argument, show, show_json
+from pipeline.cli.options import json_option, run_argument, show, show_json
 from pipeline.cli.render.explain import explanation_lines
+
+if TYPE_CHECKING:  # for its time, not for a circle
+    from pipeline.cli.asked import Asked
 
 
 @click.command()
 @run_argument
 @click.argument("stage", shell_complete=complete_stage)
-@repository_option
+@asked_option
 @json_option
-def explain(reference: str, stage: str, repository: Path, as_json: bool) -> None:
+def explain(reference: str, stage: str, asked: Asked, as_json: bool) -> None:
     """Say everything that decided STAGE of RUN: each condition with the value it saw, what it needed and how that
     ended, who blocked it at whatever distance, whether an earlier result served, its attempts, its limits.
 
     The name of a matrix, as it is written in the file, stands for all its cells.
     """
-    from pipeline.operations.explain import explain as explained
-    from pipeline.operations.logs import cells_of
-    from pipeline.operations.place import repository_of
-
-    app = application()
-    records = app.records
-    run = records.find_run(reference, repository=repository_of(repository))
-    found = explained(records, run, cells_of(run, stage), default_timeout=app.settings.stage_timeout)
+    found = asked.explanations(reference, stage)
     if as_json:
         show_json([_facts(item) for item in found])
         return

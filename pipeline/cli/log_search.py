@@ -5,14 +5,17 @@ from __future__ import annotations
 import sys
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
-from pathlib import Path
+from typing import TYPE_CHECKING
 
-from pipeline.cli.options import application, output
+from pipeline.cli.options import output
 from pipeline.cli.render.clean import bare, for_file
 from pipeline.cli.render.lines import coloured, line, plain
 from pipeline.cli.render.words import count
 from pipeline.model.history import LogPlace
 from pipeline.operations.log_search import Expression, Hit, places_in, places_of, search
+
+if TYPE_CHECKING:  # for its time, not for a circle
+    from pipeline.remote.here import Here
 
 WIDEST = 2000
 """Bytes of a line that are printed: a bundle of JavaScript in a log is one line of a megabyte."""
@@ -24,7 +27,7 @@ class Scope:
 
     reference: str | None
     stage: str | None
-    repository: Path
+    asked: Here
     everywhere: bool
     runs: int
     branch: str
@@ -39,7 +42,7 @@ def find(scope: Scope, pattern: str, *, context: int, most: int) -> None:
     places = _places(scope)
     missing: list[LogPlace] = []
     found = _print(
-        search(application().storage, places, expression, context=context, most=most, missing=missing.append),
+        search(scope.asked.app.storage, places, expression, context=context, most=most, missing=missing.append),
         named=len({place.run for place in places}) > 1 or scope.reference is None,
         context=bool(context),
     )
@@ -53,10 +56,9 @@ def find(scope: Scope, pattern: str, *, context: int, most: int) -> None:
 
 def _places(scope: Scope) -> Sequence[LogPlace]:
     from pipeline.operations.logs import cells_of, check_attempt
-    from pipeline.operations.place import repository_of
 
-    records = application().records
-    place = "" if scope.everywhere else repository_of(scope.repository)
+    here = scope.asked
+    records, place = here.app.records, here.place(everywhere=scope.everywhere)
     if scope.reference is not None:
         run = records.find_run(scope.reference, repository=place)
         stages = cells_of(run, scope.stage)

@@ -6,19 +6,23 @@ import re
 import sys
 from collections.abc import Iterable
 from dataclasses import dataclass
-from pathlib import Path
+from typing import TYPE_CHECKING
 
 import click
 
+from pipeline.cli.asked import asked_option
 from pipeline.cli.complete import complete_run, complete_stage
-from pipeline.cli.options import application, moment_of, output, repository_option
+from pipeline.cli.options import moment_of, output
 from pipeline.cli.render.clean import for_file, for_terminal
 from pipeline.cli.render.terminal import Terminal
 from pipeline.cli.render.words import spoken
 from pipeline.errors import UsageError
-from pipeline.model.run import Run, StageRun
+from pipeline.model.run import StageRun
 from pipeline.operations.log_parts import Part
 from pipeline.operations.logs import LogBlock
+
+if TYPE_CHECKING:  # for its time, not for a circle
+    from pipeline.cli.asked import Asked
 
 _STAMP = re.compile(rb"^\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d\.\d{3}Z ", re.MULTILINE)
 
@@ -37,7 +41,7 @@ class Wanted:
 @click.command()
 @click.argument("reference", metavar="[RUN]", required=False, shell_complete=complete_run)
 @click.argument("stage", required=False, shell_complete=complete_stage)
-@repository_option
+@asked_option
 @click.option("--follow", "-f", is_flag=True, help="Go on until the stages are done.")
 @click.option("--attempt", type=click.IntRange(1), default=None, metavar="N", help="Only this attempt; by default all.")
 @click.option("--times", "--timestamps", "times", is_flag=True, help="Print the time of each line.")
@@ -60,7 +64,7 @@ class Wanted:
 def logs(
     reference: str | None,
     stage: str | None,
-    repository: Path,
+    asked: Asked,
     follow: bool,
     attempt: int | None,
     times: bool,
@@ -84,13 +88,14 @@ def logs(
     part = _part(tail, lines, since)
     wanted = Wanted(attempt=attempt or 0, service=service, part=part, follow=follow, times=times)
     if grep is not None:
+        from pipeline.cli.asked import here_only
         from pipeline.cli.log_search import Scope, find
 
         if follow or not part.everything:
             raise UsageError("--grep looks through whole logs", hint="leave --follow, --tail, --lines and --since away")
         scope = Scope(
-            reference=reference, stage=stage or of_stage, repository=repository, everywhere=everywhere, runs=runs,
-            branch=branch, failed=failed, attempt=wanted.attempt, service=service,
+            reference=reference, stage=stage or of_stage, asked=here_only(asked, "--grep"), everywhere=everywhere,
+            runs=runs, branch=branch, failed=failed, attempt=wanted.attempt, service=service,
         )  # fmt: skip
         find(scope, grep, context=context, most=most)
         return
@@ -98,33 +103,19 @@ def logs(
         raise UsageError("which run?", hint="name one (`last`, 41), or look through many with --grep")
     if follow and (attempt or service or not part.everything):
         raise UsageError("--follow shows every attempt from its first line", hint="leave one of them away")
-    _show(reference, stage or of_stage, repository, wanted)
+    _show(reference, stage or of_stage, asked, wanted)
 
 
-def _show(reference: str, name: str | None, repository: Path, wanted: Wanted) -> None:
+def _show(reference: str, name: str | None, asked: Asked, wanted: Wanted) -> None:
     from pipeline.operations.logs import cells_of, check_attempt
-    from pipeline.operations.place import repository_of
 
-    app = application()
-    run = app.records.find_run(reference, repository=repository_of(repository))
+    run = asked.run(reference)
     stages = cells_of(run, name)
     if wanted.attempt:
         check_attempt(run, stages, wanted.attempt)
-    blocks = _blocks(run, stages, wanted)
+    blocks = asked.logs(run, stages, wanted.part, attempt=wanted.attempt, service=wanted.service, follow=wanted.follow)
     if not _print(blocks, named=len(stages) != 1, times=wanted.times, terminal=output()) and wanted.part.everything:
         sys.stderr.write(_nothing(stages))
-
-
-def _blocks(run: Run, stages: tuple[StageRun, ...], wanted: Wanted) -> Iterable[LogBlock]:
-    from pipeline.operations.logs import follow_logs, read_logs, read_parts
-
-    app = application()
-    home = app.settings.home
-    if wanted.follow:
-        return follow_logs(app.records, app.storage, home, run, [item.name for item in stages])
-    if wanted.service or not wanted.part.everything:
-        return read_parts(app.storage, home, run, stages, wanted.part, attempt=wanted.attempt, service=wanted.service)
-    return read_logs(app.storage, home, run, stages, wanted.attempt)
 
 
 def _part(tail: int | None, lines: str | None, since: str | None) -> Part:

@@ -2,17 +2,21 @@
 
 from __future__ import annotations
 
-from pathlib import Path
+from typing import TYPE_CHECKING
 
 import click
 
-from pipeline.cli.options import application, json_option, output, repository_option, show, show_json
+from pipeline.cli.asked import asked_option
+from pipeline.cli.options import json_option, output, show, show_json
 from pipeline.cli.render.events import now
 from pipeline.cli.render.runs import run_lines
 
+if TYPE_CHECKING:  # for its time, not for a circle
+    from pipeline.cli.asked import Asked
+
 
 @click.command()
-@repository_option
+@asked_option
 @click.option("--branch", default="", metavar="NAME", help="Only runs of this branch.")
 @click.option("--failed", is_flag=True, help="Only runs that failed, timed out or errored.")
 @click.option(
@@ -20,14 +24,10 @@ from pipeline.cli.render.runs import run_lines
 )
 @click.option("--all", "everywhere", is_flag=True, help="Runs of all repositories.")
 @json_option
-def runs(repository: Path, branch: str, failed: bool, limit: int, everywhere: bool, as_json: bool) -> None:
+def runs(asked: Asked, branch: str, failed: bool, limit: int, everywhere: bool, as_json: bool) -> None:
     """List runs, newest first."""
-    from pipeline.operations import inspect
-    from pipeline.operations.place import repository_of
-
-    place = "" if everywhere else repository_of(repository)
-    found = inspect.runs(application().records, repository=place, branch=branch, failed=failed, limit=limit)
+    found = asked.runs(branch=branch, failed=failed, limit=limit, everywhere=everywhere)
     if as_json:
         show_json(found)
     else:
-        show(run_lines(found, now=now(), width=output().width, repositories=not place))
+        show(run_lines(found, now=now(), width=output().width, repositories=asked.wide(everywhere)))

@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
-from pipeline.web.api import environments, ledger, promotions, queue, releases, repositories, runs, tests
+from pipeline.web.api import environments, ledger, logs, me, promotions, queue, releases, repositories, runs, tests
 
 ROUTERS = (
+    me.router,
     repositories.router,
+    logs.router,
     runs.router,
     tests.router,
     releases.router,

@@ -15,8 +15,9 @@ from pipeline.model.status import Conclusion, RunState
 from pipeline.model.work import WorkItem
 from pipeline.operations.artifacts import StageArtifact, artifacts_of
 from pipeline.operations.explain import Explanation, explain
+from pipeline.operations.inspect import RunFacts, describe_run
 from pipeline.operations.log_parts import Part
-from pipeline.operations.logs import check_attempt, read_parts, stages_of
+from pipeline.operations.logs import cells_of, check_attempt, read_parts, stages_of
 from pipeline.operations.serving.asking import allow_run, ask_run, cancel_run, go_on, retry_run
 from pipeline.ports.application import Application
 from pipeline.ports.records import RunFilter
@@ -28,7 +29,13 @@ from pipeline.web.api.shapes import page_of, shape_of
 
 router = APIRouter(prefix="/api/v1/repositories/{owner}/{name}/runs", tags=["runs"], responses=PROBLEMS)
 
-Number = Annotated[int, Path(ge=1, le=2**31 - 1, description="the run's number in its repository")]
+Number = Annotated[
+    str,
+    Path(
+        pattern=r"^(last|[0-9]{1,9}|[0-9a-z]{4,26})$",
+        description="the run's number in its repository, its id or the beginning of that, or `last`",
+    ),
+]
 StageName = Annotated[str, Path(max_length=300)]
 _READ = [Depends(need(Role.VIEWER))]
 _RUN = [Depends(need(Role.DEVELOPER))]
@@ -79,20 +86,31 @@ def start(asked: InRepository, wanted: Annotated[Wanted, Body()]) -> Response:
 @router.get("/{number}", response_model=shape_of(Run), dependencies=_READ)
 def run(asked: InRepository, number: Number) -> Response:
     """A run with its stages, attempts and what they left."""
-    return asked.answer(_run(asked, number))
+    return asked.answer(run_of(asked, number))
+
+
+@router.get("/{number}/facts", response_model=shape_of(RunFacts), dependencies=_READ)
+def facts(asked: InRepository, number: Number) -> Response:
+    """A run with the releases and promotions that its stages name."""
+    return asked.answer(describe_run(asked.app.records, run_of(asked, number)))
 
 
 @router.get("/{number}/plan", dependencies=_READ)
 def plan(asked: InRepository, number: Number) -> Response:
     """The plan of a run: its stages with their needs, conditions, reuse keys."""
-    return asked.answer(asked.app.records.plan(_run(asked, number).id))
+    return asked.answer(asked.app.records.plan(run_of(asked, number).id))
 
 
 @router.get("/{number}/explanations", response_model=list[shape_of(Explanation)], dependencies=_READ)  # type: ignore[misc]
-def explanations(asked: InRepository, number: Number) -> Response:
+def explanations(
+    asked: InRepository,
+    number: Number,
+    stage: Annotated[str, Query(max_length=300, description="only this one, or the cells of this matrix")] = "",
+) -> Response:
     """Why each stage ran, was skipped, blocked, reused or failed."""
-    found = _run(asked, number)
-    told = explain(asked.app.records, found, found.stages, default_timeout=asked.app.settings.stage_timeout)
+    found = run_of(asked, number)
+    chosen = cells_of(found, stage or None)
+    told = explain(asked.app.records, found, chosen, default_timeout=asked.app.settings.stage_timeout)
     return asked.answer(told)
 
 
@@ -112,7 +130,7 @@ def log(
     tail: Annotated[int | None, Query(ge=0, le=10_000_000, description="the last lines only")] = None,
 ) -> StreamingResponse:
     """The log of a stage as far as there is one: each line its time, a space, its text."""
-    found = _run(asked, number)
+    found = run_of(asked, number)
     chosen = stages_of(found, stage)
     if attempt:
         check_attempt(found, chosen, attempt)
@@ -130,7 +148,7 @@ def log(
 @router.get("/{number}/artifacts", response_model=list[shape_of(StageArtifact)], dependencies=_READ)  # type: ignore[misc]
 def artifacts(asked: InRepository, number: Number) -> Response:
     """What the run's stages left to keep."""
-    return asked.answer(artifacts_of(_run(asked, number), None))
+    return asked.answer(artifacts_of(run_of(asked, number), None))
 
 
 @router.get(
@@ -143,7 +161,7 @@ def artifact(
     asked: InRepository, number: Number, digest: Annotated[str, Path(pattern=r"^sha256:[0-9a-f]{64}$")]
 ) -> StreamingResponse:
     """The content of an artifact of the run; always as a download, never as a page."""
-    found = _run(asked, number)
+    found = run_of(asked, number)
     chosen = next((item.artifact for item in artifacts_of(found, None) if item.artifact.digest == digest), None)
     if chosen is None:
         raise NotFoundError(f"run {number} has no artifact {digest[:19]}", hint="`artifacts` of the run lists them")
@@ -153,26 +171,26 @@ def artifact(
 @router.post("/{number}/cancel", status_code=202, response_model=shape_of(WorkItem), dependencies=_RUN)
 def cancel(asked: InRepository, number: Number) -> Response:
     """Ask for its end; it comes tidily and soon."""
-    return asked.answer(cancel_run(asked.app, _run(asked, number).id, by=asked.person.login), status=202)
+    return asked.answer(cancel_run(asked.app, run_of(asked, number).id, by=asked.person.login), status=202)
 
 
 @router.post("/{number}/retry", status_code=202, response_model=shape_of(WorkItem), dependencies=_RUN)
 def retry(asked: InRepository, number: Number) -> Response:
     """Repeat what did not succeed, in the same run."""
-    return asked.answer(retry_run(asked.app, _run(asked, number).id, by=asked.person.login), status=202)
+    return asked.answer(retry_run(asked.app, run_of(asked, number).id, by=asked.person.login), status=202)
 
 
 @router.post("/{number}/resume", status_code=202, response_model=shape_of(WorkItem), dependencies=_RUN)
 def resume(asked: InRepository, number: Number, started: Annotated[Started, Body()]) -> Response:
     """Go on with a run that is parked, and start these of its manual stages."""
-    found = _run(asked, number)
+    found = run_of(asked, number)
     return asked.answer(go_on(asked.app, found.id, started=started.stages, by=asked.person.login), status=202)
 
 
 @router.post("/{number}/allow", status_code=202, response_model=shape_of(WorkItem), dependencies=_RUN)
 def allow(asked: InRepository, number: Number) -> Response:
     """Let one untrusted run have secrets and effects: somebody has read its change."""
-    return asked.answer(allow_run(asked.app, _run(asked, number).id, by=asked.person.login), status=202)
+    return asked.answer(allow_run(asked.app, run_of(asked, number).id, by=asked.person.login), status=202)
 
 
 def download(app: Application, chosen: Artifact) -> StreamingResponse:
@@ -198,5 +216,10 @@ def download(app: Application, chosen: Artifact) -> StreamingResponse:
     return StreamingResponse(parts(), media_type="application/octet-stream", headers=headers)  # type: ignore[arg-type]
 
 
-def _run(asked: Asked, number: int) -> Run:
-    return asked.app.records.find_run(str(number), repository=asked.url)
+def run_of(asked: Asked, reference: str) -> Run:
+    """A run of this repository; those of others are not there for whoever asks here."""
+    url = asked.url
+    found = asked.app.records.find_run(reference, repository=url)
+    if found.repository != url:
+        raise NotFoundError(f"there is no run '{reference}'", hint="`ecluse runs` lists them")
+    return found
