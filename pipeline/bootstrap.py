@@ -103,9 +103,10 @@ class Application:
 
     @cached_property
     def _records(self) -> SqlRecords:
+        from pipeline.records.address import address_of
         from pipeline.records.sql import SqlRecords
 
-        return SqlRecords(self.settings.database or f"sqlite:///{self.settings.home / 'records.db'}")
+        return SqlRecords(address_of(self.settings))
 
     @cached_property
     def intake(self) -> Intake:

@@ -93,6 +93,8 @@ class Settings:
     """Whether stages may ask for the network of the engine's host."""
     database: str = ""
     """SQLAlchemy URL; "" = SQLite under `home`."""
+    database_password_file: str = ""
+    """A file with the password of `database`, where the address has none: PostgreSQL only."""
     secrets_key: str = ""
     """The file with the key of a server's secrets; "" = `secrets.key` under `home`. It belongs to every backup."""
     oidc: Mapping[str, str] = field(default_factory=dict)

@@ -18,7 +18,8 @@ _FILE = click.Path(dir_okay=False, path_type=Path)
 def backup(file: Path, as_json: bool) -> None:
     """Write database, logs, artifacts, the key of the secrets and the settings into FILE; the server may run.
 
-    FILE holds the key: keep it as you keep the key. A database of PostgreSQL is not in it: take that with pg_dump.
+    FILE holds the key: keep it as you keep the key. A database of PostgreSQL is taken by pg_dump, which must be
+    installed here in the server's version or a newer one.
     """
     from pipeline.operations.backup import backup as write
 
@@ -26,15 +27,14 @@ def backup(file: Path, as_json: bool) -> None:
     if as_json:
         show_json(made)
         return
-    without = "" if made.database else "; the database is not in it: take it with pg_dump"
-    sys.stdout.write(f"{file}: {file.stat().st_size:,} bytes{without}\n")
+    sys.stdout.write(f"{file}: {file.stat().st_size:,} bytes\n")
 
 
 @click.command()
 @click.argument("file", type=click.Path(exists=True, dir_okay=False, path_type=Path))
 @json_option
 def restore(file: Path, as_json: bool) -> None:
-    """Put what `ecluse backup` wrote into an empty ECLUSE_HOME."""
+    """Put what `ecluse backup` wrote into an empty ECLUSE_HOME, and into the empty database of the settings."""
     from pipeline.operations.backup import restore as put_back
 
     app = application()

@@ -5,6 +5,7 @@ from __future__ import annotations
 import io
 import json
 import os
+import shutil
 import sqlite3
 import tarfile
 import tempfile
@@ -18,11 +19,13 @@ from typing import Final
 from pipeline import __version__
 from pipeline.errors import DiskFullError, RefusedError, StorageError, UsageError
 from pipeline.ports.application import Application
+from pipeline.records import dumping
+from pipeline.records.address import FILE, address_of, file_of
 from pipeline.records.revisions import REVISIONS
 from pipeline.settings import Settings
 
 _MARK: Final = "backup.json"
-_DATABASE: Final = "records.db"
+_DUMP: Final = "records.dump"
 _KEY: Final = "secrets.key"
 _ANEW: Final = frozenset({"cache", "groups", "mirrors", "reuse", "work"})
 """Folders of the home that are made again when they are needed."""
@@ -38,8 +41,8 @@ class Backup:
     """Of the program that wrote it."""
     schema: str
     created: datetime
-    database: bool
-    """Whether the database is in it; that of a PostgreSQL server is not."""
+    database: str
+    """Which kind is in it: `sqlite`, `postgresql`, or "" where an older program left that of a server out."""
 
 
 def backup(app: Application, file: Path, *, progress: Progress = lambda _: None) -> Backup:
@@ -48,8 +51,8 @@ def backup(app: Application, file: Path, *, progress: Progress = lambda _: None)
     The database comes first, then what it names: a blob that is added meanwhile does no harm.
     """
     settings = app.settings
-    path = _database_of(settings)
-    made = Backup(version=__version__, schema=REVISIONS[-1], created=app.clock.now(), database=path is not None)
+    kind = "postgresql" if file_of(settings) is None else "sqlite"
+    made = Backup(version=__version__, schema=REVISIONS[-1], created=app.clock.now(), database=kind)
     app.intake.repositories()  # the schema is this program's from here on
     if file.exists():
         raise UsageError(f"{file} is there already", hint="name a new file")
@@ -57,7 +60,7 @@ def backup(app: Application, file: Path, *, progress: Progress = lambda _: None)
     try:
         with os.fdopen(os.open(draft, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600), "wb") as out:
             with tarfile.open(fileobj=out, mode="w") as archive:
-                _write(archive, settings, path, made, progress)
+                _write(archive, settings, file.parent, made, progress)
             out.flush()
             os.fsync(out.fileno())
         draft.rename(file)
@@ -72,16 +75,24 @@ def backup(app: Application, file: Path, *, progress: Progress = lambda _: None)
 
 
 def restore(settings: Settings, file: Path, *, progress: Progress = lambda _: None) -> Backup:
-    """Put an archive into the home, which must be empty. UsageError for what is no such archive, RefusedError for a
-    home with anything in it or an archive of a newer version."""
+    """Put an archive into the home, and a dump into the database of the settings; both must be empty.
+
+    UsageError for what is no such archive or has a database of another kind, RefusedError for a home or a database
+    with anything in it or an archive of a newer version.
+    """
     home = settings.home
     if home.exists() and any(item.name not in (".gitignore", "config.toml") for item in home.iterdir()):
         raise RefusedError(f"{home} is not empty", hint="point ECLUSE_HOME to a new folder: nothing is overwritten")
     try:
         with tarfile.open(file, "r:") as archive:
             found = _mark_of(archive, file)
+            _check_kind(settings, found, file)
             home.mkdir(parents=True, exist_ok=True, mode=0o700)
             for member in archive:
+                if member.name == _DUMP:
+                    progress("database")
+                    _fill(settings, archive, member)
+                    continue
                 if member.name == _MARK or not (member.isreg() or member.isdir()):
                     continue
                 if (home / member.name).name == "config.toml" and (home / "config.toml").exists():
@@ -91,14 +102,46 @@ def restore(settings: Settings, file: Path, *, progress: Progress = lambda _: No
     except tarfile.TarError as error:
         raise UsageError(f"{file} is no backup: {error}", hint="name a file that `ecluse backup` wrote") from error
     except OSError as error:
-        raise StorageError(f"{file} cannot be put back: {error.strerror or error}", hint="check the space") from error
-    for private in (home / _KEY, home / _DATABASE):
+        raise StorageError(
+            f"{file} cannot be put back: {error.strerror or error}",
+            hint="check the space, empty ECLUSE_HOME (and the database, if it is one of PostgreSQL), and do it again",
+        ) from error
+    for private in (home / _KEY, home / FILE):
         if private.exists():
             private.chmod(0o600)
     return found
 
 
-def _write(archive: tarfile.TarFile, settings: Settings, path: Path | None, made: Backup, progress: Progress) -> None:
+def _check_kind(settings: Settings, found: Backup, file: Path) -> None:
+    """Before anything is written."""
+    server = file_of(settings) is None
+    if found.database == "postgresql" and server:
+        dumping.check_empty(address_of(settings))
+    elif found.database == "postgresql":
+        raise UsageError(
+            f"the database in {file} is one of PostgreSQL",
+            hint="name a new, empty one in the setting 'database' (ECLUSE_DATABASE)",
+        )
+    elif found.database and server:
+        raise UsageError(
+            f"the database in {file} is one of SQLite",
+            hint="leave the setting 'database' away: it is put into ECLUSE_HOME",
+        )
+
+
+def _fill(settings: Settings, archive: tarfile.TarFile, member: tarfile.TarInfo) -> None:
+    """The database of a server, by way of a file that nobody else can read."""
+    source = archive.extractfile(member)
+    if source is None:
+        raise tarfile.ReadError("the database in it is no file")
+    with tempfile.TemporaryDirectory(prefix=".restore-", dir=settings.home) as scratch:
+        copy = Path(scratch, _DUMP)
+        with copy.open("wb") as out:
+            shutil.copyfileobj(source, out)
+        dumping.put_back(address_of(settings), copy)
+
+
+def _write(archive: tarfile.TarFile, settings: Settings, beside: Path, made: Backup, progress: Progress) -> None:
     text = json.dumps(
         {
             "version": made.version,
@@ -110,12 +153,15 @@ def _write(archive: tarfile.TarFile, settings: Settings, path: Path | None, made
     mark = tarfile.TarInfo(_MARK)
     mark.size, mark.mode = len(text), 0o600
     archive.addfile(mark, io.BytesIO(text))
-    if path is not None:
-        progress("database")
-        with tempfile.TemporaryDirectory(prefix=".backup-", dir=path.parent) as scratch:
-            copy = Path(scratch, _DATABASE)
+    progress("database")
+    path = file_of(settings)
+    with tempfile.TemporaryDirectory(prefix=".backup-", dir=path.parent if path else beside) as scratch:
+        copy = Path(scratch, FILE if path else _DUMP)
+        if path:
             _copy(path, copy)
-            archive.add(copy, _DATABASE)
+        else:
+            dumping.dump(address_of(settings), copy)
+        archive.add(copy, copy.name)
     key = Path(settings.secrets_key).expanduser() if settings.secrets_key else settings.home / _KEY
     if key.is_file():
         archive.add(key, _KEY)
@@ -160,14 +206,6 @@ def _copy(path: Path, target: Path) -> None:
         raise StorageError(f"{path} cannot be copied: {error}", hint="is it a database of Écluse?") from error
 
 
-def _database_of(settings: Settings) -> Path | None:
-    """The file of the database, or None where a server keeps it."""
-    if not settings.database:
-        return settings.home / _DATABASE
-    start = "sqlite:///"
-    return Path(settings.database.removeprefix(start)) if settings.database.startswith(start) else None
-
-
 def _mark_of(archive: tarfile.TarFile, file: Path) -> Backup:
     """The first member."""
     member = archive.next()
@@ -180,7 +218,7 @@ def _mark_of(archive: tarfile.TarFile, file: Path) -> Backup:
             version=str(known["version"]),
             schema=str(known["schema"]),
             created=datetime.fromisoformat(known["created"]),
-            database=bool(known["database"]),
+            database={True: "sqlite", False: ""}.get(known["database"], str(known["database"])),
         )
     except (ValueError, KeyError, TypeError) as error:
         raise UsageError(f"{file} is no backup of Écluse", hint="name a file that `ecluse backup` wrote") from error
