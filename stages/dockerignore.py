@@ -5,13 +5,17 @@ from __future__ import annotations
 import posixpath
 import re
 from dataclasses import dataclass
+from typing import Any
+
+from pipeline.errors import UsageError
 
 
 @dataclass(frozen=True, slots=True)
 class _Rule:
     """One line: `keeps` when it began with `!`."""
 
-    pattern: re.Pattern[str]
+    pattern: Any
+    """Of google-re2: the file is anybody's, and must not keep the machine busy."""
     keeps: bool
 
 
@@ -29,7 +33,7 @@ class Dockerignore:
             above.append(path)
         ignored = False
         for rule in self._rules:
-            if ignored is rule.keeps and any(rule.pattern.fullmatch(item) for item in above):
+            if ignored is rule.keeps and any(rule.pattern.fullmatch(item.encode("utf-8", "replace")) for item in above):
                 ignored = not rule.keeps
         return ignored
 
@@ -42,7 +46,18 @@ def _rule(line: str) -> _Rule | None:
     text = posixpath.normpath(text.removeprefix("!").strip() or ".").lstrip("/")
     if text in ("", "."):
         return None
-    return _Rule(pattern=re.compile(_expression(text), re.DOTALL), keeps=keeps)
+    return _Rule(pattern=_compiled(text), keeps=keeps)
+
+
+def _compiled(glob: str) -> Any:
+    import re2  # type: ignore[import-untyped]  # it ships none
+
+    options = re2.Options()
+    options.dot_nl, options.log_errors = True, False
+    try:
+        return re2.compile(_expression(glob).encode("utf-8", "replace"), options)
+    except re2.error as error:
+        raise UsageError(f".dockerignore: '{glob[:80]}' is no pattern", hint="mend or remove that line") from error
 
 
 def _expression(glob: str) -> str:

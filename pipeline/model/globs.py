@@ -38,25 +38,43 @@ def _translate(pattern: str) -> str:
         return ""
     if not parts:
         return ".*" if pattern else ""
+    # several ** in a row mean one
+    parts = [part for index, part in enumerate(parts) if part != "**" or parts[index - 1 : index] != ["**"]]
     *folders, last = parts
-    # several ** in a row mean one, and would be tried against each other
-    folders = [part for index, part in enumerate(folders) if part != "**" or folders[index - 1 : index] != ["**"]]
-    head = "".join("(?:[^/]+/)*" if part == "**" else _part(part) + "/" for part in folders)
+    sections: list[list[str]] = [[]]
+    for part in folders:
+        if part == "**":
+            sections.append([])
+        else:
+            sections[-1].append(part)
+    fixed = ["".join(_part(part) + "/" for part in section) for section in sections]
+    # the first place that fits is as good as any later one, so nothing is tried again: (?>…)
+    head = fixed[0] + "".join(f"(?>(?:[^/]+/)*?{section})" for section in fixed[1:-1])
+    if len(fixed) > 1:
+        head += f"(?>(?:[^/]+/)*?{fixed[-1]})" if last == "**" else f"(?:[^/]+/)*{fixed[-1]}"
     if last == "**":
         return head + ".+"
     return head + _part(last) + ("" if _WILD & set(last) and not pattern.endswith("/") else "(?:/.+)?")
 
 
 def _part(text: str) -> str:
-    """The regular expression of one path part."""
-    text = re.sub(r"\*{2,}", "*", text)
-    result = ""
+    """The regular expression of one path part: between stars, too, the first place that fits is taken for good."""
+    first, *others = _pieces(re.sub(r"\*{2,}", "*", text))
+    if not others:
+        return first
+    return first + "".join(f"(?>[^/]*?{piece})" for piece in others[:-1] if piece) + f"[^/]*{others[-1]}"
+
+
+def _pieces(text: str) -> list[str]:
+    """The regular expressions of what stands between the stars."""
+    pieces, result = list[str](), ""
     index = 0
     while index < len(text):
         letter = text[index]
         index += 1
         if letter == "*":
-            result += "[^/]*"
+            pieces.append(result)
+            result = ""
         elif letter == "?":
             result += "[^/]"
         elif letter == "[" and (end := text.find("]", index + 1 + (text[index : index + 1] == "!"))) > 0:
@@ -64,7 +82,16 @@ def _part(text: str) -> str:
             index = end + 1
             negated = inner.startswith("!")
             body = re.escape(inner[1:] if negated else inner).replace(r"\-", "-")
-            result += f"(?!/)[{'^' if negated else ''}{body}]"
+            result += f"(?!/)[{'^' if negated else ''}{body}]" if _is_set(body) else "(?!)"
         else:
             result += re.escape(letter)
-    return result
+    return [*pieces, result]
+
+
+def _is_set(body: str) -> bool:
+    """Whether it is a set of characters at all: `[z-a]` is none, and matches nothing."""
+    try:
+        re.compile(f"[{body}]")
+    except re.error:
+        return False
+    return True

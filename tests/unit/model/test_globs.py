@@ -2,7 +2,11 @@
 
 from __future__ import annotations
 
+from fnmatch import fnmatchcase
+
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 from pipeline.model.globs import literal_root, matcher
 
@@ -71,3 +75,48 @@ def test_any_of_several_patterns_matches() -> None:
 )
 def test_literal_root(pattern: str, root: str) -> None:
     assert literal_root(pattern) == root
+
+
+@pytest.mark.parametrize(
+    ("pattern", "path"),
+    [
+        pytest.param("*a" * 60 + "b", "a" * 255, id="stars within a name"),
+        pytest.param("**/a/" * 60 + "b", "a/" * 2000 + "a", id="folders"),
+        pytest.param("**/*a*a*/" * 40 + "b", "aaaaaaaaaa/" * 300 + "a", id="both"),
+        pytest.param("[z-a]", "z", id="a set that is none"),
+        pytest.param("a[!z-a]", "ab", id="not in a set that is none"),
+    ],
+)
+def test_a_strangers_pattern_is_answered(pattern: str, path: str) -> None:
+    """Tried again at every place these would take longer than anybody lives."""
+    assert not matcher([pattern])(path)
+
+
+@given(
+    pattern=st.lists(
+        st.sampled_from(["**", "*", "a", "b", "a*", "*b", "a*b*a", "*ab*", "?", "[ab]", "[!a]"]), max_size=5
+    ),
+    path=st.lists(st.text("ab", min_size=1, max_size=5), min_size=1, max_size=5),
+    folder=st.booleans(),
+)
+def test_what_is_taken_for_good_is_what_trying_all_would_find(
+    pattern: list[str], path: list[str], *, folder: bool
+) -> None:
+    written = "/".join(pattern) + ("/" if folder and pattern else "")
+    assert matcher([written])("/".join(path)) is _tried(pattern, path, folder=folder)
+
+
+def _tried(pattern: list[str], path: list[str], *, folder: bool) -> bool:
+    """By trying everything."""
+    if not pattern:
+        return False
+    first, *rest = pattern
+    if first == "**":
+        if not rest:
+            return bool(path)
+        return any(_tried(rest, path[skipped:], folder=folder) for skipped in range(len(path) + 1))
+    if not path or not fnmatchcase(path[0], first):
+        return False
+    if rest:
+        return _tried(rest, path[1:], folder=folder)
+    return len(path) == 1 or folder or not set("*?[") & set(first)

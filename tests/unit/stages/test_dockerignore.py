@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import pytest
 
+from pipeline.errors import UsageError
 from stages.dockerignore import Dockerignore
 
 
@@ -36,3 +37,13 @@ from stages.dockerignore import Dockerignore
 def test_rules(text: str, ignored: list[str], kept: list[str]) -> None:
     rules = Dockerignore(text)
     assert [path for path in ignored + kept if rules.ignores(path)] == ignored
+
+
+def test_a_strangers_pattern_is_answered() -> None:
+    """Tried again at every place this would take longer than anybody lives."""
+    assert not Dockerignore("*a" * 60 + "b\n" + "**/a/" * 60 + "b\n").ignores("a/" * 1000 + "a" * 255)
+
+
+def test_what_is_no_pattern_is_said() -> None:
+    with pytest.raises(UsageError, match=r"\.dockerignore: 'a\[z-a\]' is no pattern"):
+        Dockerignore("b\na[z-a]\n")
