@@ -6,7 +6,6 @@ from dataclasses import replace
 from datetime import datetime
 from pathlib import Path
 
-from pipeline.delivery.journal import PromotionJournal, Requester
 from pipeline.errors import EcluseError
 from pipeline.model.identity import safe_name
 from pipeline.model.outcome import Outcome, cancelled
@@ -18,6 +17,8 @@ from pipeline.ports.storage import Storage
 
 def close_run(app: Application, run: Run, ended: Outcome) -> None:
     """Record that a run is over: it and what had begun end as `ended` says, what waited is cancelled."""
+    from pipeline.delivery.journal import PromotionJournal, Requester
+
     now, folder = app.clock.now(), app.settings.home / "runs" / run.id
     for stage in app.records.find_run(run.id).stages:
         if stage.state is not StageState.DONE:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 import sqlalchemy as sa
@@ -114,20 +114,33 @@ def left_by(run: str, table: sa.Table) -> sa.Select[Any]:
     return sa.select(table).where(table.c.run == run).order_by(table.c.stage, table.c.attempt, table.c.position)
 
 
-def stage_position(run: str, stage: str) -> sa.Select[Any]:
-    """The place of a stage in its run, kept when it is replaced."""
-    return sa.select(t.stage_runs.c.position).where(t.stage_runs.c.run == run, t.stage_runs.c.name == stage)
-
-
 def next_position(run: str) -> sa.Select[Any]:
     """The place behind the last stage; no row where there is no such run."""
     count = sa.select(sa.func.count()).select_from(t.stage_runs).where(t.stage_runs.c.run == run)
     return sa.select(count.scalar_subquery()).select_from(t.runs).where(t.runs.c.id == run)
 
 
-def forget_stage(run: str, stage: str) -> sa.Delete:
-    """Remove a stage run; its attempts and what they left go with it."""
-    return t.stage_runs.delete().where(t.stage_runs.c.run == run, t.stage_runs.c.name == stage)
+def change_stage(run: str, stage: str, values: Mapping[str, Any]) -> sa.Update:
+    """Write to the row of a stage."""
+    return t.stage_runs.update().where(t.stage_runs.c.run == run, t.stage_runs.c.name == stage).values(**values)
+
+
+def attempts_known(run: str, stage: str) -> sa.Select[Any]:
+    """(number, finished, conclusion) of the attempts of a stage."""
+    c = t.attempts.c
+    return sa.select(c.number, c.finished, c.conclusion).where(c.run == run, c.stage == stage)
+
+
+def change_attempt(run: str, stage: str, number: int, values: Mapping[str, Any]) -> sa.Update:
+    """Write to the row of an attempt."""
+    c = t.attempts.c
+    return t.attempts.update().where(c.run == run, c.stage == stage, c.number == number).values(**values)
+
+
+def forget_attempts(run: str, stage: str, numbers: Sequence[int]) -> sa.Delete:
+    """Remove attempts; what they left goes with them."""
+    c = t.attempts.c
+    return t.attempts.delete().where(c.run == run, c.stage == stage, c.number.in_(numbers))
 
 
 def succeeded_times(repository: str, per_stage: int) -> sa.Select[Any]:

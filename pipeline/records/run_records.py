@@ -20,7 +20,7 @@ from pipeline.ports.records import RunFilter, StageHistory
 from pipeline.records import queries
 from pipeline.records import tables as t
 from pipeline.records.rows import noun, plain
-from pipeline.records.stage_records import insert_stages, stages_of
+from pipeline.records.stage_records import insert_stages, replace_stage, stages_of
 
 
 def create_run(connection: sa.Connection, run: Run, plan: Plan, *, number: int = 0) -> int:
@@ -67,12 +67,11 @@ def save_plan(connection: sa.Connection, run: str, plan: Plan) -> None:
 
 def save_stage(connection: sa.Connection, run: str, stage: StageRun) -> None:
     """Replace what is known of a stage; a stage that the plan did not have comes last."""
-    position = connection.execute(queries.stage_position(run, stage.name)).scalar()
-    if position is None:
-        position = connection.execute(queries.next_position(run)).scalar()
+    if replace_stage(connection, run, stage):
+        return
+    position = connection.execute(queries.next_position(run)).scalar()
     if position is None:
         raise _unknown(run)
-    connection.execute(queries.forget_stage(run, stage.name))
     insert_stages(connection, run, position, (stage,))
 
 

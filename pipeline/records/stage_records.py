@@ -25,20 +25,7 @@ def insert_stages(connection: sa.Connection, run: str, first: int, stages: Seque
     if not stages:
         return
     rows = [
-        {
-            "run": run,
-            "name": stage.name,
-            "position": first + index,
-            "kind": stage.kind,
-            "state": stage.state,
-            "started": stage.started,
-            "finished": stage.finished,
-            "group": stage.group,
-            "cell": stage.cell,
-            "reused": stage.reused,
-            "parked": stage.parked,
-            **outcome_values(stage.outcome),
-        }
+        {"run": run, "name": stage.name, "position": first + index, **_stage_values(stage)}
         for index, stage in enumerate(stages)
     ]
     connection.execute(t.stage_runs.insert(), rows)
@@ -47,27 +34,72 @@ def insert_stages(connection: sa.Connection, run: str, first: int, stages: Seque
             _insert_attempt(connection, run, stage.name, attempt)
 
 
-def _insert_attempt(connection: sa.Connection, run: str, stage: str, attempt: Attempt) -> None:
+def replace_stage(connection: sa.Connection, run: str, stage: StageRun) -> bool:
+    """Store what is known of a stage at its old place; False where it has none.
+
+    Its row and that of an attempt that goes on are changed, not removed: for a row that is removed the database looks
+    in six tables for what hangs on it.
+    """
+    changed = connection.execute(queries.change_stage(run, stage.name, _stage_values(stage))).rowcount
+    if not changed:
+        return False
+    under_way: set[int] = set()
+    ended: set[int] = set()
+    for number, finished, conclusion in connection.execute(queries.attempts_known(run, stage.name)):
+        (under_way if finished is None and conclusion is None else ended).add(number)
+    gone = ended | (under_way - {attempt.number for attempt in stage.attempts})
+    if gone:
+        connection.execute(queries.forget_attempts(run, stage.name, sorted(gone)))
+    for attempt in stage.attempts:
+        if attempt.number in under_way:
+            connection.execute(queries.change_attempt(run, stage.name, attempt.number, _attempt_values(attempt)))
+            _insert_products(connection, run, stage.name, attempt)
+        else:
+            _insert_attempt(connection, run, stage.name, attempt)
+    return True
+
+
+def _stage_values(stage: StageRun) -> dict[str, Any]:
+    return {
+        "kind": stage.kind,
+        "state": stage.state,
+        "started": stage.started,
+        "finished": stage.finished,
+        "group": stage.group,
+        "cell": stage.cell,
+        "reused": stage.reused,
+        "parked": stage.parked,
+        **outcome_values(stage.outcome),
+    }
+
+
+def _attempt_values(attempt: Attempt) -> dict[str, Any]:
     made = attempt.products
-    connection.execute(
-        t.attempts.insert().values(
-            run=run,
-            stage=stage,
-            number=attempt.number,
-            started=attempt.started,
-            finished=attempt.finished,
-            log=attempt.log,
-            log_lines=attempt.log_lines,
-            image=made.image,
-            pushed=made.pushed,
-            release=made.release,
-            promotion=made.promotion,
-            outputs=made.outputs,
-            service_logs=attempt.service_logs,
-            layer=attempt.layer,
-            **outcome_values(attempt.outcome),
-        )
-    )
+    return {
+        "started": attempt.started,
+        "finished": attempt.finished,
+        "log": attempt.log,
+        "log_lines": attempt.log_lines,
+        "image": made.image,
+        "pushed": made.pushed,
+        "release": made.release,
+        "promotion": made.promotion,
+        "outputs": made.outputs,
+        "service_logs": attempt.service_logs,
+        "layer": attempt.layer,
+        **outcome_values(attempt.outcome),
+    }
+
+
+def _insert_attempt(connection: sa.Connection, run: str, stage: str, attempt: Attempt) -> None:
+    place = {"run": run, "stage": stage, "number": attempt.number}
+    connection.execute(t.attempts.insert().values(**place, **_attempt_values(attempt)))
+    _insert_products(connection, run, stage, attempt)
+
+
+def _insert_products(connection: sa.Connection, run: str, stage: str, attempt: Attempt) -> None:
+    """What an attempt left in tables of its own; one that is under way has left nothing yet."""
+    made = attempt.products
     rows: Mapping[sa.Table, list[dict[str, Any]]] = {
         t.artifacts: [plain(item) for item in made.artifacts],
         t.reports: _report_rows(made),

@@ -298,6 +298,25 @@ class TestStages:
         assert [stage.name for stage in found.stages] == ["a", "b", "emitted"]
         assert found.stage("a").attempts == (FAILED_ATTEMPT,)
 
+    def test_an_attempt_that_was_under_way_ends_with_what_it_left(self, records: Records) -> None:
+        records.create_run(run(1), plan("a"))
+        begun = Attempt(number=2, started=NOON, layer="sha256:layer")
+        running = StageRun(name="a", kind="run", state=StageState.RUNNING, started=NOON)
+        for attempts in ((), (FAILED_ATTEMPT,), (FAILED_ATTEMPT, begun)):
+            records.save_stage(ulid(1), replace(running, attempts=attempts))
+            assert records.find_run(ulid(1)).stage("a").attempts == attempts
+        ended = finished("a", FAILED_ATTEMPT, GOOD_ATTEMPT)
+        for _ in range(2):
+            records.save_stage(ulid(1), ended)
+            assert records.find_run(ulid(1)).stage("a") == ended
+
+    def test_attempts_that_are_taken_back_go(self, records: Records) -> None:
+        records.create_run(run(1), plan("a"))
+        running = StageRun(name="a", kind="run", state=StageState.RUNNING, started=NOON)
+        records.save_stage(ulid(1), replace(running, attempts=(FAILED_ATTEMPT, Attempt(number=2, started=NOON))))
+        records.save_stage(ulid(1), StageRun(name="a", kind="run"))
+        assert records.find_run(ulid(1)).stage("a") == StageRun(name="a", kind="run")
+
     def test_a_report_without_tests_is_kept_apart_from_no_report(self, records: Records) -> None:
         records.create_run(run(1), plan("a"))
         empty = replace(GOOD_ATTEMPT, products=Products(tests=TestReport()))

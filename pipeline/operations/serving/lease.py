@@ -11,7 +11,8 @@ from pipeline.model.work import WorkItem
 from pipeline.ports.application import Application
 
 LOOK_EVERY = 1.0
-"""Seconds between two looks for somebody's wish to stop, where nothing tells of it."""
+"""Seconds between two looks for somebody's wish to stop. Nothing tells of it: would every run listen to the queue,
+each change of it would make each run look, and each would hold one more connection to the database."""
 _PARTS = 3
 """A lease is renewed so many times before it would run out."""
 
@@ -33,20 +34,16 @@ class LeaseKeeper:
         self._cancelled = cancelled
         self._lost = lost
         self._seconds = app.settings.lease
-        self._heard = threading.Event()
         self._over = threading.Event()
         self._thread = threading.Thread(target=self._keep, name="lease", daemon=True)
 
     def __enter__(self) -> Self:
-        self._end = self._app.queue.listen(self._heard.set)
         self._thread.start()
         return self
 
     def __exit__(self, *_: object) -> None:
         """Stop renewing; the item is to be finished next."""
         self._over.set()
-        self._heard.set()
-        self._end()
         self._thread.join()
 
     def _keep(self) -> None:
@@ -73,8 +70,7 @@ class LeaseKeeper:
                 if now.cancel and not told:
                     told = True
                     self._cancelled(now.cancel)
-            self._heard.wait(min(LOOK_EVERY, self._seconds / _PARTS))
-            self._heard.clear()
+            self._over.wait(min(LOOK_EVERY, self._seconds / _PARTS))
 
     def _renewed(self) -> WorkItem:
         return self._app.queue.renew(self._item, seconds=self._seconds)

@@ -27,7 +27,6 @@ from pipeline.model.trust import Trust
 from pipeline.model.work import Fence, WorkItem, WorkState
 from pipeline.operations.allowance import Allowance, allowance_of, keep_allowance
 from pipeline.operations.cancel import end_run
-from pipeline.operations.onward import bring_on_after, can_go_on
 from pipeline.operations.prepare import StartRequest, prepared
 from pipeline.operations.resume import ResumeRequest, recorded_plan, resume
 from pipeline.operations.retry import RetryRequest, plan_retry, retry
@@ -36,7 +35,6 @@ from pipeline.operations.runner_process import Life, claimant, life_of, this_pro
 from pipeline.operations.serving.asking import subject_of
 from pipeline.operations.serving.labels import labels_of
 from pipeline.operations.serving.mirror import Mirror
-from pipeline.operations.serving.promoting import carry_out
 from pipeline.operations.source import describe
 from pipeline.operations.start import start
 from pipeline.ports.application import Application
@@ -65,6 +63,8 @@ def make(app: Application, item: WorkItem, *, cancel: Cancellation, observers: S
     planned is told in the item's detail, and recorded as a run that failed where the commit is known.
     """
     if item.request.wish is not None:
+        from pipeline.operations.serving.promoting import carry_out
+
         state, detail = carry_out(app, item, cancel=cancel)
         return Made(state=state, detail=detail)
     app.records.hold(Fence(run=subject_of(item), item=item.id, token=item.token))
@@ -185,6 +185,11 @@ def _resumption(item: WorkItem, run: Run) -> ResumeRequest:
 
 def _gone_on(app: Application, run: Run, observers: Sequence[Observer], cancel: Cancellation) -> Run:
     """Go on where a gate opened while other stages were under way; then bring what was deployed further."""
+    delivered = run.conclusion is not None and any(stage.products.release for stage in run.stages)
+    if run.state is not RunState.PARKED and not delivered:
+        return run  # most runs deliver nothing: they do not pay for importing how that is done
+    from pipeline.operations.onward import bring_on_after, can_go_on
+
     seen: set[tuple[str, ...]] = set()
     while run.state is RunState.PARKED and not cancel.cancelled:
         parked = tuple(sorted(stage.name for stage in run.stages if stage.parked))

@@ -61,9 +61,18 @@ class Telling:
 
     def post_news(self) -> None:
         """Into the outbox with what moved."""
-        repositories = {item.name: item for item in self._app.intake.repositories()}
+        known: dict[str, Repository | None] = {}  # of thousands, few moved in these seconds
         for item in self._app.outbox.untold():
-            self._post(item, repositories.get(item.request.repository))
+            name = item.request.repository
+            if name not in known:
+                known[name] = self._repository(name)
+            self._post(item, known[name])
+
+    def _repository(self, name: str) -> Repository | None:
+        try:
+            return self._app.intake.find_repository(name)
+        except NotFoundError:
+            return None
 
     def _post(self, item: WorkItem, repository: Repository | None) -> None:
         if repository is None or not self._can_be_told(repository):
