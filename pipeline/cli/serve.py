@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
+import os
 import signal
 import sys
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from queue import Empty, SimpleQueue
 from typing import TYPE_CHECKING
 
@@ -13,6 +14,7 @@ import click
 
 from pipeline.cli.options import application
 from pipeline.errors import UsageError
+from pipeline.operations.serving.supervision import Supervision
 
 if TYPE_CHECKING:  # for their time, not for a circle
     import uvicorn
@@ -35,8 +37,10 @@ def serve(listen: str | None, no_worker: bool) -> int:
     """Serve the pages, the API and the webhooks, and make the runs that are asked for.
 
     SIGTERM or Ctrl-C drains: nothing new is begun, what runs may end within the setting `drain`; what remains then, or
-    with a second signal, is handed over to other workers, or to the next `ecluse serve` here.
+    with a second signal, is handed over to other workers, or to the next `ecluse serve` here. SIGHUP reads the settings
+    anew: what runs is taken up by the same process, as after a restart.
     """
+    watched = Supervision(os.environ)
     try:
         import uvicorn
 
@@ -84,7 +88,10 @@ def serve(listen: str | None, no_worker: bool) -> int:
         if key := first_key(app):
             _note(f"nobody is here yet: make the first admin at {app.settings.public_url or address}/first?key={key}")
         background.start()
-        _work(app, background, asked, drains=site.state.live.move)
+        watched.ready(f"listening on {address}", lambda: _answers(_port(server, port), host))
+        again = _work(app, background, asked, watched, drains=site.state.live.move)
+    if again:
+        _begin_anew(watched)
     return 0
 
 
@@ -92,16 +99,22 @@ def serve(listen: str | None, no_worker: bool) -> int:
 def worker() -> int:
     """Make runs that a server was asked for, until SIGTERM or Ctrl-C; the setting `database` says whose.
 
-    Draining is as with `ecluse serve`.
+    Draining, and SIGHUP, are as with `ecluse serve`.
     """
     from pipeline.operations.serving.server import Background
 
+    watched = Supervision(os.environ)
     app = application()
+    app.intake.repositories()  # a database that is away or too new is told before there is work
     background = Background(app, workshop=_workshop(app))
     with _signals() as asked:
-        _note(f"works with {app.settings.slots} slots" + "".join(f", {label}" for label in app.settings.labels))
+        words = f"works with {app.settings.slots} slots" + "".join(f", {label}" for label in app.settings.labels)
+        _note(words)
         background.start()
-        _work(app, background, asked)
+        watched.ready(words, lambda: not background.drained(0))
+        again = _work(app, background, asked, watched)
+    if again:
+        _begin_anew(watched)
     return 0
 
 
@@ -112,30 +125,60 @@ def _workshop(app: Application) -> Workshop:
 
 
 def _work(
-    app: Application, background: Background, asked: SimpleQueue[int], drains: Callable[[], None] = lambda: None
-) -> None:
-    """Until a signal; then drain until all has ended, the time is over or a second signal comes."""
+    app: Application,
+    background: Background,
+    asked: SimpleQueue[int],
+    watched: Supervision,
+    drains: Callable[[], None] = lambda: None,
+) -> bool:
+    """Until a signal; then drain until all has ended, the time is over or a second signal comes. Whether the same
+    process is to begin anew: then what runs is handed over at once."""
     try:
-        asked.get()
+        if asked.get() == signal.SIGHUP:
+            watched.reloading()
+            _note("reads the settings anew")
+            return True
         background.drain()
         drains()
-        _note(f"draining for up to {app.settings.drain:.0f} s; once more ends at once")
+        words = f"draining for up to {app.settings.drain:.0f} s"
+        watched.ending(words)
+        _note(f"{words}; once more ends at once")
         until = app.clock.monotonic() + app.settings.drain
         while not background.drained(0.2) and app.clock.monotonic() < until:
-            try:
+            with suppress(Empty):
                 asked.get_nowait()
                 break
-            except Empty:
-                continue
+        return False
     finally:
         background.close()
+        watched.close()
+
+
+def _begin_anew(watched: Supervision) -> None:
+    """The same process, with the settings as they are now and what its supervisor gave it."""
+    os.environ.update(watched.variables)
+    os.execv(sys.executable, sys.orig_argv)  # noqa: S606 - ourselves
+
+
+def _answers(port: int, host: str) -> bool:
+    """Whether our own web server answers."""
+    from http.client import HTTPConnection, HTTPException
+
+    connection = HTTPConnection({"0.0.0.0": "127.0.0.1", "::": "::1"}.get(host, host), port, timeout=5)  # noqa: S104 - compared
+    try:
+        connection.request("GET", "/healthz")
+        return connection.getresponse().status == 200
+    except (OSError, HTTPException):
+        return False
+    finally:
+        connection.close()
 
 
 @contextmanager
 def _signals() -> Iterator[SimpleQueue[int]]:
-    """SIGTERM and SIGINT as they come."""
+    """SIGTERM, SIGINT and SIGHUP as they come."""
     asked: SimpleQueue[int] = SimpleQueue()
-    kinds = (signal.SIGTERM, signal.SIGINT)
+    kinds = (signal.SIGTERM, signal.SIGINT, signal.SIGHUP)
     before = {kind: signal.signal(kind, lambda number, _: asked.put(number)) for kind in kinds}
     try:
         yield asked

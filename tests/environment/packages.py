@@ -29,6 +29,8 @@ SERVERS = {
     # Engines of several hosts, also where the one of this host is somebody else's.
     **ENGINE,
     "sshd": "openssh-server",
+    # Looks at the units that we give away; no service of it is started.
+    "systemd-analyze": "systemd",
     "/usr/lib/postgresql/15/bin/postgres": "postgresql-15",
     # Nagios demands something that takes mail: this one is no daemon.
     "/usr/sbin/sendmail": "msmtp-mta",
