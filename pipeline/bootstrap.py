@@ -50,6 +50,8 @@ if TYPE_CHECKING:
     from pipeline.storage.shared import Link
 
 KIND_GROUP = "ecluse.stages"
+_STORE_AGAIN = 30.0
+"""Seconds after which the processes of a server ask a shared store again that failed."""
 
 
 class SystemClock:
@@ -177,7 +179,17 @@ class Application:
             return None
         from pipeline.storage.shared import Link
 
-        return Link(self._objects(self.settings.store))
+        return Link(self._objects(self.settings.store), self.clock.monotonic)
+
+    @cached_property
+    def shared(self) -> Shelf | None:
+        """The shared store, past the link: whoever uses it hears of its failures."""
+        return self._objects(self.settings.store) if self.settings.store else None
+
+    def share(self) -> None:
+        """Send what is stored here to the shared store too, and ask a store that failed again after a while."""
+        if self._link is not None:
+            self._link.sends, self._link.again = True, _STORE_AGAIN
 
     @cached_property
     def _shelf(self) -> Shelf:

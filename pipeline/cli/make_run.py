@@ -10,7 +10,10 @@ import click
 
 from pipeline.cli.options import application
 
-if TYPE_CHECKING:  # for its time, not for a circle
+if TYPE_CHECKING:  # for their time, not for a circle
+    from contextlib import AbstractContextManager
+
+    from pipeline.model.work import WorkItem
     from pipeline.ports.application import Application
 
 LOST = 75
@@ -45,13 +48,27 @@ def make_item(app: Application, item: str, *, token: int, worker: str) -> int:
     taken = replace(found, token=token, worker=worker)
     keeper = LeaseKeeper(app, taken, cancelled=lambda who: cancel.cancel(f"cancelled by {who}"), lost=_gone)
     with stopping(cancel, note=lambda _: None, asked_by=lambda: asked_by(app.settings.home)):
-        with keeper:
+        with keeper, _carried(app, taken):
             made = make(app, taken, cancel=cancel)
         if made.state is WorkState.QUEUED:
             app.queue.give_back(taken, why=made.detail, labels=made.labels)
         else:
             app.queue.finish(taken, state=made.state, detail=made.detail)
     return 0
+
+
+def _carried(app: Application, item: WorkItem) -> AbstractContextManager[object]:
+    """What the run stores and prints reaches the other machines, where they share a store."""
+    from contextlib import nullcontext
+
+    from pipeline.operations.log_carrier import LogCarrier
+    from pipeline.operations.serving.asking import subject_of
+
+    app.share()
+    if app.shared is None:
+        return nullcontext()
+    run = subject_of(item)
+    return LogCarrier(app.shared, app.settings.home / "runs" / run, run=run, token=item.token)
 
 
 def _gone(why: str) -> None:

@@ -58,6 +58,7 @@ def serve(listen: str | None, no_worker: bool) -> int:
     from pipeline.operations.serving.telling import EVERY, Telling
 
     app = application()
+    app.share()
     host, port = _address(listen or app.settings.listen)
     app.intake.repositories()  # brings the database up to date before anything answers
     dispatcher, scheduler = Dispatcher(app, note=_note), Scheduler(app, note=_note)

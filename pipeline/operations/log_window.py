@@ -19,6 +19,7 @@ COMMAND = b"\x1b[1;36m$ "
 """How the header line of a command begins behind its time."""
 _STAMP = len("2026-11-23T23:00:00.123Z ")
 _BLOCK = 256 * 1024
+_ELSEWHERE = "it grows on another machine, and is seen here while it does once both have the setting 'store'"
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -48,7 +49,7 @@ class LogPaper:
         try:
             return self.path.open("rb")
         except FileNotFoundError:
-            hint = "its time was over" if self.ended else "the worker that makes it hands it over at its end"
+            hint = "its time was over" if self.ended else _ELSEWHERE
             raise NotFoundError(f"there is no log of stage '{self.stage}' here", hint=hint) from None
 
 

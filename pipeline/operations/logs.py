@@ -19,6 +19,8 @@ from pipeline.operations.watch import FolderWatch
 from pipeline.ports.records import Records
 from pipeline.ports.storage import Storage
 
+COPIES = "elsewhere"
+"""The folder of the home with copies of what grows on other machines."""
 _BLOCK = 256 * 1024
 _LOOK_AGAIN = 0.2
 """Least seconds between two questions to the records while lines keep coming."""
@@ -108,6 +110,8 @@ def _opened(storage: Storage, folder: Path, stage: str, attempt: Attempt, servic
         return None
     name = f"{safe_name(stage)}.{attempt.number}"
     path = folder / (f"{name}.{safe_name(service)}.log" if service else f"{name}.log")
+    if not path.exists():
+        path = folder.parent.parent / COPIES / folder.name / path.name  # it may grow on another machine
     return path.open("rb") if path.exists() else None
 
 

@@ -27,7 +27,7 @@ if TYPE_CHECKING:
     from pipeline.ports.secrets import Secrets
     from pipeline.ports.signing import Signing
     from pipeline.ports.stage import StageKind
-    from pipeline.ports.storage import Storage
+    from pipeline.ports.storage import Shelf, Storage
     from pipeline.ports.target import Target
     from pipeline.ports.vault import Vault
     from pipeline.ports.verification import Verifier
@@ -64,6 +64,13 @@ class Application(Protocol):
     @property
     def storage(self) -> Storage:
         """Blobs."""
+
+    @property
+    def shared(self) -> Shelf | None:
+        """Where several machines keep what they share; None where the settings name nothing."""
+
+    def share(self) -> None:
+        """From now on what is stored here can be read by the other machines: for the processes of a server."""
 
     @property
     def reuse(self) -> ReuseStore:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
+from dataclasses import dataclass
 from pathlib import Path
 from typing import IO, Protocol
 
@@ -41,8 +42,16 @@ class Storage(Protocol):
         """Drop a blob; nothing happens when it is not there."""
 
 
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Kept:
+    """A piece that is there: its name, and when it was last used (seconds since 1970)."""
+
+    name: str
+    used: float
+
+
 class Shelf(Protocol):
-    """Large pieces by name, for as long as a run needs them. Names are relative paths of plain characters; a piece is
+    """Pieces by name, for as long as a run needs them. Names are relative paths of plain characters; a piece is
     seen only whole. Safe for threads, processes and, where it lies on a network, machines. Errors that may leave:
     StorageError, DiskFullError."""
 
@@ -57,3 +66,6 @@ class Shelf(Protocol):
 
     def delete(self, name: str) -> None:
         """Drop it; nothing happens when it is not there."""
+
+    def names(self, prefix: str) -> Iterator[Kept]:
+        """Pieces below a folder (`live/01JF…/`); one that comes or goes meanwhile may be missed."""

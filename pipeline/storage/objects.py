@@ -7,22 +7,14 @@ import secrets
 import time
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager, suppress
-from dataclasses import dataclass
 from pathlib import Path
 from typing import IO, Protocol
 
 from pipeline.errors import DiskFullError, StorageError
+from pipeline.ports.storage import Kept
 
 _CHUNK = 1 << 20
 _STALE = 24 * 3600.0
-
-
-@dataclass(frozen=True, kw_only=True, slots=True)
-class Kept:
-    """A piece that is there: its name, and when it was last used (seconds since 1970)."""
-
-    name: str
-    used: float
 
 
 class Objects(Protocol):

@@ -12,8 +12,8 @@ from datetime import datetime
 from pipeline.errors import NotFoundError, StorageError
 from pipeline.model.identity import safe_name
 from pipeline.ports.reuse import CacheEntry, ReuseEntry
-from pipeline.ports.storage import Storage
-from pipeline.storage.objects import Kept, Objects
+from pipeline.ports.storage import Kept, Storage
+from pipeline.storage.objects import Objects
 from pipeline.storage.reuse_entry import pack, unpack_cache, unpack_entry
 
 IN_USE = 3600.0

@@ -12,7 +12,7 @@ from typing import IO, TYPE_CHECKING, Any
 from urllib.parse import parse_qs, urlsplit
 
 from pipeline.errors import SettingsError, StorageError
-from pipeline.storage.objects import Kept
+from pipeline.ports.storage import Kept
 
 if TYPE_CHECKING:  # for its quarter of a second, not for a circle
     from minio import Minio

@@ -22,21 +22,28 @@ Found = TypeVar("Found")
 
 
 class Link:
-    """The way to the shared store: after the first failure it is not tried again by this process."""
+    """The way to the shared store: after a failure it is left alone, for `again` seconds where that is set, else by
+    this process for good. With `sends`, what is stored here goes there at once."""
 
-    def __init__(self, objects: Objects) -> None:
+    def __init__(self, objects: Objects, monotonic: Callable[[], float]) -> None:
         self._objects = objects
+        self._monotonic = monotonic
+        self._failed = 0.0
         self.problem = ""
+        self.again: float | None = None
+        self.sends = False
 
     def ask(self, question: Callable[[Objects], Found], otherwise: Found) -> Found:
         """The answer, or `otherwise` where nobody answers."""
-        if self.problem:
+        if self.problem and (self.again is None or self._monotonic() - self._failed < self.again):
             return otherwise
         try:
-            return question(self._objects)
+            answer = question(self._objects)
         except EcluseError as error:
-            self.problem = error.message
+            self.problem, self._failed = error.message, self._monotonic()
             return otherwise
+        self.problem = ""
+        return answer
 
 
 class SharedStorage:
@@ -49,11 +56,14 @@ class SharedStorage:
 
     def put(self, content: IO[bytes] | Iterable[bytes]) -> tuple[str, int]:
         """Into this machine's."""
-        return self._own.put(content)
+        digest, size = self._own.put(content)
+        self._send(digest)
+        return digest, size
 
     def adopt(self, path: Path, digest: str) -> None:
         """Into this machine's."""
         self._own.adopt(path, digest)
+        self._send(digest)
 
     def open(self, digest: str) -> IO[bytes]:
         """Read a blob, fetched where it is not here yet."""
@@ -87,6 +97,11 @@ class SharedStorage:
     def delete(self, digest: str) -> None:
         """Only here."""
         self._own.delete(digest)
+
+    def _send(self, digest: str) -> None:
+        """Also there, before anybody hears of it: whoever reads of it elsewhere finds it."""
+        if self._link.sends:
+            self._link.ask(lambda objects: send_blob(objects, self._own, digest), otherwise=None)
 
     def _fetch(self, digest: str) -> None:
         name = blob_name(digest)
@@ -127,7 +142,7 @@ class SharedReuse:
             own = self._own.find(key, scopes)
         except StorageError:
             own = None
-        if own is not None or self._link.problem:
+        if own is not None:
             return own
         for scope in scopes:
             found = self._find_there(key, scope)
@@ -233,10 +248,15 @@ class SharedReuse:
 
     def _send_blobs(self, objects: Objects, digests: Sequence[str]) -> None:
         for digest in digests:
-            name = blob_name(digest)
-            if not objects.has(name):
-                with self._storage.open(digest) as content:
-                    objects.send(name, content, self._storage.size(digest))
+            send_blob(objects, self._storage, digest)
+
+
+def send_blob(objects: Objects, storage: Storage, digest: str) -> None:
+    """Bring a blob there, where it is not there yet."""
+    name = blob_name(digest)
+    if not objects.has(name):
+        with storage.open(digest) as content:
+            objects.send(name, content, storage.size(digest))
 
 
 def blob_name(digest: str) -> str:

@@ -17,7 +17,8 @@ from starlette.concurrency import run_in_threadpool
 
 from pipeline.errors import EcluseError, NotFoundError
 from pipeline.model.status import RunState, StageState
-from pipeline.operations.log_window import LogPaper, paper_of
+from pipeline.operations.log_elsewhere import copy_of, paper_here, refreshed
+from pipeline.operations.log_window import LogPaper
 from pipeline.operations.watch import FolderWatch
 from pipeline.web.live_rights import Stream
 from pipeline.web.pages.log_lines import shown
@@ -31,6 +32,8 @@ _KEPT = 256
 _GATHER = 0.1
 """Seconds for which lines are gathered before they are told."""
 _PATIENCE = 1.0
+_MARK = 256
+"""Bytes by which it is seen whether two logs are the same up to there."""
 _BEHIND = 2000
 """Lines that somebody who is behind gets at once."""
 
@@ -65,6 +68,10 @@ class LogTopic:
         self._marks: list[tuple[int, int]] = [(1, 0)]
         """Line and its place in the file, now and then."""
         self._over = False
+        self._copied, self._brought = "", 0.0
+        """The age of the copy, where the log grows elsewhere, and when it was brought up to date."""
+        self._other = False
+        """Whether the stored log is not the one that was copied."""
         self._counted = False
         self._closed = threading.Event()
         self._thread = threading.Thread(target=self._read, name="live-log", daemon=True)
@@ -130,28 +137,26 @@ class LogTopic:
 
     def _paper_now(self) -> LogPaper:
         run = self._app.records.find_run(self._run)
-        return paper_of(self._app.settings.home, run, self._paper.stage, attempt=self._paper.attempt)
+        return paper_here(self._app, run, self._paper.stage, attempt=self._paper.attempt)
 
     # In the thread -------------------------------------------------------------------------------------------------
 
     def _read(self) -> None:
-        watch = FolderWatch(self._paper.path.parent)
         try:
-            self._tail(watch)
+            self._tail()
         except (EcluseError, OSError):
             self._said([], self._total, over=True)
-        finally:
-            watch.close()
 
-    def _tail(self, watch: FolderWatch) -> None:
+    def _tail(self) -> None:
         file: IO[bytes] | None = None
+        watch = FolderWatch(self._paper.path.parent)
         total, rest, asked, over, first_time = 0, b"", 0.0, False, True
         try:
             while not self._closed.is_set():
                 if file is None:
                     file = self._open_when_there()
                 if file is not None:
-                    if not self._paper.digest and os.fstat(file.fileno()).st_size < file.tell():
+                    if self._begins_anew(file):
                         file.seek(0)
                         total, rest, self._marks = 0, b"", [(1, 0)]
                         self._said([], 0, anew=True)
@@ -168,14 +173,57 @@ class LogTopic:
                 if not changed or time.monotonic() - asked > _PATIENCE:
                     asked = time.monotonic()
                     over = self._ended()
+                    file = self._stored(file) if over else file
         finally:
+            watch.close()
             if file is not None:
                 file.close()
+
+    def _begins_anew(self, file: IO[bytes]) -> bool:
+        """Whether what was read does not count any more. A copy of another machine's log is brought up to date here."""
+        if self._paper.digest:
+            other, self._other = self._other, False
+            return other
+        if self._is_copy and time.monotonic() - self._brought >= _PATIENCE:
+            self._brought = time.monotonic()
+            age = refreshed(self._app, self._paper.path)
+            before, self._copied = self._copied, age or self._copied
+            if before and age and age != before:
+                return True
+        return os.fstat(file.fileno()).st_size < file.tell()
+
+    def _stored(self, file: IO[bytes] | None) -> IO[bytes] | None:
+        """Once it is over, the stored log from where a copy was read to: the last lines are in it alone."""
+        if not self._is_copy or file is None:
+            return file
+        try:
+            paper = self._paper_now()
+            whole = paper.open(self._app.storage) if paper.digest else None
+        except EcluseError:
+            return file
+        if whole is None:
+            return file
+        place = file.tell()
+        file.seek(max(0, place - _MARK))
+        whole.seek(file.tell())
+        self._other = file.read(_MARK) != whole.read(_MARK)
+        file.close()
+        whole.seek(place)
+        self._paper = paper
+        return whole
+
+    @property
+    def _is_copy(self) -> bool:
+        """Whether it grows on another machine."""
+        return not self._paper.digest and self._paper.path == copy_of(
+            self._app.settings.home, self._run, self._paper.path.name
+        )
 
     def _open_when_there(self) -> IO[bytes] | None:
         try:
             return self._opened()
         except NotFoundError:
+            self._closed.wait(_PATIENCE)
             return None
 
     def _taken(

@@ -49,7 +49,7 @@ def alone(home: Path) -> Machine:
 
 def sharing(home: Path, objects: Objects) -> Machine:
     own = DirectoryStorage(home / "storage")
-    link = Link(objects)
+    link = Link(objects, time.monotonic)
     storage = SharedStorage(own, link)
     return Machine(SharedReuse(ObjectReuse(FolderObjects(home / "reuse"), storage), link, storage), storage, home)
 

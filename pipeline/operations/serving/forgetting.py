@@ -1,9 +1,10 @@
-"""Deliveries that were decided long ago go: everything that grows has an end."""
+"""Deliveries that were decided long ago go, and what was copied of logs: everything that grows has an end."""
 
 from __future__ import annotations
 
 from datetime import timedelta
 
+from pipeline.operations.log_elsewhere import forget_copies
 from pipeline.ports.application import Application
 
 KEPT = timedelta(days=30)
@@ -13,5 +14,6 @@ LOOK_EVERY = 3600.0
 
 
 def forget_round(app: Application) -> None:
-    """Forget what is older."""
+    """Forget what is older, or over."""
     app.intake.forget_deliveries(before=app.clock.now() - KEPT)
+    forget_copies(app)

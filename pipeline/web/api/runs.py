@@ -16,6 +16,7 @@ from pipeline.model.work import WorkItem
 from pipeline.operations.artifacts import StageArtifact, artifacts_of
 from pipeline.operations.explain import Explanation, explain
 from pipeline.operations.inspect import RunFacts, describe_run
+from pipeline.operations.log_elsewhere import paper_here
 from pipeline.operations.log_parts import Part
 from pipeline.operations.logs import cells_of, check_attempt, read_parts, stages_of
 from pipeline.operations.serving.asking import allow_run, ask_run, cancel_run, go_on, retry_run
@@ -134,6 +135,7 @@ def log(
     chosen = stages_of(found, stage)
     if attempt:
         check_attempt(found, chosen, attempt)
+    paper_here(asked.app, found, stage, attempt=attempt)
     blocks = read_parts(
         asked.app.storage,
         asked.app.settings.home,

@@ -37,7 +37,7 @@ def shown(line: bytes) -> Shown:
 
 
 def _plain(text: bytes) -> str:
-    return bare(text.decode("utf-8", "replace"))[:_LONGEST]
+    return bare(text.decode("utf-8", "replace")).replace("\n", " ")[:_LONGEST]
 
 
 def _coloured(words: str) -> str | list[list[str]]:

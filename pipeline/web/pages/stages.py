@@ -13,8 +13,9 @@ from starlette.responses import StreamingResponse
 from pipeline.errors import NotFoundError
 from pipeline.model.run import Run
 from pipeline.operations.explain import explain
+from pipeline.operations.log_elsewhere import paper_here
 from pipeline.operations.log_search import Expression
-from pipeline.operations.log_window import LogPaper, commands, counted, find, paper_of, window
+from pipeline.operations.log_window import LogPaper, commands, counted, find, window
 from pipeline.operations.logs import stages_of
 from pipeline.web.access.asking import Signed
 from pipeline.web.asking import App
@@ -48,7 +49,7 @@ def stage(
 ) -> HTMLResponse:
     """The log, and what decided how the stage ended."""
     found = stages_of(chosen, stage)[0]
-    paper = paper_of(app.settings.home, chosen, stage, attempt=attempt, service=service)
+    paper = paper_here(app, chosen, stage, attempt=attempt, service=service)
     total, lines, missing = 0, [], ""
     try:
         total = counted(app.storage, paper)
@@ -76,7 +77,7 @@ def lines(
     app: App, chosen: Chosen, stage: str, first: Line, last: Line, attempt: Attempt = 0, service: str = ""
 ) -> Response:
     """A range of lines: `{first, total, ended, lines}`."""
-    paper = paper_of(app.settings.home, chosen, stage, attempt=attempt, service=service)
+    paper = paper_here(app, chosen, stage, attempt=attempt, service=service)
     first = max(first, 1)
     last = min(max(last, first), first + AT_ONCE - 1)
     got = [shown(line) for line in window(app.storage, paper, first, last)]
@@ -87,7 +88,7 @@ def lines(
 @router.get("/r/{owner}/{name}/runs/{number}/log/outline")
 def outline(app: App, chosen: Chosen, stage: str, attempt: Attempt = 0, service: str = "") -> Response:
     """Its commands: `[[line, text], …]`."""
-    paper = paper_of(app.settings.home, chosen, stage, attempt=attempt, service=service)
+    paper = paper_here(app, chosen, stage, attempt=attempt, service=service)
     return _json({"commands": [[number, text[:200]] for number, text in commands(app.storage, paper)]}, paper)
 
 
@@ -101,7 +102,7 @@ def hits(
     service: str = "",
 ) -> Response:
     """Numbers of the lines that have these words, whatever their case; `/…/` is a regular expression of RE2."""
-    paper = paper_of(app.settings.home, chosen, stage, attempt=attempt, service=service)
+    paper = paper_here(app, chosen, stage, attempt=attempt, service=service)
     is_expression = len(q) > 2 and q.startswith("/") and q.endswith("/")
     found = find(app.storage, paper, Expression(q[1:-1] if is_expression else "(?i)" + re.escape(q)))
     return _json({"lines": list(found)}, paper)
@@ -127,7 +128,7 @@ async def follow(
         from pipeline.operations.repositories import url_of
 
         run = app.records.find_run(number, repository=url_of(app, f"{owner}/{name}"))
-        return run, paper_of(app.settings.home, run, stage, attempt=attempt)
+        return run, paper_here(app, run, stage, attempt=attempt)
 
     live = live_of(request)
     live.check_room()
