@@ -8,7 +8,7 @@ MAKEFLAGS += --no-print-directory --no-builtin-rules
 
 environment := ./tests/environment/environment.sh
 run := $(environment) run --
-# make test TESTS=tests/unit ARGS='-x -k name' runs less.
+# make test TESTS=tests/unit ARGS='-x -k name' runs less, ARGS='-n 0' all in one process.
 TESTS ?= $(wildcard tests/unit tests/contracts tests/e2e)
 ARGS ?=
 
@@ -26,7 +26,7 @@ demo: ## from a commit over staging to prod, with the example application; stays
 
 test: ## all tests, in an environment that is taken down again if it was not there before
 	@python=$$($(environment) python)
-	exec $(run) "$$python" -m pytest $(TESTS) $(ARGS)
+	exec $(run) "$$python" -m pytest --numprocesses auto $(TESTS) $(ARGS)
 
 check: ## formatting, lint, types, floors
 	@$(environment) python >/dev/null

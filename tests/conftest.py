@@ -22,7 +22,7 @@ from environment import leftovers as traces
 from environment import nagios as nagios_server
 from environment import prometheus as prometheus_server
 from environment import registry as registry_server
-from environment import repository
+from environment import repository, spreading
 from environment import runners as job_runners
 from environment import session as environment_session
 from environment import swarm as swarm_nodes
@@ -42,6 +42,8 @@ settings.load_profile("any machine")
 
 ON_REAL_SERVERS = ("contracts", "e2e")
 MARK = os.environ.setdefault(traces.MARK, secrets.token_hex(6))
+OURS = spreading.worker() + MARK
+"""How the installations of this process's tests end: others of the same session are at work beside it."""
 
 
 @contextmanager
@@ -89,10 +91,10 @@ def environment() -> Iterator[Facts]:
 
 @pytest.fixture(scope="session")
 def leftovers(environment: Facts) -> Iterator[Callable[[], dict[str, str]]]:
-    """What this session's installations have on the engine, name → kind; at the session's end it must be nothing."""
+    """What this process's installations have on the engine, name → kind; at the session's end it must be nothing."""
     url = environment.engine.url
-    yield lambda: traces.objects(url, MARK)
-    left = traces.objects(url, MARK)
+    yield lambda: traces.objects(url, OURS)
+    left = traces.objects(url, OURS)
     traces.remove(url, left)
     if left:
         lines = "\n".join(f"  {kind} {name}" for name, kind in sorted(left.items()))
@@ -134,7 +136,7 @@ def tmp_home(tmp_path: Path) -> Path:
     """An `ECLUSE_HOME` of the test's own, with an installation that the check for leftovers knows."""
     home = tmp_path / "home"
     home.mkdir(mode=0o700)
-    (home / "installation").write_text(secrets.token_hex(10) + MARK + "\n")
+    (home / "installation").write_text(secrets.token_hex(9) + OURS + "\n")
     return home
 
 
@@ -252,6 +254,18 @@ def nsca_plain(short_folder: Path, nagios: Nagios) -> Iterator[Nsca]:
 def pytest_addoption(parser: pytest.Parser) -> None:
     """What a run of the tests may be asked for."""
     parser.addoption("--pictures", action="store_true", help="write the pictures of the documentation anew")
+
+
+@pytest.hookimpl(optionalhook=True)
+def pytest_xdist_auto_num_workers(config: pytest.Config) -> int:
+    """What `--numprocesses auto` stands for: one for each processor, none for a few files."""
+    return spreading.processes(config.args)
+
+
+@pytest.hookimpl(optionalhook=True)
+def pytest_xdist_make_scheduler(config: pytest.Config, log: object) -> object:
+    """File by file, in the order in which they were collected."""
+    return spreading.scheduler(config, log)
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:

@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import Any
 
 from faults import Fault, Watched
+from prepared import prepared_records
 
 from pipeline.delivery.admission import Judge, Question
 from pipeline.delivery.journal import Requester
@@ -92,7 +93,7 @@ class Ground:
 
     def __post_init__(self) -> None:
         if self.records is None:
-            self.records = SqlRecords(f"sqlite:///{self.home / 'records.db'}", now=self.clock.now)
+            self.records = SqlRecords(prepared_records(self.home), now=self.clock.now)
 
     def copy(self, home: Path) -> Ground:
         """The same at this moment, in another place."""

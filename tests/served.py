@@ -2,28 +2,24 @@
 
 from __future__ import annotations
 
-import atexit
 import os
 import re
-import shutil
-import tempfile
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
-from functools import cache
 from pathlib import Path
 
 from fastapi import FastAPI
 from fastapi.testclient import TestClient
 from httpx import Response
+from prepared import prepared_records
 
 from pipeline.bootstrap import Application
 from pipeline.model.account import Grant, Role
 from pipeline.model.ulid import ulid
 from pipeline.operations.access.people import add_user
 from pipeline.operations.access.tokens import make_token
-from pipeline.records import SqlRecords, sqlite_url
 from pipeline.web.app import build
 
 PASSWORD = "seven grey herons wade"
@@ -139,22 +135,10 @@ def sign_in(browser: TestClient, login: str, password: str = PASSWORD, **fields:
     return browser.post("/login", data={"csrf": csrf_of(form), "login": login, "password": password, **fields})
 
 
-@cache
-def _fresh_records() -> Path:
-    """A database with its schema, made once."""
-    folder = Path(tempfile.mkdtemp(prefix="ecluse-records-"))
-    atexit.register(shutil.rmtree, folder, ignore_errors=True)
-    records = SqlRecords(sqlite_url(folder))
-    records.outlines()
-    records.close()
-    return folder / "records.db"
-
-
 @contextmanager
 def serve(home: Path, **settings: str) -> Iterator[Served]:
     """A server over a fresh SQLite under `home`; `settings` as variables (`public_url=…`)."""
-    home.mkdir(exist_ok=True)
-    shutil.copy(_fresh_records(), home / "records.db")
+    prepared_records(home)
     variables: Mapping[str, str] = {
         "ECLUSE_HOME": str(home),
         "HOME": str(home),

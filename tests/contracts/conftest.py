@@ -20,6 +20,7 @@ from environment.haproxy import Haproxy, haproxy
 from environment.postgres import Postgres, postgres
 from environment.progress import UnavailableError
 from environment.swarm import Swarm
+from prepared import prepared_records
 from target_ground import Cluster, Engine
 
 from pipeline.executors import EXECUTORS
@@ -135,7 +136,7 @@ def records(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[Records]
 def database_url(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[str]:
     """Each database in turn, empty, for whoever opens it more than once."""
     if request.param == "sqlite":
-        yield sqlite_url(tmp_path)
+        yield prepared_records(tmp_path)
         return
     server, template = request.getfixturevalue("postgres_server")
     name = server.fresh(template=template)

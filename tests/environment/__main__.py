@@ -149,6 +149,8 @@ def _run(command: list[str]) -> int:
     with session.held() as facts:
         before = leftovers.objects(facts.engine.url, None)
         variables = {**os.environ, **facts.variables(), leftovers.MARK: mark}
+        # An installed command has its bytecode; without, each of thousands of processes would compile it all again.
+        variables.pop("PYTHONDONTWRITEBYTECODE", None)
         # A background job of a shell ignores SIGINT, and its children with it: ours shall not.
         signal.signal(signal.SIGINT, signal.default_int_handler)
         child = subprocess.Popen(command, env=variables)

@@ -9,6 +9,7 @@ from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 import pytest
+from prepared import prepared_records
 
 from pipeline.delivery.admission import Question
 from pipeline.delivery.delivering import RunDelivery
@@ -155,7 +156,7 @@ def a_run(name: str, *, dirty: bool = False) -> Run:
 
 @pytest.fixture
 def ground(tmp_path: Path) -> Ground:
-    return Ground(home=tmp_path, records=SqlRecords(f"sqlite:///{tmp_path / 'records.db'}"))
+    return Ground(home=tmp_path, records=SqlRecords(prepared_records(tmp_path)))
 
 
 @pytest.fixture

@@ -8,6 +8,8 @@ from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
+from prepared import prepared_records
+
 from pipeline.diagnostic import Position
 from pipeline.errors import UsageError
 from pipeline.executors.scripted import ScriptedExecutor
@@ -80,7 +82,7 @@ class Ground:
 
     def __post_init__(self) -> None:
         self.settings = Settings(home=self.home)
-        self.records: Records = SqlRecords(f"sqlite:///{self.home / 'records.db'}")
+        self.records: Records = SqlRecords(prepared_records(self.home))
         self.storage: Storage = DirectoryStorage(self.home / "storage")
         self.reuse: ReuseStore = ObjectReuse(FolderObjects(self.home / "reuse"), self.storage)
 

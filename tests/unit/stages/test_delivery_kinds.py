@@ -9,6 +9,7 @@ from datetime import UTC, datetime
 from pathlib import Path
 
 import pytest
+from prepared import prepared_records
 from workbench import SystemClock, Workbench, definition, stage
 
 from pipeline.delivery.delivering import RunDelivery
@@ -67,7 +68,7 @@ class Shop:
         self.environment = environment
         self.place = Place()
         self.sink = Kept()
-        self.records = SqlRecords(f"sqlite:///{home / 'records.db'}")
+        self.records = SqlRecords(prepared_records(home))
         self.log = ""
 
     def delivery(self, run: str) -> RunDelivery:
