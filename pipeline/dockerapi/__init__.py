@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from pipeline.dockerapi.asking import hijack, plain_socket, post
+from pipeline.dockerapi.asking import hijack, output_of, plain_socket, post
 from pipeline.dockerapi.connection import Certificates, address, connect, disconnect
 from pipeline.dockerapi.context import named_context
 from pipeline.dockerapi.faults import status_of, translating
@@ -16,6 +16,7 @@ __all__ = [
     "disconnect",
     "hijack",
     "named_context",
+    "output_of",
     "plain_socket",
     "post",
     "status_of",

@@ -4,12 +4,16 @@ from __future__ import annotations
 
 import json
 import socket
+from collections.abc import Iterator
 from typing import TYPE_CHECKING, Any
 
 from pipeline.dockerapi.local import JSON, Hijacked, LocalClient
 
 if TYPE_CHECKING:
     from docker import APIClient
+
+FRAME = 8
+"""Bytes before each piece of output: which stream, three zeros, and the length in four."""
 
 
 def post(client: APIClient | LocalClient, path: str, body: object, **params: object) -> Any:
@@ -35,6 +39,20 @@ def hijack(client: APIClient | LocalClient, path: str, *, body: object = None, *
         timeout=None,
     )
     return Hijacked(socket=plain_socket(client, response), source=response.raw._fp.fp, close=response.close)
+
+
+def output_of(client: APIClient | LocalClient, command: str) -> Iterator[bytes]:
+    """Start a command that was made in a container (its id), and give both its outputs to their end.
+
+    The docker client's own `exec_start` loses what arrives together with the head of the answer: it reads the socket
+    below the buffer that the head was read into. Raises the docker client's errors.
+    """
+    stream = hijack(client, f"/exec/{command}/start", body={"Detach": False, "Tty": False})
+    try:
+        while len(head := stream.source.read(FRAME)) == FRAME:
+            yield stream.source.read(int.from_bytes(head[4:], "big"))
+    finally:
+        stream.close()
 
 
 def plain_socket(client: Any, response: Any) -> socket.socket:

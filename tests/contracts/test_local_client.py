@@ -14,7 +14,7 @@ import docker
 import docker.errors
 import pytest
 
-from pipeline.dockerapi import post, status_of, translating
+from pipeline.dockerapi import output_of, post, status_of, translating
 from pipeline.dockerapi.local import LocalClient, LostError
 from pipeline.errors import EngineBusyError, EngineError, EngineUnreachableError, ImageNotFoundError
 
@@ -72,6 +72,32 @@ def test_volumes_and_networks_are_those_of_the_docker_client(
     assert [item["Name"] for item in local.networks(names=[name])] == [name]
     local.remove_network(name)
     assert local.networks(filters=wanted) == []
+
+
+@pytest.mark.parametrize("whose", ["local", "client"])
+def test_output_that_comes_together_with_the_head_of_the_answer_is_not_lost(tmp_path: Path, whose: str) -> None:
+    """What a busy engine does now and then, done here every time: one packet for all of it."""
+    place = tmp_path / "engine.sock"
+    head = b"HTTP/1.1 101 UPGRADED\r\nConnection: Upgrade\r\nUpgrade: tcp\r\n\r\n"
+
+    def engine() -> None:
+        connection, _ = listening.accept()
+        with connection:
+            connection.recv(65536)
+            connection.sendall(head + b"\1\0\0\0\0\0\0\5hush-" + b"\2\0\0\0\0\0\0\2p1")
+
+    with socket.socket(socket.AF_UNIX) as listening:
+        listening.bind(str(place))
+        listening.listen()
+        answering = threading.Thread(target=engine)
+        answering.start()
+        asked: Any = docker.APIClient(base_url=f"unix://{place}", version="1.41")
+        if whose == "local":
+            asked = LocalClient(f"unix://{place}", full=lambda: asked)
+            asked.api_version = "1.41"
+        assert list(output_of(asked, "some-command")) == [b"hush-", b"p1"]
+        answering.join()
+        asked.close()
 
 
 def test_what_it_does_not_do_itself_the_docker_client_does(local: LocalClient, images: Any) -> None:

@@ -8,7 +8,7 @@ from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from pipeline.dockerapi import status_of, translating
+from pipeline.dockerapi import output_of, status_of, translating
 from pipeline.errors import CancelledError, ImageNotFoundError, ServiceNotReadyError
 from pipeline.executors.docker.attach import Attachment
 from pipeline.executors.docker.attendance import Attendance
@@ -155,13 +155,13 @@ class Company:
         with translating("ask whether a service is ready"):
             try:
                 made = self._client.exec_create(container, ["sh", "-c", command])
-                said = self._client.exec_start(made["Id"])
+                said = b"".join(output_of(self._client, made["Id"]))
                 code = self._client.exec_inspect(made["Id"])["ExitCode"]
             except Exception as error:
                 if status_of(error) and not self._runs(container):  # 409 or 500, whichever call came too late
                     return 1, ""
                 raise
-        return (1 if code is None else int(code)), bytes(said).decode(errors="replace")
+        return (1 if code is None else int(code)), said.decode(errors="replace")
 
     def _runs(self, container: str) -> bool:
         found = inspect(self._client, container)

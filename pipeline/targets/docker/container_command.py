@@ -6,7 +6,7 @@ import threading
 from contextlib import suppress
 from typing import TYPE_CHECKING
 
-from pipeline.dockerapi import translating
+from pipeline.dockerapi import output_of, translating
 from pipeline.errors import TargetError
 
 if TYPE_CHECKING:
@@ -29,7 +29,7 @@ def run_in(
 
     def collect() -> None:
         with suppress(Exception):  # a broken stream shows as an exit code that is not there
-            for chunk in client.exec_start(made, stream=True):
+            for chunk in output_of(client, made):
                 output.extend(chunk[: OUTPUT_LIMIT - len(output)])
         ended.set()
 

@@ -7,7 +7,7 @@ import socket
 from collections.abc import Callable
 from enum import Enum
 
-from pipeline.dockerapi import translating
+from pipeline.dockerapi import output_of, translating
 from pipeline.errors import EngineError
 from pipeline.ports.cancellation import Cancellation
 from pipeline.ports.target import Progress
@@ -113,7 +113,7 @@ def _own_check(fleet: Fleet, item: Deployed) -> tuple[Answer, str]:
             test = list(fleet.client.inspect_container(item.id)["Config"]["Healthcheck"]["Test"])
             words = ["/bin/sh", "-c", test[1]] if test[0] == "CMD-SHELL" else test[1:]
             made = fleet.client.exec_create(item.id, words)["Id"]
-            output = fleet.client.exec_start(made)
+            output = b"".join(output_of(fleet.client, made))
             code = fleet.client.exec_inspect(made)["ExitCode"]
     except EngineError as error:  # it may have ended between two calls: the next look tells
         return Answer.NOT_YET, error.message
