@@ -144,7 +144,7 @@ class LocalClient:
 
     def hijack(self, path: str, params: Mapping[str, object], body: object = None) -> Hijacked:
         """POST, then speak raw over the same connection. Raises the docker client's errors, or LostError."""
-        target = f"/v{self.api_version}{path}?{urlencode(params)}"
+        target = self._target(path) + (f"?{urlencode(params)}" if params else "")
         connection = _Connection(self._path)
         content = None if body is None else json.dumps(body).encode()
         headers = {"Connection": "Upgrade", "Upgrade": "tcp"}
