@@ -129,7 +129,7 @@ def complete_delivery(_ctx: click.Context, _parameter: click.Parameter, incomple
     from pipeline.errors import EcluseError
 
     try:
-        found = Application().intake.deliveries(limit=_OFFERED)
+        found = Application().intake.delivery_notes(limit=_OFFERED)
     except (EcluseError, OSError):
         return []
     return [

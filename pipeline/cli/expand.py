@@ -26,7 +26,7 @@ def expand(repository: Path, file: str, revision: str, as_json: bool) -> None:
 
     Each value has a comment that says where it came from; the output is a pipeline file again.
     """
-    from pipeline.cli.render.expand import facts, yaml_text
+    from pipeline.language.expanded_text import facts, yaml_text
     from pipeline.operations.expand import expanded
 
     found = expanded(application(), repository, file=file, revision=revision)

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import getpass
 import sys
 from pathlib import Path
 from typing import Any
@@ -56,12 +55,12 @@ def install(folder: Path, name: str | None, hook_url: str | None, secret_file: A
 def list_(name: str, limit: int, as_json: bool) -> None:
     """List webhooks that came in, newest first, and what came of each."""
     from pipeline.cli.render.events import now
-    from pipeline.cli.render.repositories import delivery_fields, delivery_lines
+    from pipeline.cli.render.repositories import delivery_lines
     from pipeline.operations.hook_deliveries import hook_deliveries
 
     found = hook_deliveries(application(), repository=name, limit=limit)
     if as_json:
-        show_json([delivery_fields(item) for item in found])
+        show_json(found)
     else:
         show(delivery_lines(found, now=now(), width=output().width))
 
@@ -71,11 +70,14 @@ def list_(name: str, limit: int, as_json: bool) -> None:
 @json_option
 def redeliver(delivery: str, as_json: bool) -> None:
     """Look at a webhook once more, as if it had just come in."""
-    from pipeline.cli.render.repositories import delivery_fields
+    from pipeline.operations.access.machine import noted
+    from pipeline.operations.hook_deliveries import note_of
     from pipeline.operations.hook_deliveries import redeliver as again
 
-    made = again(application(), delivery, by=getpass.getuser())
+    app = application()
+    made = note_of(again(app, delivery))
+    noted(app, "hook.redeliver", made.repository, made.id)
     if as_json:
-        show_json(delivery_fields(made))
+        show_json(made)
     else:
         sys.stdout.write(f"delivery {made.id} of {made.repository} is looked at next\n")

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import getpass
 import sys
 from typing import TYPE_CHECKING, Any
 
@@ -63,15 +62,15 @@ def add(name: str, token_file: Any, secret_file: Any, as_json: bool, **propertie
     Prints the webhook's address and secret, this once; set both in the forge (JSON, events: pushes, tags and pull
     requests), or let `ecluse hook install` put a script into a bare repository.
     """
-    from pipeline.operations.registering import add_repository, set_token
+    from pipeline.operations.access.machine import machines_user, noted
+    from pipeline.operations.registering import add_repository
 
     if not properties["url"]:
         raise UsageError("the repository's address is missing", hint="add --url URL")
-    app, by = application(), getpass.getuser()
+    app, by = application(), machines_user()
     secret, token = _word(secret_file), _word(token_file)
-    facts, shown = add_repository(app, name, _change(properties), by=by, secret=secret)
-    if token is not None:
-        set_token(app, name, token, by=by)
+    facts, shown = add_repository(app, name, _change(properties), by=by, secret=secret, token=token)
+    noted(app, "repository.add", name, facts.repository.url)
     _show_secret(facts, shown, as_json=as_json)
 
 
@@ -115,15 +114,20 @@ def show_(name: str, as_json: bool) -> None:
 def set_(name: str, token_file: Any, secret_file: Any, new_secret: bool, as_json: bool, **properties: Any) -> None:
     """Change what the server knows of a repository."""
     from pipeline.cli.render.repositories import facts_lines
+    from pipeline.operations.access.machine import machines_user, noted
     from pipeline.operations.registering import change_repository, set_secret, set_token
 
-    app, by = application(), getpass.getuser()
+    app, by = application(), machines_user()
     secret, token = _word(secret_file), _word(token_file)
-    facts = change_repository(app, name, _change(properties), by=by)
+    facts = change_repository(app, name, _change(properties))
+    noted(app, "repository.change", name)
     if token is not None:
         set_token(app, name, token, by=by)
+        noted(app, "repository.token", name)
     if new_secret or secret is not None:
-        _show_secret(facts, set_secret(app, name, secret, by=by), as_json=as_json)
+        made = set_secret(app, name, secret, by=by)
+        noted(app, "repository.secret", name)
+        _show_secret(facts, made, as_json=as_json)
     elif as_json:
         show_json(_fields(facts))
     else:
@@ -136,6 +140,7 @@ def set_(name: str, token_file: Any, secret_file: Any, new_secret: bool, as_json
 @json_option
 def remove(name: str, yes: bool, as_json: bool) -> None:
     """Look after a repository no longer. Its secrets go; its runs, releases and history stay."""
+    from pipeline.operations.access.machine import noted
     from pipeline.operations.registering import remove_repository
 
     app = application()
@@ -144,7 +149,8 @@ def remove(name: str, yes: bool, as_json: bool) -> None:
         raise UsageError(f"removing '{name}' was not confirmed", hint="call it with --yes where nobody can answer")
     if not yes:
         click.confirm(f"Look after '{name}' no longer, and forget its secrets?", abort=True, err=True)
-    remove_repository(app, name, by=getpass.getuser())
+    remove_repository(app, name)
+    noted(app, "repository.remove", name)
     if as_json:
         show_json({"removed": name})
     else:

@@ -36,6 +36,21 @@ class HookDelivery:
     """What came of it, for people: `run 01h…`, `ignored: a push to a branch that no trigger names`."""
 
 
+@dataclass(frozen=True, kw_only=True, slots=True)
+class DeliveryNote:
+    """What lists show of a delivery: all but its headers and its body, which may be large."""
+
+    id: str
+    repository: str
+    key: str
+    event: str
+    received: datetime
+    state: HookState
+    decision: str
+    bytes: int
+    """Of its body."""
+
+
 class ForgeEventKind(StrEnum):
     """What happened, in one vocabulary for all forges."""
 

@@ -6,49 +6,50 @@ import os
 from collections.abc import Sequence
 from dataclasses import replace
 
-from pipeline.errors import NotFoundError, UsageError
-from pipeline.model.incoming import HookDelivery, HookState
+from pipeline.model.incoming import DeliveryNote, HookDelivery, HookState
 from pipeline.model.ulid import ulid
 from pipeline.ports.application import Application
 
-_LOOKED_AT = 10_000
 
-
-def hook_deliveries(app: Application, *, repository: str = "", limit: int = 20) -> Sequence[HookDelivery]:
-    """Newest first. NotFoundError for an unknown repository."""
+def hook_deliveries(
+    app: Application, *, repository: str = "", limit: int = 20, before: str = ""
+) -> Sequence[DeliveryNote]:
+    """Newest first; with `before` those of a smaller id. NotFoundError for an unknown repository."""
     if repository:
         app.intake.find_repository(repository)
-    return app.intake.deliveries(repository=repository, limit=limit)
+    return app.intake.delivery_notes(repository=repository, limit=limit, before=before)
 
 
-def redeliver(app: Application, reference: str, *, by: str) -> HookDelivery:
+def redeliver(app: Application, reference: str, *, repository: str = "", key: str = "") -> HookDelivery:
     """Keep a delivery once more, as if it had just come in; what came of the first one stays.
 
-    `reference` is its id or the beginning of it. NotFoundError, UsageError for one that fits several.
+    `reference` is its id or the beginning of it. With the same `key` it is kept once. NotFoundError, UsageError for one
+    that fits several.
     """
-    found = [delivery for delivery in app.intake.deliveries(limit=_LOOKED_AT) if delivery.id.startswith(reference)]
-    if not found or not reference:
-        raise NotFoundError(f"there is no delivery '{reference}'", hint="`ecluse hook list` shows them")
-    if len(found) > 1:
-        raise UsageError(f"{len(found)} deliveries begin with '{reference}'", hint="write more of the id")
+    found = app.intake.find_delivery(reference, repository=repository)
     now = app.clock.now()
     name = ulid(now, os.urandom(10))
     again = replace(
-        found[0],
+        found,
         id=name,
-        key=f"{found[0].key[:200]}#again-{name}",
+        key=f"{found.key[:200]}#again-{key or name}",
         received=now,
         state=HookState.RECEIVED,
         decision="",
     )
     app.intake.receive(again)
-    app.accounts.note_audit(
-        time=now,
-        login=by,
-        action="hook.redeliver",
-        subject=again.repository,
-        allowed=True,
-        detail=found[0].id,
-        address="",
-    )
     return again
+
+
+def note_of(delivery: HookDelivery) -> DeliveryNote:
+    """What lists show of it."""
+    return DeliveryNote(
+        id=delivery.id,
+        repository=delivery.repository,
+        key=delivery.key,
+        event=delivery.event,
+        received=delivery.received,
+        state=delivery.state,
+        decision=delivery.decision,
+        bytes=len(delivery.body),
+    )

@@ -41,8 +41,8 @@ class ReleaseFacts:
     promotions: tuple[Promotion, ...]
 
 
-def releases(records: Records, *, repository: str, limit: int) -> Sequence[ReleaseFacts]:
-    """Releases, newest first, with where they went."""
+def releases(records: Records, *, repository: str, limit: int, before: str = "") -> Sequence[ReleaseFacts]:
+    """Releases, newest first, with where they went; with `before` those that come behind the release of this id."""
     promotions = records.promotions(repository=repository, limit=1000)
     live = live_releases(promotions, removals(records, promotions))
     return tuple(
@@ -51,7 +51,7 @@ def releases(records: Records, *, repository: str, limit: int) -> Sequence[Relea
             live_in=tuple(name for name, promotion in live.items() if promotion.release == release.id),
             promotions=tuple(promotion for promotion in promotions if promotion.release == release.id),
         )
-        for release in records.releases(repository=repository, limit=limit)
+        for release in records.releases(repository=repository, limit=limit, before=before)
     )
 
 

@@ -9,8 +9,10 @@ from dataclasses import dataclass, replace
 from pipeline.errors import NotFoundError, RefusedError, UsageError
 from pipeline.model.forge_address import api_of, guessed_forge, wrong_api, wrong_name, wrong_url
 from pipeline.model.repository import ForgeKind, Repository
+from pipeline.operations.repository_files import safe_path
+from pipeline.operations.serving.mirror import checked_ref
 from pipeline.ports.application import Application
-from pipeline.ports.vault import SecretNote
+from pipeline.ports.vault import SecretNote, environment_scope, repository_scope
 
 SECRET = "secret"  # noqa: S105  # its name in the vault, scope `hook:<repository>`
 TOKEN = "token"  # noqa: S105  # its name in the vault, scope `forge:<repository>`
@@ -44,9 +46,16 @@ class RepositoryFacts:
 
 
 def add_repository(
-    app: Application, name: str, change: Change, *, by: str, secret: bytes | None = None
+    app: Application,
+    name: str,
+    change: Change,
+    *,
+    by: str,
+    secret: bytes | None = None,
+    token: bytes | None = None,
 ) -> tuple[RepositoryFacts, str]:
     """Take a repository in; and its webhook's secret, which is shown this once. RefusedError where it is known."""
+    _check_words(secret, token)
     _check(wrong_name(name), f"'{name}' cannot be a repository's name")
     with suppress(NotFoundError):
         app.intake.find_repository(name)
@@ -56,50 +65,44 @@ def add_repository(
     url = change.url or ""
     blank = Repository(name=name, url=url, forge=guessed_forge(url), created=app.clock.now())
     app.intake.save_repository(_changed(blank, change))
-    _note(app, "repository.add", name, by=by, detail=url)
-    return facts_of(app, name), set_secret(app, name, secret, by=by)
+    made = set_secret(app, name, secret, by=by)
+    if token is not None:
+        set_token(app, name, token, by=by)
+    return facts_of(app, name), made
 
 
-def change_repository(app: Application, name: str, change: Change, *, by: str) -> RepositoryFacts:
+def change_repository(app: Application, name: str, change: Change) -> RepositoryFacts:
     """Change what is known of it."""
     known = app.intake.find_repository(name)
     new = _changed(known, change)
     if new != known:
         app.intake.save_repository(new)
-        _note(app, "repository.change", name, by=by)
     return facts_of(app, name)
 
 
-def remove_repository(app: Application, name: str, *, by: str) -> None:
+def remove_repository(app: Application, name: str) -> None:
     """Forget it and its secrets; runs and releases stay."""
     app.intake.remove_repository(name)
-    for scope in (f"hook:{name}", f"forge:{name}", f"repository:{name}"):
-        for note in app.vault.notes(scope=scope):
-            app.vault.remove(scope, note.name)
-    _note(app, "repository.remove", name, by=by)
+    whole = (f"hook:{name}", f"forge:{name}", repository_scope(name))
+    for note in app.vault.notes():
+        if note.scope in whole or note.scope.startswith(environment_scope(name, "")):
+            app.vault.remove(note.scope, note.name)
 
 
 def set_secret(app: Application, name: str, secret: bytes | None, *, by: str) -> str:
     """Set the webhook's secret, a new one where none is given; the one before counts no longer."""
     app.intake.find_repository(name)
     chosen = secret if secret is not None else secrets.token_hex(32).encode()
-    if not _SHORTEST <= len(chosen) <= _LONGEST or not all(33 <= byte < 127 for byte in chosen):
-        raise UsageError(
-            f"a webhook's secret has {_SHORTEST} to {_LONGEST} visible characters of ASCII",
-            hint="leave it out, and a good one is made",
-        )
+    _check_words(chosen, None)
     app.vault.put(f"hook:{name}", SECRET, chosen, by=by)
-    _note(app, "repository.secret", name, by=by)
     return chosen.decode()
 
 
 def set_token(app: Application, name: str, token: bytes, *, by: str) -> None:
     """Set the forge's token, with which runs are told there."""
     app.intake.find_repository(name)
-    if not 0 < len(token) <= _LONGEST or not all(33 <= byte < 127 for byte in token):
-        raise UsageError("a forge's token is a line of visible characters of ASCII", hint="copy it again")
+    _check_words(None, token)
     app.vault.put(f"forge:{name}", TOKEN, token, by=by)
-    _note(app, "repository.token", name, by=by)
 
 
 def facts_of(app: Application, name: str) -> RepositoryFacts:
@@ -130,6 +133,10 @@ def _changed(known: Repository, change: Change) -> Repository:
         active=known.active if change.active is None else change.active,
         forks=known.forks if change.forks is None else change.forks,
     )
+    if new.file != known.file:
+        new = replace(new, file=safe_path(new.file))
+    if new.default_branch != known.default_branch:
+        checked_ref(new.default_branch)
     _check(wrong_url(new.url), f"'{new.url}' cannot be a repository's address")
     if new.api:
         _check(wrong_api(new.api), f"'{new.api}' cannot be the address of a forge's API")
@@ -141,7 +148,15 @@ def _check(why: str, what: str) -> None:
         raise UsageError(f"{what}: {why}", hint="`ecluse repository add --help` shows examples")
 
 
-def _note(app: Application, action: str, name: str, *, by: str, detail: str = "") -> None:
-    app.accounts.note_audit(
-        time=app.clock.now(), login=by, action=action, subject=name, allowed=True, detail=detail, address=""
-    )
+def _check_words(secret: bytes | None, token: bytes | None) -> None:
+    if secret is not None and not (_SHORTEST <= len(secret) <= _LONGEST and _visible(secret)):
+        raise UsageError(
+            f"a webhook's secret has {_SHORTEST} to {_LONGEST} visible characters of ASCII",
+            hint="leave it out, and a good one is made",
+        )
+    if token is not None and not (0 < len(token) <= _LONGEST and _visible(token)):
+        raise UsageError("a forge's token is a line of visible characters of ASCII", hint="copy it again")
+
+
+def _visible(word: bytes) -> bool:
+    return all(33 <= byte < 127 for byte in word)

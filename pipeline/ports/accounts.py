@@ -28,8 +28,8 @@ class Accounts(Protocol):
     def user_of(self, issuer: str, subject: str) -> User | None:
         """Whom an OIDC provider calls so."""
 
-    def users(self) -> Sequence[User]:
-        """By login."""
+    def users(self, *, after: str = "", limit: int | None = None) -> Sequence[User]:
+        """By login; with `after` those behind it, for the next page."""
 
     def save_grant(self, grant: Grant) -> None:
         """Keep it."""
@@ -37,8 +37,8 @@ class Accounts(Protocol):
     def remove_grant(self, grant: str) -> None:
         """By id."""
 
-    def grants(self, *, login: str = "") -> Sequence[Grant]:
-        """Of one person, or of all; oldest first."""
+    def grants(self, *, login: str = "", after: str = "", limit: int | None = None) -> Sequence[Grant]:
+        """Of one person, or of all; oldest first. With `after` those behind the one of this id, for the next page."""
 
     def save_token(self, token: Token) -> None:
         """Keep it, replacing what was known of its id."""
@@ -46,8 +46,8 @@ class Accounts(Protocol):
     def token_of(self, digest: str) -> Token | None:
         """Whose secret has this digest."""
 
-    def tokens(self, *, login: str = "") -> Sequence[Token]:
-        """Newest first, revoked ones too."""
+    def tokens(self, *, login: str = "", before: str = "", limit: int | None = None) -> Sequence[Token]:
+        """Newest first, revoked ones too; with `before` those of a smaller id, for the next page."""
 
     def token_used(self, token: str, time: datetime) -> None:
         """Note its last use; may be a minute behind."""

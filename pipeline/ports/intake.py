@@ -7,7 +7,7 @@ from datetime import datetime
 from typing import TYPE_CHECKING, Protocol
 
 if TYPE_CHECKING:  # for its time, not for a circle
-    from pipeline.model.incoming import HookDelivery
+    from pipeline.model.incoming import DeliveryNote, HookDelivery
     from pipeline.model.repository import Repository
     from pipeline.model.work import WorkItem
 
@@ -47,6 +47,12 @@ class Intake(Protocol):
 
     def deliveries(self, *, repository: str = "", limit: int = 50) -> Sequence[HookDelivery]:
         """Newest first."""
+
+    def delivery_notes(self, *, repository: str = "", limit: int = 50, before: str = "") -> Sequence[DeliveryNote]:
+        """As `deliveries` without what was sent; with `before` only those of a smaller id, for the next page."""
+
+    def find_delivery(self, reference: str, *, repository: str = "") -> HookDelivery:
+        """By its id, or the beginning of it. NotFoundError else, UsageError where it fits several."""
 
     def forget_deliveries(self, *, before: datetime) -> int:
         """Remove decided ones that are older; how many went."""

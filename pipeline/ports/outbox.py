@@ -33,5 +33,5 @@ class Outbox(Protocol):
     def note_told(self, item: WorkItem) -> None:
         """What is to be told of the item as it stands here is in the outbox, or nothing is."""
 
-    def messages(self, *, repository: str = "", limit: int = 50) -> Sequence[OutboxItem]:
-        """Newest first, sent ones too."""
+    def messages(self, *, repository: str = "", limit: int = 50, before: str = "") -> Sequence[OutboxItem]:
+        """Newest first, sent ones too; with `before` only those of a smaller id, for the next page."""

@@ -93,8 +93,8 @@ class Records(History, Decisions, Glances, Protocol):
     def find_release(self, reference: str) -> Release:
         """By id, unique prefix of its hex digits, or name (newest wins). NotFoundError else."""
 
-    def releases(self, *, repository: str = "", limit: int = 50) -> Sequence[Release]:
-        """Newest first."""
+    def releases(self, *, repository: str = "", limit: int = 50, before: str = "") -> Sequence[Release]:
+        """Newest first; with `before` only those that come behind the release of this id, for the next page."""
 
     def save_promotion(
         self,
@@ -120,8 +120,10 @@ class Records(History, Decisions, Glances, Protocol):
         release: str = "",
         under_way: bool = False,
         limit: int = 50,
+        before: str = "",
     ) -> Sequence[Promotion]:
-        """Newest first; with `under_way` only those that have not ended."""
+        """Newest first; with `under_way` only those that have not ended, with `before` only those that come behind the
+        promotion of this id, for the next page."""
 
     def ledger(self, *, after: int = 0, limit: int = 1000) -> Sequence[LedgerEntry]:
         """Entries in order, from the one behind seq `after`."""

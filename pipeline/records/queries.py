@@ -211,15 +211,20 @@ def releases_by_prefix(prefix: str) -> sa.Select[Any]:
     return sa.select(t.releases).where(t.releases.c.id.startswith(prefix, autoescape=True)).limit(2)
 
 
-def latest_releases(repository: str, limit: int) -> sa.Select[Any]:
+def latest_releases(repository: str, limit: int, before: str = "") -> sa.Select[Any]:
     """Newest first."""
     wanted = sa.select(t.releases)
     if repository:
         wanted = wanted.where(t.releases.c.repository == repository)
+    if before:
+        earlier = t.releases.alias()
+        shown = sa.select(earlier.c.created).where(earlier.c.id == before).scalar_subquery()
+        same = sa.and_(t.releases.c.created == shown, t.releases.c.id > before)
+        wanted = wanted.where(sa.or_(t.releases.c.created < shown, same))
     return wanted.order_by(t.releases.c.created.desc(), t.releases.c.id).limit(limit)
 
 
-def latest_promotions(repository: str, environment: str, release: str, limit: int) -> sa.Select[Any]:
+def latest_promotions(repository: str, environment: str, release: str, limit: int, before: str = "") -> sa.Select[Any]:
     """Promotions that match, newest first; ids are ULIDs and settle equal times."""
     wanted = sa.select(t.promotions)
     if repository:
@@ -228,4 +233,9 @@ def latest_promotions(repository: str, environment: str, release: str, limit: in
         wanted = wanted.where(t.promotions.c.environment == environment)
     if release:
         wanted = wanted.where(t.promotions.c.release == release)
+    if before:
+        earlier = t.promotions.alias()
+        shown = sa.select(earlier.c.created).where(earlier.c.id == before).scalar_subquery()
+        same = sa.and_(t.promotions.c.created == shown, t.promotions.c.id < before)
+        wanted = wanted.where(sa.or_(t.promotions.c.created < shown, same))
     return wanted.order_by(t.promotions.c.created.desc(), t.promotions.c.id.desc()).limit(limit)

@@ -52,9 +52,9 @@ def find_release(connection: sa.Connection, reference: str) -> Release:
     return _release(found[0])
 
 
-def list_releases(connection: sa.Connection, repository: str, limit: int) -> Sequence[Release]:
+def list_releases(connection: sa.Connection, repository: str, limit: int, before: str = "") -> Sequence[Release]:
     """Newest first."""
-    return [_release(row) for row in connection.execute(queries.latest_releases(repository, limit))]
+    return [_release(row) for row in connection.execute(queries.latest_releases(repository, limit, before))]
 
 
 def save_promotion(
@@ -105,10 +105,17 @@ def _check_seen(connection: sa.Connection, promotion: Promotion, seen: Promotion
 
 
 def list_promotions(
-    connection: sa.Connection, repository: str, environment: str, release: str, *, under_way: bool, limit: int
+    connection: sa.Connection,
+    repository: str,
+    environment: str,
+    release: str,
+    *,
+    under_way: bool,
+    limit: int,
+    before: str = "",
 ) -> Sequence[Promotion]:
     """Newest first."""
-    wanted = queries.latest_promotions(repository, environment, release, limit)
+    wanted = queries.latest_promotions(repository, environment, release, limit, before)
     rows = connection.execute(wanted.where(t.promotions.c.finished.is_(None)) if under_way else wanted)
     return [promotion_of(row) for row in rows]
 

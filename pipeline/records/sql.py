@@ -167,13 +167,13 @@ class SqlRecords(SqlHistory, SqlDecisions, SqlGlances):
         with database.reading() as connection:
             return release_records.find_release(connection, reference)
 
-    def releases(self, *, repository: str = "", limit: int = 50) -> Sequence[Release]:
+    def releases(self, *, repository: str = "", limit: int = 50, before: str = "") -> Sequence[Release]:
         """Newest first."""
         database = self._database()
         from pipeline.records import release_records
 
         with database.reading() as connection:
-            return release_records.list_releases(connection, repository, limit)
+            return release_records.list_releases(connection, repository, limit, before)
 
     def save_promotion(
         self,
@@ -202,6 +202,7 @@ class SqlRecords(SqlHistory, SqlDecisions, SqlGlances):
         release: str = "",
         under_way: bool = False,
         limit: int = 50,
+        before: str = "",
     ) -> Sequence[Promotion]:
         """Newest first."""
         database = self._database()
@@ -209,7 +210,7 @@ class SqlRecords(SqlHistory, SqlDecisions, SqlGlances):
 
         with database.reading() as connection:
             return release_records.list_promotions(
-                connection, repository, environment, release, under_way=under_way, limit=limit
+                connection, repository, environment, release, under_way=under_way, limit=limit, before=before
             )
 
     def referenced_blobs(self) -> frozenset[str]:

@@ -56,6 +56,8 @@ def test_people_come_back_as_they_were_kept(accounts: Accounts) -> None:
     assert accounts.find_user("anna").disabled
     accounts.save_user(user("bert"))
     assert [item.login for item in accounts.users()] == ["anna", "bert"]
+    assert [item.login for item in accounts.users(limit=1)] == ["anna"]
+    assert [item.login for item in accounts.users(after="anna", limit=5)] == ["bert"]
     assert accounts.user_of("https://sso.example.org", "42") == replace(anna, disabled=True)
     assert accounts.user_of("https://other.example.org", "42") is None
 
@@ -94,6 +96,9 @@ def test_grants_are_of_one_person_and_gone_when_taken(accounts: Accounts) -> Non
         accounts.save_grant(item)
     assert accounts.grants(login="anna") == [first, second]
     assert accounts.grants() == [first, second, other]
+    assert accounts.grants(limit=1) == [first]
+    assert accounts.grants(after=first.id, limit=1) == [second]
+    assert accounts.grants(login="anna", after=second.id) == []
     accounts.remove_grant(second.id)
     assert accounts.grants(login="anna") == [first]
     with pytest.raises(NotFoundError):

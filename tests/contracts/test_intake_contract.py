@@ -11,7 +11,7 @@ from datetime import UTC, datetime, timedelta
 import pytest
 from test_queue_contract import Ground, item
 
-from pipeline.errors import NotFoundError, RefusedError
+from pipeline.errors import NotFoundError, RefusedError, UsageError
 from pipeline.model.incoming import HookDelivery, HookState
 from pipeline.model.repository import ForgeKind, Repository
 from pipeline.model.work import WorkState
@@ -73,6 +73,28 @@ def test_a_delivery_is_kept_once(intake: SqlIntake) -> None:
     assert [known.id[-1] for known in intake.undecided()] == ["1", "3", "4", "6"]
     assert [known.id[-1] for known in intake.undecided(limit=1, without=["anna/shop"])] == ["3"]
     assert [known.id[-1] for known in intake.deliveries(repository="anna/shop", limit=2)] == ["6", "4"]
+
+
+def test_deliveries_page_by_page_without_what_was_sent(intake: SqlIntake) -> None:
+    for number in range(1, 6):
+        intake.receive(delivery(number, repository="anna/till" if number == 4 else "anna/shop"))
+    first = intake.delivery_notes(repository="anna/shop", limit=2)
+    assert [(known.id[-1], known.bytes) for known in first] == [("5", 13), ("3", 13)]
+    rest = intake.delivery_notes(repository="anna/shop", limit=5, before=first[-1].id)
+    assert [known.id[-1] for known in rest] == ["2", "1"]
+    assert [known.id[-1] for known in intake.delivery_notes(limit=2)] == ["5", "4"]
+
+
+def test_a_delivery_is_found_by_the_beginning_of_its_id(intake: SqlIntake) -> None:
+    for number in (1, 2):
+        intake.receive(delivery(number))
+    assert intake.find_delivery(delivery(2).id) == delivery(2)
+    assert intake.find_delivery(delivery(2).id, repository="anna/shop") == delivery(2)
+    with pytest.raises(UsageError, match="several"):
+        intake.find_delivery(delivery(2).id[:-1])
+    for reference, repository in (("", ""), ("%", ""), ("nothing", ""), (delivery(2).id, "anna/till")):
+        with pytest.raises(NotFoundError):
+            intake.find_delivery(reference, repository=repository)
 
 
 def test_a_delivery_is_decided_once(ground: Ground, intake: SqlIntake) -> None:

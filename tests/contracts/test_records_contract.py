@@ -399,6 +399,20 @@ class TestReleases:
         assert records.releases(repository="shop") == [release()]
         assert records.releases(limit=1) == [other]
 
+    def test_page_by_page(self, records: Records) -> None:
+        times = [NOON, NOON, NOON, LATER]
+        made = [replace(release(at=time), commit=f"4f1c0d{number}") for number, time in enumerate(times)]
+        for known in made:
+            records.save_release(known)
+        whole = records.releases()
+        assert len({item.id for item in whole}) == len(made)
+        seen, last = [], ""
+        while page := records.releases(repository="shop", limit=2, before=last):
+            seen += page
+            last = page[-1].id
+        assert seen == whole
+        assert records.releases(before="sha256:nobody") == []
+
 
 class TestPromotions:
     def test_a_promotion_and_its_entry_are_stored_together(self, records: Records) -> None:
@@ -463,6 +477,9 @@ class TestPromotions:
         assert records.promotions(repository="shop") == [two, one]
         assert records.promotions(release=other.id) == [three]
         assert records.promotions(limit=1) == [three]
+        assert records.promotions(limit=1, before=three.id) == [two]
+        assert records.promotions(repository="shop", before=two.id) == [one]
+        assert records.promotions(before=one.id) == []
 
     def test_the_ledger_in_pages(self, records: Records) -> None:
         records.save_release(release())

@@ -8,7 +8,7 @@ from datetime import datetime
 from pipeline.cli.render.clean import one_line
 from pipeline.cli.render.lines import Line, Piece, columns, fitted, line
 from pipeline.cli.render.words import ago
-from pipeline.model.incoming import HookDelivery
+from pipeline.model.incoming import DeliveryNote
 from pipeline.model.outgoing import OutboxItem
 from pipeline.model.repository import Repository
 from pipeline.operations.registering import RepositoryFacts
@@ -75,21 +75,7 @@ def secret_lines(facts: RepositoryFacts, secret: str) -> list[Line]:
     ]
 
 
-def delivery_fields(item: HookDelivery) -> dict[str, object]:
-    """For programs; the body stays here."""
-    return {
-        "id": item.id,
-        "repository": item.repository,
-        "key": item.key,
-        "event": item.event,
-        "received": item.received,
-        "state": item.state,
-        "decision": item.decision,
-        "bytes": len(item.body),
-    }
-
-
-def delivery_lines(found: Sequence[HookDelivery], *, now: datetime, width: int) -> list[Line]:
+def delivery_lines(found: Sequence[DeliveryNote], *, now: datetime, width: int) -> list[Line]:
     """A line a delivery."""
     if not found:
         return [line("no webhooks yet")]
@@ -106,7 +92,7 @@ def delivery_lines(found: Sequence[HookDelivery], *, now: datetime, width: int) 
     return [fitted(row, width) for row in columns(rows)]
 
 
-def _decision(item: HookDelivery) -> Piece:
+def _decision(item: DeliveryNote) -> Piece:
     if not item.decision:
         return ("not looked at yet", "waiting")
     return (one_line(item.decision), "failed" if item.decision.startswith("unreadable") else "")

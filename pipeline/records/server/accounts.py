@@ -45,9 +45,10 @@ class SqlAccounts:
         row = self._first(sa.select(t.users).where(t.users.c.issuer == issuer, t.users.c.subject == subject))
         return noun(User, row) if row is not None else None
 
-    def users(self) -> Sequence[User]:
+    def users(self, *, after: str = "", limit: int | None = None) -> Sequence[User]:
         """By login."""
-        return [noun(User, row) for row in self._all(sa.select(t.users).order_by(t.users.c.login))]
+        wanted = sa.select(t.users).where(t.users.c.login > after).order_by(t.users.c.login).limit(limit)
+        return [noun(User, row) for row in self._all(wanted)]
 
     def save_grant(self, grant: Grant) -> None:
         """Keep it."""
@@ -60,12 +61,14 @@ class SqlAccounts:
         if not gone:
             raise NotFoundError(f"there is no grant '{grant}'", hint="nothing was removed")
 
-    def grants(self, *, login: str = "") -> Sequence[Grant]:
+    def grants(self, *, login: str = "", after: str = "", limit: int | None = None) -> Sequence[Grant]:
         """Oldest first."""
         wanted = sa.select(t.grants)
         if login:
             wanted = wanted.where(t.grants.c.login == login)
-        return [noun(Grant, row) for row in self._all(wanted.order_by(t.grants.c.id))]
+        if after:
+            wanted = wanted.where(t.grants.c.id > after)
+        return [noun(Grant, row) for row in self._all(wanted.order_by(t.grants.c.id).limit(limit))]
 
     def save_token(self, token: Token) -> None:
         """Keep it."""
@@ -76,12 +79,14 @@ class SqlAccounts:
         row = self._first(sa.select(t.tokens).where(t.tokens.c.digest == digest))
         return noun(Token, row) if row is not None else None
 
-    def tokens(self, *, login: str = "") -> Sequence[Token]:
+    def tokens(self, *, login: str = "", before: str = "", limit: int | None = None) -> Sequence[Token]:
         """Newest first."""
         wanted = sa.select(t.tokens)
         if login:
             wanted = wanted.where(t.tokens.c.login == login)
-        return [noun(Token, row) for row in self._all(wanted.order_by(t.tokens.c.id.desc()))]
+        if before:
+            wanted = wanted.where(t.tokens.c.id < before)
+        return [noun(Token, row) for row in self._all(wanted.order_by(t.tokens.c.id.desc()).limit(limit))]
 
     def token_used(self, token: str, time: datetime) -> None:
         """Note its last use."""

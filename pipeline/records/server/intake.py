@@ -8,8 +8,8 @@ from typing import Any
 
 import sqlalchemy as sa
 
-from pipeline.errors import NotFoundError, RefusedError
-from pipeline.model.incoming import HookDelivery, HookState
+from pipeline.errors import NotFoundError, RefusedError, UsageError
+from pipeline.model.incoming import DeliveryNote, HookDelivery, HookState
 from pipeline.model.repository import Repository
 from pipeline.model.work import WorkItem
 from pipeline.records import server_tables as t
@@ -20,6 +20,7 @@ from pipeline.records.server.calls import CALLS
 from pipeline.records.server.queue_rows import put
 
 _DELIVERY = tuple(t.deliveries.c)
+_NOTE = tuple(t.deliveries.c[name] for name in ("id", "repository", "key", "event", "received", "state", "decision"))
 _KEEP_ALL = (
     f"INSERT INTO deliveries ({', '.join(column.name for column in _DELIVERY)}) SELECT * FROM unnest("  # noqa: S608
     + ", ".join(
@@ -116,12 +117,32 @@ class SqlIntake:
 
     def deliveries(self, *, repository: str = "", limit: int = 50) -> Sequence[HookDelivery]:
         """Newest first."""
-        wanted = sa.select(t.deliveries)
-        if repository:
-            wanted = wanted.where(t.deliveries.c.repository == repository)
+        wanted = _of(repository, sa.select(t.deliveries))
         with self._database().reading() as connection:
             rows = connection.execute(wanted.order_by(t.deliveries.c.id.desc()).limit(limit))
             return [noun(HookDelivery, row) for row in rows]
+
+    def delivery_notes(self, *, repository: str = "", limit: int = 50, before: str = "") -> Sequence[DeliveryNote]:
+        """Newest first; the bodies stay in the database."""
+        wanted = _of(repository, sa.select(*_NOTE, sa.func.length(t.deliveries.c.body).label("bytes")))
+        if before:
+            wanted = wanted.where(t.deliveries.c.id < before)
+        with self._database().reading() as connection:
+            rows = connection.execute(wanted.order_by(t.deliveries.c.id.desc()).limit(limit))
+            return [noun(DeliveryNote, row) for row in rows]
+
+    def find_delivery(self, reference: str, *, repository: str = "") -> HookDelivery:
+        """By the beginning of its id; two are enough to see that it is not the only one."""
+        wanted = _of(repository, sa.select(t.deliveries)).where(
+            t.deliveries.c.id.startswith(reference, autoescape=True)
+        )
+        with self._database().reading() as connection:
+            rows = connection.execute(wanted.order_by(t.deliveries.c.id).limit(2)).all() if reference else []
+        if not rows:
+            raise NotFoundError(f"there is no delivery '{reference}'", hint="`ecluse hook list` shows them")
+        if len(rows) > 1:
+            raise UsageError(f"several deliveries begin with '{reference}'", hint="write more of the id")
+        return noun(HookDelivery, rows[0])
 
     def forget_deliveries(self, *, before: datetime) -> int:
         """Remove decided ones."""
@@ -153,6 +174,11 @@ class SqlIntake:
                 put(connection, item)
         CALLS.tell(database)
         return True
+
+
+def _of(repository: str, wanted: sa.Select[Any]) -> sa.Select[Any]:
+    """Deliveries of one repository, or of all."""
+    return wanted.where(t.deliveries.c.repository == repository) if repository else wanted
 
 
 def _columns(rows: Sequence[Mapping[str, Any]], dialect: sa.Dialect) -> dict[str, list[Any]]:

@@ -53,11 +53,13 @@ class SqlOutbox:
         with self._database().writing() as connection:
             connection.execute(t.work.update().where(t.work.c.id == item.id).values(told=item.state.value))
 
-    def messages(self, *, repository: str = "", limit: int = 50) -> Sequence[OutboxItem]:
+    def messages(self, *, repository: str = "", limit: int = 50, before: str = "") -> Sequence[OutboxItem]:
         """Newest first."""
         wanted = sa.select(t.outbox)
         if repository:
             wanted = wanted.where(t.outbox.c.repository == repository)
+        if before:
+            wanted = wanted.where(t.outbox.c.id < before)
         with self._database().reading() as connection:
             rows = connection.execute(wanted.order_by(t.outbox.c.id.desc()).limit(limit))
             return [noun(OutboxItem, row) for row in rows]

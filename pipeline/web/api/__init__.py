@@ -2,7 +2,26 @@
 
 from __future__ import annotations
 
-from pipeline.web.api import environments, ledger, logs, me, promotions, queue, releases, repositories, runs, tests
+from pipeline.web.api import (
+    audit,
+    deliveries,
+    environments,
+    files,
+    ledger,
+    log_search,
+    logs,
+    me,
+    people,
+    promotions,
+    queue,
+    releases,
+    repositories,
+    runs,
+    secrets,
+    server,
+    tests,
+    tokens,
+)
 
 ROUTERS = (
     me.router,
@@ -15,5 +34,13 @@ ROUTERS = (
     promotions.router,
     ledger.router,
     queue.router,
+    log_search.router,
+    files.router,
+    secrets.router,
+    deliveries.router,
+    people.router,
+    tokens.router,
+    audit.router,
+    server.router,
 )
 """By what they are about."""

@@ -14,7 +14,14 @@ from pipeline.model.value import to_value
 Item = TypeVar("Item")
 
 Limit = Annotated[int, Query(ge=1, le=200, description="items of a page")]
-Cursor = Annotated[str, Query(max_length=200, description="`next` of the page before; leave it away for the first")]
+Cursor = Annotated[
+    str,
+    Query(
+        max_length=200,
+        pattern=r"^[A-Za-z0-9:._@+-]*$",
+        description="`next` of the page before; leave it away for the first",
+    ),
+]
 
 
 def answer(request: Request, thing: object, *, status: int = 200) -> Response:

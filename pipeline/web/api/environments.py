@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass
+from datetime import datetime
 from typing import Annotated
 
 from fastapi import APIRouter, Body, Depends, Path, Query, Response
@@ -10,6 +12,8 @@ from pydantic import AwareDatetime, BaseModel, ConfigDict, Field
 from pipeline.delivery.dora import Dora
 from pipeline.model.account import Role
 from pipeline.model.decision import Block, BlockKind
+from pipeline.model.release import Measurement
+from pipeline.model.status import PromotionState
 from pipeline.operations.blocking import block, lift
 from pipeline.operations.board import Board, board, board_judge
 from pipeline.operations.comparing import Comparison, compare_environments
@@ -21,15 +25,27 @@ from pipeline.operations.history import History, history
 from pipeline.operations.lineage import Lineage, why
 from pipeline.operations.serving.place import environments_of
 from pipeline.web.access.asking import need
+from pipeline.web.api.answers import Cursor, Limit
 from pipeline.web.api.asked import AskedThere, InEnvironment, InRepository
 from pipeline.web.api.problem_schemas import PROBLEMS
-from pipeline.web.api.shapes import shape_of
+from pipeline.web.api.shapes import page_of, shape_of
 
 router = APIRouter(prefix="/api/v1/repositories/{owner}/{name}", tags=["environments"], responses=PROBLEMS)
 
 _READ = [Depends(need(Role.VIEWER))]
 _DELIVER = [Depends(need(Role.RELEASE_MANAGER))]
 _OWN = [Depends(need(Role.OPERATOR))]
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Measured:
+    """What the checks of one promotion measured, in the order of time."""
+
+    promotion: str
+    release: str
+    state: PromotionState
+    created: datetime
+    measurements: tuple[Measurement, ...]
 
 
 class Closing(BaseModel):
@@ -83,6 +99,25 @@ def environment_history(asked: InEnvironment, limit: Annotated[int, Query(ge=1, 
     """What was promoted there, newest first, and what runs there now."""
     found = history(asked.app, repository=asked.url, environment=asked.environment, limit=limit)
     return asked.answer(found)
+
+
+@router.get("/environments/{environment}/measurements", response_model=page_of(Measured), dependencies=_READ)
+def environment_measurements(asked: InEnvironment, limit: Limit = 20, cursor: Cursor = "") -> Response:
+    """What the checks of its promotions measured, newest promotion first: the points of charts."""
+    found = asked.app.records.promotions(
+        repository=asked.url, environment=asked.environment, limit=limit + 1, before=cursor
+    )
+    series = [
+        Measured(
+            promotion=item.id,
+            release=item.release,
+            state=item.state,
+            created=item.created,
+            measurements=tuple(item.measurements),
+        )
+        for item in found
+    ]
+    return asked.page(series, limit=limit, cursor=lambda item: item.promotion)
 
 
 @router.get("/environments/{environment}/why", response_model=shape_of(Lineage), dependencies=_READ)

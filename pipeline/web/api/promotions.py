@@ -16,9 +16,10 @@ from pipeline.operations.approving import Answered
 from pipeline.operations.promote import Outlook
 from pipeline.operations.serving.promoting import answer_promotion, ask_promotion, promotion_outlook
 from pipeline.web.access.asking import need
+from pipeline.web.api.answers import Cursor, Limit
 from pipeline.web.api.asked import Asked, AskedThere, InEnvironment, InRepository
 from pipeline.web.api.problem_schemas import PROBLEMS
-from pipeline.web.api.shapes import shape_of
+from pipeline.web.api.shapes import page_of, shape_of
 
 router = APIRouter(prefix="/api/v1/repositories/{owner}/{name}", tags=["promotions"], responses=PROBLEMS)
 
@@ -58,18 +59,19 @@ class Saying(BaseModel):
     reason: str = Field(default="", max_length=2000)
 
 
-@router.get("/promotions", response_model=list[shape_of(Promotion)], dependencies=_READ)  # type: ignore[misc]
+@router.get("/promotions", response_model=page_of(Promotion), dependencies=_READ)
 def promotions(
     asked: InRepository,
     environment: Annotated[str, Query(max_length=200)] = "",
     under_way: bool = False,
-    limit: Annotated[int, Query(ge=1, le=200)] = 20,
+    limit: Limit = 20,
+    cursor: Cursor = "",
 ) -> Response:
     """Promotions, newest first."""
     found = asked.app.records.promotions(
-        repository=asked.url, environment=environment, under_way=under_way, limit=limit
+        repository=asked.url, environment=environment, under_way=under_way, limit=limit + 1, before=cursor
     )
-    return asked.answer(found)
+    return asked.page(found, limit=limit, cursor=lambda item: item.id)
 
 
 @router.get("/promotions/{promotion}", response_model=shape_of(Promotion), dependencies=_READ)

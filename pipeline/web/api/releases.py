@@ -14,9 +14,10 @@ from pipeline.operations.inspect import ReleaseFacts
 from pipeline.operations.inspect import releases as latest
 from pipeline.operations.lineage import ReleasePage, release_page
 from pipeline.web.access.asking import need
+from pipeline.web.api.answers import Cursor, Limit
 from pipeline.web.api.asked import Asked, InRepository
 from pipeline.web.api.problem_schemas import PROBLEMS
-from pipeline.web.api.shapes import shape_of
+from pipeline.web.api.shapes import page_of, shape_of
 
 router = APIRouter(prefix="/api/v1/repositories/{owner}/{name}/releases", tags=["releases"], responses=PROBLEMS)
 
@@ -24,10 +25,11 @@ Reference = Annotated[str, Path(max_length=200, description="a release's name, i
 _READ = [Depends(need(Role.VIEWER))]
 
 
-@router.get("", response_model=list[shape_of(ReleaseFacts)], dependencies=_READ)  # type: ignore[misc]
-def releases(asked: InRepository, limit: Annotated[int, Query(ge=1, le=200)] = 20) -> Response:
+@router.get("", response_model=page_of(ReleaseFacts), dependencies=_READ)
+def releases(asked: InRepository, limit: Limit = 20, cursor: Cursor = "") -> Response:
     """Releases, newest first, with where they went."""
-    return asked.answer(latest(asked.app.records, repository=asked.url, limit=limit))
+    found = latest(asked.app.records, repository=asked.url, limit=limit + 1, before=cursor)
+    return asked.page(found, limit=limit, cursor=lambda item: item.release.id)
 
 
 @router.get("/{release}", response_model=shape_of(ReleasePage), dependencies=_READ)

@@ -31,7 +31,7 @@ def system(request: Request, app: App) -> HTMLResponse:
         "workers": app.queue.workers(now=app.clock.now()),
         "open": app.queue.items(states=(WorkState.QUEUED, WorkState.TAKEN, WorkState.PARKED), limit=_SOME),
         "over": app.queue.items(states=(WorkState.DONE,), limit=15),
-        "deliveries": app.intake.deliveries(limit=15),
+        "deliveries": app.intake.delivery_notes(limit=15),
         "version": __version__,
         "database": plain_address(app.settings.database) if app.settings.database else str(database),
         "database_size": database.stat().st_size if database.exists() else 0,

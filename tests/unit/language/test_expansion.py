@@ -9,8 +9,8 @@ from pathlib import Path
 import pytest
 from language_file import EXPRESSIONS, FILE, HEAD, KINDS, load
 
-from pipeline.cli.render.expand import yaml_text
 from pipeline.diagnostic import Position
+from pipeline.language.expanded_text import yaml_text
 from pipeline.language.expansion import expand
 from pipeline.language.load import define, read_pipeline
 from pipeline.model.definition import Definition, StageDefinition
