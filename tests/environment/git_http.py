@@ -6,7 +6,7 @@ import base64
 import os
 import subprocess
 import threading
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
@@ -16,13 +16,15 @@ from urllib.parse import urlsplit
 
 @dataclass(kw_only=True)
 class GitServer:
-    """Serves the bare repositories of a folder; `asked` is what came in: path, and whether the login was right."""
+    """Serves the bare repositories of a folder."""
 
     port: int
     user: str
     word: str
     elsewhere: str = ""
     """Where requests are sent on to, instead of an answer."""
+    moved: Mapping[str, str] = field(default_factory=dict)
+    """Beginnings of paths that are sent on to others of this server."""
     asked: list[tuple[str, bool, str]] = field(default_factory=list)
     """Path, whether it was let in, and the header Authorization as it came."""
 
@@ -69,6 +71,12 @@ def _answer(request: BaseHTTPRequestHandler, server: GitServer, folder: Path) ->
         request.send_header("Location", server.elsewhere + request.path)
         request.end_headers()
         return
+    for before, now in server.moved.items():
+        if request.path.startswith(before):
+            request.send_response(301)
+            request.send_header("Location", now + request.path.removeprefix(before))
+            request.end_headers()
+            return
     if not allowed:
         request.send_response(401)
         request.send_header("WWW-Authenticate", 'Basic realm="git"')

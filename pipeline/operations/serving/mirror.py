@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import base64
 import fcntl
 import hashlib
 import re
@@ -35,6 +34,9 @@ _PROPOSALS: Final[Mapping[ForgeKind, str]] = {
     ForgeKind.GITEA: "refs/pull/{}/head",
     ForgeKind.GITLAB: "refs/merge-requests/{}/head",
 }
+_USER: Final = "ECLUSE_GIT_USER"
+_WORD: Final = "ECLUSE_GIT_WORD"
+_HELPER: Final = f"""!f() {{ test "$1" = get && printf 'username=%s\\npassword=%s\\n' "${_USER}" "${_WORD}"; }}; f"""
 _USERS: Final[Mapping[ForgeKind, str]] = {
     ForgeKind.GITHUB: "x-access-token",
     ForgeKind.GITLAB: "oauth2",
@@ -173,7 +175,8 @@ class Mirror:
             ) from error
 
     def _asking(self) -> dict[str, str]:
-        """Credentials go by the environment, which only this user's processes can read, and to this host alone."""
+        """Credentials go by the environment, which only this user's processes can read. Git asks for them by the host
+        that it speaks to, so that one to which the forge sends it on hears nothing; a header would go along."""
         environment = git_environment()
         environment["GIT_ALLOW_PROTOCOL"] = "https:http:ssh:file"
         environment["GIT_ASKPASS"] = "true"
@@ -185,12 +188,15 @@ class Mirror:
         token = self._app.vault.get(f"forge:{self._repository.name}", TOKEN)
         if token is None:
             return environment
-        user = _USERS.get(self._repository.forge, "ecluse")
-        word = base64.b64encode(user.encode() + b":" + token).decode()
+        environment[_USER] = _USERS.get(self._repository.forge, "ecluse")
+        environment[_WORD] = token.decode("utf-8", "replace").strip()
+        host = f"{url.scheme}://{url.netloc.rpartition('@')[2]}"
         number = int(environment.get("GIT_CONFIG_COUNT") or 0)
-        environment[f"GIT_CONFIG_KEY_{number}"] = f"http.{url.scheme}://{url.netloc.rpartition('@')[2]}/.extraHeader"
-        environment[f"GIT_CONFIG_VALUE_{number}"] = f"Authorization: Basic {word}"
-        environment["GIT_CONFIG_COUNT"] = str(number + 1)
+        for key, value in (("credential.helper", ""), (f"credential.{host}.helper", _HELPER)):
+            environment[f"GIT_CONFIG_KEY_{number}"] = key
+            environment[f"GIT_CONFIG_VALUE_{number}"] = value
+            number += 1
+        environment["GIT_CONFIG_COUNT"] = str(number)
         return environment
 
     def _failed(self, stderr: bytes) -> SourceUnreachableError:
