@@ -17,9 +17,7 @@ import httpx
 import pytest
 from environment import compose as compose_programs
 from environment.git_http import GitServer, git_server
-from environment.places import find
 from environment.repository import Repository
-from environment.server_image import server_image
 from environment.servers import free_port
 from environment.serving import awaited
 
@@ -106,17 +104,9 @@ class Project:
         return self.compose("exec", "-T", "server", "ecluse", "logs", str(number), "one")
 
 
-@pytest.fixture(scope="module")
-def image(tmp_path_factory: pytest.TempPathFactory, engine: str, images: Any) -> Iterator[str]:
-    folder = tmp_path_factory.mktemp("context")
-    name = f"ecluse-server-test:{secrets.token_hex(4)}"
-    with server_image(find(), folder, url=engine, base=images.python, name=name) as made:
-        yield made
-
-
 @pytest.fixture(params=["plugin", "older"])
 def project(
-    request: pytest.FixtureRequest, image: str, images: Any, engine: str, tmp_path: Path, installation: str
+    request: pytest.FixtureRequest, server_image: str, images: Any, engine: str, tmp_path: Path, installation: str
 ) -> Iterator[Project]:
     """The example as README.md says to begin with it, under one of the two generations of compose."""
     folder = tmp_path / "server"
@@ -134,7 +124,7 @@ def project(
     variables = {
         **os.environ,
         **more,
-        "ECLUSE_IMAGE": image,
+        "ECLUSE_IMAGE": server_image,
         "POSTGRES_IMAGE": images.postgres,
         "DOCKER_SOCKET": socket,
         "DOCKER_GID": str(Path(socket).stat().st_gid),
