@@ -1,4 +1,4 @@
-"""The login with which a mirror is fetched from git's own HTTP server: whom it is shown to, and where it never stands."""
+"""The login with which a mirror is fetched from git's own HTTP server: whom it is shown to, where it never stands."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from datetime import UTC, datetime
 from pathlib import Path
 
 import pytest
-from environment.git_http import GitServer, git_server
+from environment.git_http import git_server
 from environment.repository import Repository as GitRepository
 
 from pipeline.bootstrap import Application
