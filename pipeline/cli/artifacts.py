@@ -4,21 +4,26 @@ from __future__ import annotations
 
 import sys
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import click
 
-from pipeline.cli.options import application, json_option, output, repository_option, run_argument, show, show_json
-from pipeline.cli.render.clean import one_line
+from pipeline.cli.asked import asked_option
+from pipeline.cli.options import json_option, output, run_argument, show, show_json
+from pipeline.cli.render.clean import bare, one_line
 from pipeline.cli.render.lines import columns, fitted, line
 from pipeline.cli.render.words import short, size
 from pipeline.errors import UsageError
 from pipeline.model.value import to_value
 
+if TYPE_CHECKING:  # for its time, not for a circle
+    from pipeline.cli.asked import Asked
+
 
 @click.command()
 @run_argument
 @click.argument("name", required=False)
-@repository_option
+@asked_option
 @click.option(
     "--output",
     "-o",
@@ -29,19 +34,17 @@ from pipeline.model.value import to_value
     help="Write them into this folder.",
 )
 @json_option
-def artifacts(reference: str, name: str | None, repository: Path, folder: Path | None, as_json: bool) -> None:
+def artifacts(reference: str, name: str | None, asked: Asked, folder: Path | None, as_json: bool) -> None:
     """List the artifacts of RUN, or only NAME; with --output, write them into a folder."""
-    from pipeline.operations.artifacts import artifacts_of, fetch
-    from pipeline.operations.place import repository_of
+    from pipeline.operations.artifacts import artifacts_of
 
-    app = application()
-    run = app.records.find_run(reference, repository=repository_of(repository))
+    run = asked.run(reference)
     chosen = artifacts_of(run, name)
     if folder is not None:
         if as_json:
             raise UsageError("--json lists artifacts, --output writes them", hint="leave one of them away")
-        for path in fetch(app.storage, chosen, folder):
-            sys.stdout.write(f"{path}\n")
+        for path in asked.fetched(run, chosen, folder):
+            sys.stdout.write(f"{bare(str(path))}\n")
             sys.stdout.flush()
     elif as_json:
         show_json([{"stage": item.stage, **_fields(item.artifact)} for item in chosen])

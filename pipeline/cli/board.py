@@ -2,18 +2,18 @@
 
 from __future__ import annotations
 
-import getpass
 import time
 from collections.abc import Callable
 from contextlib import suppress
-from pathlib import Path
 from typing import TYPE_CHECKING
 
 import click
 
-from pipeline.cli.options import application, file_option, json_option, output, repository_option, show, show_json
+from pipeline.cli.asked import asked_option
+from pipeline.cli.options import file_option, json_option, output, show, show_json
 
 if TYPE_CHECKING:  # for its time, not for a circle
+    from pipeline.cli.asked import Asked
     from pipeline.cli.render.lines import Line
     from pipeline.operations.board import Board
 
@@ -23,31 +23,18 @@ HINT = "ecluse promote RELEASE --to ENV shows the plan first; ecluse why ENV say
 
 
 @click.command()
-@repository_option
+@asked_option
 @file_option
 @json_option
 @click.option("--watch", is_flag=True, help="Stay and draw it again every two seconds, until Ctrl-C.")
-def board(repository: Path, file: str, as_json: bool, watch: bool) -> None:
+def board(asked: Asked, file: str, as_json: bool, watch: bool) -> None:
     """Show every environment: what is live, what is on its way, what may come next, and what keeps it."""
-    from pipeline.operations.board import board as look
-    from pipeline.operations.board import board_judge
-    from pipeline.operations.place import repository_of
-    from pipeline.operations.surroundings import environments_at
-
-    app = application()
-    place = repository_of(repository)
-
-    def seen() -> Board:
-        found = environments_at(app, repository, file=file)
-        judge = board_judge(app, found, folder=repository, person=getpass.getuser())
-        return look(app, repository=place, environments=found.environments, judge=judge)
-
     if as_json:
-        show_json(seen())
+        show_json(asked.board(file=file))
     elif watch and output().live:
-        _watch(lambda: _lines(seen()))
+        _watch(lambda: _lines(asked.board(file=file)))
     else:
-        show(_lines(seen()))
+        show(_lines(asked.board(file=file)))
 
 
 def _lines(found: Board) -> list[Line]:

@@ -2,26 +2,27 @@
 
 from __future__ import annotations
 
-from pathlib import Path
+from typing import TYPE_CHECKING
 
 import click
 
-from pipeline.cli.options import application, json_option, output, repository_option, show, show_json
+from pipeline.cli.asked import asked_option
+from pipeline.cli.options import json_option, output, show, show_json
 from pipeline.cli.render.events import now
 from pipeline.cli.render.releases import history_lines
+
+if TYPE_CHECKING:  # for its time, not for a circle
+    from pipeline.cli.asked import Asked
 
 
 @click.command()
 @click.argument("environment", metavar="ENV")
-@repository_option
+@asked_option
 @click.option("--limit", "-n", type=click.IntRange(1), default=20, metavar="N", help="At most so many; by default 20.")
 @json_option
-def history(environment: str, repository: Path, limit: int, as_json: bool) -> None:
+def history(environment: str, asked: Asked, limit: int, as_json: bool) -> None:
     """Show what was deployed to ENV, when, by whom and how it went, and whether that is what runs there now."""
-    from pipeline.operations.history import history as look
-    from pipeline.operations.place import repository_of
-
-    found = look(application(), repository=repository_of(repository), environment=environment, limit=limit)
+    found = asked.history(environment, limit=limit)
     if as_json:
         show_json(
             {

@@ -11,6 +11,7 @@ from time import monotonic
 
 import click
 
+from pipeline.cli.asked import asked_of, server_option
 from pipeline.cli.complete import complete_action
 from pipeline.cli.options import application, json_option, moment_of, output, repository_option, show, show_json
 from pipeline.cli.render.ledger import entries, entry_lines, one_entry_lines, verification_json, verification_lines
@@ -43,6 +44,7 @@ def ledger() -> None:
 @click.option("--since", default=None, metavar="TIME", help="Only from then on: 2h, 7d, or 2026-11-24T03:00:00Z.")
 @click.option("--until", default=None, metavar="TIME", help="Only before then.")
 @click.option("--limit", "-n", type=click.IntRange(1), default=20, show_default=True, metavar="N", help="The newest N.")
+@server_option
 @json_option
 def show_entries(
     seq: int | None,
@@ -52,14 +54,15 @@ def show_entries(
     since: str | None,
     until: str | None,
     limit: int,
+    server: str | None,
     as_json: bool,
 ) -> None:
     """List entries of the ledger, the newest last; or show everything that one ENTRY says."""
-    from pipeline.operations.ledger_shown import Wanted, entry_of, shown
+    from pipeline.operations.ledger_shown import Wanted
 
-    records = application().records
+    asked = asked_of(Path().absolute(), server)
     if seq is not None:
-        entry = entry_of(records, seq)
+        entry = asked.entry(seq)
         show_json(entry) if as_json else show(one_entry_lines(entry))
         return
     wanted = Wanted(
@@ -70,7 +73,7 @@ def show_entries(
         until=_time("--until", until),
         newest=limit,
     )
-    found = shown(records, wanted)
+    found = asked.entries(wanted)
     show_json(to_value(found)) if as_json else show(entry_lines(found, width=output().width))
 
 

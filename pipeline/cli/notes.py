@@ -2,30 +2,33 @@
 
 from __future__ import annotations
 
-from pathlib import Path
+from typing import TYPE_CHECKING
 
 import click
 
+from pipeline.cli.asked import asked_option
 from pipeline.cli.complete import complete_release
-from pipeline.cli.options import application, json_option, output, repository_option, show, show_json
+from pipeline.cli.options import json_option, output, show, show_json
 from pipeline.cli.render.events import now
+
+if TYPE_CHECKING:  # for its time, not for a circle
+    from pipeline.cli.asked import Asked
 
 
 @click.command()
 @click.argument("first", metavar="[OLD]", shell_complete=complete_release)
 @click.argument("second", metavar="NEW", required=False, shell_complete=complete_release)
-@repository_option
+@asked_option
 @json_option
-def notes(first: str, second: str | None, repository: Path, as_json: bool) -> None:
+def notes(first: str, second: str | None, asked: Asked, as_json: bool) -> None:
     """Show the commits that release NEW has and OLD has not, with reverts marked, and who wrote them.
 
     With one release alone: all commits that lead to it.
     """
     from pipeline.cli.render.comparing import notes_page
-    from pipeline.operations import comparing
 
     old, new = (first, second) if second is not None else ("", first)
-    found = comparing.notes(application(), repository, old, new)
+    found = asked.notes(old, new)
     if as_json:
         show_json({"old": found.old, "new": found.new, **_fields(found.notes)})
     else:

@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+from pathlib import Path
+
 import click
 
-from pipeline.cli.options import application, json_option, output, show, show_json
+from pipeline.cli.asked import asked_of, server_option
+from pipeline.cli.options import json_option, output, show, show_json
 from pipeline.cli.render.events import now
 from pipeline.cli.render.queue import queue_lines, worker_lines
 
@@ -15,13 +18,11 @@ from pipeline.cli.render.queue import queue_lines, worker_lines
 @click.option(
     "--limit", "-n", type=click.IntRange(1), default=50, show_default=True, metavar="N", help="At most so many."
 )
+@server_option
 @json_option
-def queue(repository: str, done: bool, limit: int, as_json: bool) -> None:
+def queue(repository: str, done: bool, limit: int, server: str | None, as_json: bool) -> None:
     """Show what waits, runs and is parked, in the order of its turn, and why it still waits."""
-    from pipeline.model.work import WorkState
-
-    states = tuple(WorkState) if done else ()
-    found = application().queue.items(states=states, repository=repository, limit=limit)
+    found = asked_of(Path().absolute(), server).queue(repository=repository, done=done, limit=limit)
     if as_json:
         show_json(found)
     else:
@@ -29,11 +30,11 @@ def queue(repository: str, done: bool, limit: int, as_json: bool) -> None:
 
 
 @click.command()
+@server_option
 @json_option
-def workers(as_json: bool) -> None:
+def workers(server: str | None, as_json: bool) -> None:
     """Show the workers of a server: their slots, labels and whether they live."""
-    app = application()
-    found = app.queue.workers(now=app.clock.now())
+    found = asked_of(Path().absolute(), server).workers()
     if as_json:
         show_json(found)
     else:

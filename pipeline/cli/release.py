@@ -2,13 +2,17 @@
 
 from __future__ import annotations
 
-from pathlib import Path
+from typing import TYPE_CHECKING
 
 import click
 
+from pipeline.cli.asked import asked_option
 from pipeline.cli.complete import complete_release
-from pipeline.cli.options import application, json_option, output, repository_option, show, show_json
+from pipeline.cli.options import json_option, output, show, show_json
 from pipeline.cli.render.events import now
+
+if TYPE_CHECKING:  # for its time, not for a circle
+    from pipeline.cli.asked import Asked
 
 
 @click.group()
@@ -18,14 +22,13 @@ def release() -> None:
 
 @release.command(name="show")
 @click.argument("reference", metavar="RELEASE", shell_complete=complete_release)
-@repository_option
+@asked_option
 @json_option
-def show_release(reference: str, repository: Path, as_json: bool) -> None:
+def show_release(reference: str, asked: Asked, as_json: bool) -> None:
     """Show what is in RELEASE, what was tested and scanned, where it has been and who let it in."""
     from pipeline.cli.render.lineage import release_lines
-    from pipeline.operations.lineage import release_page
 
-    page = release_page(application(), repository, reference)
+    page = asked.release_page(reference)
     if as_json:
         show_json({"id": page.release.id, "page": page})
     else:

@@ -2,28 +2,28 @@
 
 from __future__ import annotations
 
-from pathlib import Path
+from typing import TYPE_CHECKING
 
 import click
 
-from pipeline.cli.options import application, json_option, output, repository_option, show, show_json
+from pipeline.cli.asked import asked_option
+from pipeline.cli.options import json_option, output, show, show_json
 from pipeline.cli.render.events import now
 from pipeline.cli.render.releases import release_lines
 from pipeline.model.value import to_value
 
+if TYPE_CHECKING:  # for its time, not for a circle
+    from pipeline.cli.asked import Asked
+
 
 @click.command()
-@repository_option
+@asked_option
 @click.option("--limit", "-n", type=click.IntRange(1), default=20, metavar="N", help="At most so many; by default 20.")
 @click.option("--all", "everywhere", is_flag=True, help="Releases of all repositories.")
 @json_option
-def releases(repository: Path, limit: int, everywhere: bool, as_json: bool) -> None:
+def releases(asked: Asked, limit: int, everywhere: bool, as_json: bool) -> None:
     """List releases, newest first, with their images and the environments in which they are live."""
-    from pipeline.operations import inspect
-    from pipeline.operations.place import repository_of
-
-    place = "" if everywhere else repository_of(repository)
-    found = inspect.releases(application().records, repository=place, limit=limit)
+    found = asked.releases(limit=limit, everywhere=everywhere)
     if as_json:
         show_json([{"id": item.release.id, **_fields(item)} for item in found])
     else:

@@ -6,15 +6,19 @@ import sys
 from collections.abc import Callable, Sequence
 from datetime import date, timedelta
 from pathlib import Path
-from typing import Any, TypeVar
+from typing import TYPE_CHECKING, Any, TypeVar
 
 import click
 
+from pipeline.cli.asked import asked_option
 from pipeline.cli.options import application, json_option, output, repository_option, show, show_json
 from pipeline.cli.render.clean import one_line
 from pipeline.cli.render.lines import Line, columns, line
 from pipeline.errors import UsageError
 from pipeline.model.quarantine import PLACE, Quarantine
+
+if TYPE_CHECKING:  # for its time, not for a circle
+    from pipeline.cli.asked import Asked
 
 Command = TypeVar("Command", bound=Callable[..., Any])
 
@@ -43,22 +47,21 @@ def _runs(default: int) -> Callable[[Command], Command]:
 
 
 @click.group(invoke_without_command=True)
-@repository_option
+@asked_option
 @_choice
 @_runs(20)
 @json_option
 @click.pass_context
 def tests(
-    context: click.Context, repository: Path, branch: str, stage: str, everywhere: bool, runs: int, as_json: bool
+    context: click.Context, asked: Asked, branch: str, stage: str, everywhere: bool, runs: int, as_json: bool
 ) -> None:
     """Show how tests and coverage went over the last runs, and which tests are slow or flaky."""
     if context.invoked_subcommand is not None:
         return
     from pipeline.cli.render.trends import slowest_lines, trend_lines
 
-    place, records = _place(repository, everywhere), application().records
-    measures = records.run_measures(repository=place, branch=branch, stage=stage, runs=runs)
-    slowest = records.slowest_tests(repository=place, branch=branch, stage=stage, runs=runs, limit=5)
+    measures = asked.measures(branch=branch, stage=stage, runs=runs, everywhere=everywhere)
+    slowest = asked.slowest(branch=branch, stage=stage, runs=runs, limit=5, everywhere=everywhere)
     if as_json:
         show_json({"runs": measures, "slowest": slowest})
     elif not measures:
@@ -70,18 +73,16 @@ def tests(
 
 
 @tests.command()
-@repository_option
+@asked_option
 @_choice
 @_runs(20)
 @click.option("--limit", type=click.IntRange(1), default=20, show_default=True, metavar="N", help="At most so many.")
 @json_option
-def slowest(repository: Path, branch: str, stage: str, everywhere: bool, runs: int, limit: int, as_json: bool) -> None:
+def slowest(asked: Asked, branch: str, stage: str, everywhere: bool, runs: int, limit: int, as_json: bool) -> None:
     """List the tests that take longest, by their mean over the last runs."""
     from pipeline.cli.render.trends import slowest_lines
 
-    records = application().records
-    place = _place(repository, everywhere)
-    found = records.slowest_tests(repository=place, branch=branch, stage=stage, runs=runs, limit=limit)
+    found = asked.slowest(branch=branch, stage=stage, runs=runs, limit=limit, everywhere=everywhere)
     if as_json:
         show_json(found)
     else:
@@ -89,25 +90,16 @@ def slowest(repository: Path, branch: str, stage: str, everywhere: bool, runs: i
 
 
 @tests.command()
-@repository_option
+@asked_option
 @_choice
 @_runs(100)
 @json_option
-def flaky(repository: Path, branch: str, stage: str, everywhere: bool, runs: int, as_json: bool) -> None:
+def flaky(asked: Asked, branch: str, stage: str, everywhere: bool, runs: int, as_json: bool) -> None:
     """List tests that failed and passed with no change between, with their history."""
     from pipeline.cli.render.events import now
     from pipeline.cli.render.trends import flaky_lines
-    from pipeline.operations.flaky import flaky_tests
 
-    found = flaky_tests(
-        application().records,
-        repository=_place(repository, everywhere),
-        branch=branch,
-        stage=stage,
-        runs=runs,
-        quarantine=_entries(repository, PLACE),
-        today=_today(),
-    )
+    found = asked.flaky(branch=branch, stage=stage, runs=runs, everywhere=everywhere)
     if as_json:
         show_json(found)
     else:
@@ -179,12 +171,6 @@ def _day(text: str) -> date:
 
 def _today() -> date:
     return application().clock.now().date()
-
-
-def _place(repository: Path, everywhere: bool) -> str:
-    from pipeline.operations.place import repository_of
-
-    return "" if everywhere else repository_of(repository)
 
 
 def _root(repository: Path) -> Path:

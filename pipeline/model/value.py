@@ -6,7 +6,7 @@ import hashlib
 import json
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import fields, is_dataclass
-from datetime import datetime
+from datetime import date, datetime
 from enum import Enum
 from itertools import compress
 from json.encoder import encode_basestring as _quoted
@@ -51,7 +51,7 @@ def _unusual(thing: object) -> Value:
         return to_value(thing.value)
     if isinstance(thing, bool | int | float | str):
         return thing
-    if isinstance(thing, datetime):
+    if isinstance(thing, date):  # a datetime is one
         return thing.isoformat()
     if isinstance(thing, Mapping):
         return {str(key): to_value(item) for key, item in thing.items()}
@@ -193,8 +193,8 @@ def _built(hint: Any, value: Any, path: str, names: Mapping[str, type]) -> Any:
         return _collection(origin, get_args(hint), value, path, names)
     if isinstance(hint, type) and issubclass(hint, Enum):
         return hint(value)
-    if hint is datetime:
-        return datetime.fromisoformat(value)
+    if hint is datetime or hint is date:
+        return hint.fromisoformat(value)
     if hint is float and isinstance(value, int) and not isinstance(value, bool):
         return float(value)
     if not isinstance(value, hint):

@@ -8,11 +8,11 @@ from collections.abc import Iterator, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
+from typing import IO, Protocol
 
 from pipeline.errors import DiskFullError, NotFoundError, StorageError, UsageError
 from pipeline.model.identity import safe_name
 from pipeline.model.run import Artifact, Run
-from pipeline.ports.storage import Storage
 
 _ELSEWHERE = "free space there, or name another folder with --output"
 
@@ -44,7 +44,14 @@ def artifacts_of(run: Run, name: str | None) -> tuple[StageArtifact, ...]:
     return chosen
 
 
-def fetch(storage: Storage, chosen: Sequence[StageArtifact], folder: Path) -> Iterator[Path]:
+class Contents(Protocol):
+    """Where the bytes are: the storage of this machine, or a server."""
+
+    def open(self, digest: str) -> IO[bytes]:
+        """Read one; its digest is checked when it was read to the end."""
+
+
+def fetch(storage: Contents, chosen: Sequence[StageArtifact], folder: Path) -> Iterator[Path]:
     """Write each artifact under `folder` at the path it had in the workspace; yields what was written.
 
     Two artifacts of the same path but from different stages land in folders named after their stages.
@@ -59,13 +66,13 @@ def fetch(storage: Storage, chosen: Sequence[StageArtifact], folder: Path) -> It
     paths = [item.artifact.path for item in chosen]
     for item in chosen:
         path = PurePosixPath(item.artifact.path)
-        if path.is_absolute() or ".." in path.parts or not path.parts:
+        if path.is_absolute() or ".." in path.parts or not path.parts or "\0" in str(path):
             raise UsageError(f"artifact path '{path}' leaves the folder", hint="nothing was written for it")
         start = folder / safe_name(item.stage) if paths.count(item.artifact.path) > 1 else folder
         yield _write(storage, item.artifact, start / path)
 
 
-def _write(storage: Storage, artifact: Artifact, target: Path) -> Path:
+def _write(storage: Contents, artifact: Artifact, target: Path) -> Path:
     draft = target.with_name(f".{target.name}.{os.getpid()}.part")
     try:
         target.parent.mkdir(parents=True, exist_ok=True)

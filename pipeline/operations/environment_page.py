@@ -36,7 +36,11 @@ class EnvironmentPage:
 
 def environment_pages(app: Application, folder: Path, *, repository: str, file: str) -> tuple[EnvironmentPage, ...]:
     """All environments, lowest level first, without asking any gate."""
-    found = environments_at(app, folder, file=file)
+    return pages_of_environments(app, environments_at(app, folder, file=file), repository=repository)
+
+
+def pages_of_environments(app: Application, found: Environments, *, repository: str) -> tuple[EnvironmentPage, ...]:
+    """As `environment_pages`, of environments that are known."""
     known = {item.name: item for item in found.environments}
     seen = board(app, repository=repository, environments=found.environments)
     return tuple(_page(known[level.environment], level, found) for level in seen.levels)

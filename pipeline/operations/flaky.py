@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections import defaultdict
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import date, datetime
 
 from pipeline.model.history import TestResult
@@ -71,6 +71,16 @@ def flaky_tests(
     return sorted((item for item in found if item.flips), key=lambda item: (-item.flips, -item.failed, item.title))
 
 
+def as_quarantined(tests: Sequence[FlakyTest], quarantine: Sequence[Quarantine], today: date) -> Sequence[FlakyTest]:
+    """The same with the ends that this quarantine sets them."""
+    return [replace(item, until=_until(item.stage, item.classname, item.name, quarantine, today)) for item in tests]
+
+
+def _until(stage: str, classname: str, name: str, quarantine: Sequence[Quarantine], today: date) -> date | None:
+    case = TestCase(suite="", classname=classname, name=name, status=TestStatus.FAILED)
+    return max((item.until for item in quarantine if item.until >= today and item.covers(case, stage)), default=None)
+
+
 def _key(item: TestResult) -> tuple[str, str, str]:
     return item.stage, item.classname, item.name
 
@@ -78,8 +88,6 @@ def _key(item: TestResult) -> tuple[str, str, str]:
 def _judged(results: Sequence[TestResult], quarantine: Sequence[Quarantine], today: date) -> FlakyTest:
     """One test from its results, newest run first."""
     newest = next(item for item in results if item.status in WRONG)
-    case = TestCase(suite="", classname=newest.classname, name=newest.name, status=newest.status)
-    covering = [item.until for item in quarantine if item.until >= today and item.covers(case, newest.stage)]
     by_run: dict[str, list[TestResult]] = defaultdict(list)
     for item in results:
         by_run[item.run].append(item)
@@ -95,7 +103,7 @@ def _judged(results: Sequence[TestResult], quarantine: Sequence[Quarantine], tod
         last_run=newest.number,
         message=newest.message.strip().partition("\n")[0],
         history="".join(map(_mark, reversed(by_run.values()))),
-        until=max(covering, default=None),
+        until=_until(newest.stage, newest.classname, newest.name, quarantine, today),
     )
 
 

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any, TypeAlias, TypeVar
 from urllib.parse import quote
 
 from pipeline import __version__
-from pipeline.errors import EcluseError, ServerBusyError
+from pipeline.errors import EcluseError, NotFoundError, ServerBusyError
 from pipeline.model.value import from_value
 from pipeline.remote.refusals import bare, broken, error_of, moved, no_answer, other_version, proxied
 from pipeline.remote.servers import KnownServer
@@ -88,6 +88,8 @@ class Connection:
         while len(found) < limit:
             asked = {**query, "limit": min(200, limit - len(found)), "cursor": cursor or None}
             page = self.get(path, asked)
+            if isinstance(page, list):  # all of it at once
+                return self.list_of(kind, page)[:limit]
             if not isinstance(page, dict):
                 raise other_version(self.server, self._version(), "no page of a list")
             found += self.list_of(kind, page.get("items"))
@@ -238,7 +240,9 @@ def _names() -> Mapping[str, type]:
 
 
 def segment(text: str) -> str:
-    """A word as a part of a path."""
+    """A word as a part of a path. NotFoundError for one that can be none: no server has anything of that name."""
+    if not text or "/" in text or text in (".", ".."):
+        raise NotFoundError(f"a server has nothing that is called '{text}'", hint="names have no '/' there")
     return quote(text, safe="")
 
 

@@ -2,14 +2,11 @@
 
 from __future__ import annotations
 
-from pathlib import Path
-
-from pipeline.ports.application import Application
+from pipeline.remote.here.delivery import DeliveryHere
 from pipeline.remote.here.runs import RunsHere
+from pipeline.remote.here.server import ServerHere
+from pipeline.remote.here.tests import TestsHere
 
 
-class Here(RunsHere):
-    """This machine: `folder` is where the person stands, `app` what its operations stand on."""
-
-    def __init__(self, app: Application, folder: Path) -> None:
-        super().__init__(app, folder)
+class Here(RunsHere, TestsHere, DeliveryHere, ServerHere):
+    """This machine."""

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Sequence
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 from pipeline.remote.here.asked import AskedHere
@@ -10,6 +11,7 @@ from pipeline.remote.here.asked import AskedHere
 if TYPE_CHECKING:  # for its time, not for a circle
     from pipeline.model.run import Run, StageRun
     from pipeline.model.value import Value
+    from pipeline.operations.artifacts import StageArtifact
     from pipeline.operations.explain import Explanation
     from pipeline.operations.inspect import RunFacts
     from pipeline.operations.log_parts import Part
@@ -49,6 +51,12 @@ class RunsHere(AskedHere):
 
         run = self.run(reference)
         return explain(self.app.records, run, cells_of(run, stage), default_timeout=self.app.settings.stage_timeout)
+
+    def fetched(self, run: Run, chosen: Sequence[StageArtifact], folder: Path) -> Iterator[Path]:
+        """Write them below a folder."""
+        from pipeline.operations.artifacts import fetch
+
+        return fetch(self.app.storage, chosen, folder)
 
     def logs(
         self, run: Run, stages: tuple[StageRun, ...], part: Part, *, attempt: int, service: str, follow: bool

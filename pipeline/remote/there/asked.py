@@ -24,6 +24,11 @@ class AskedThere:
         self._named = repository
         self.connection = Connection(server)
 
+    @property
+    def folder(self) -> Path | None:
+        """The checkout that we stand in; None where the repository was named."""
+        return self._named if isinstance(self._named, Path) else None
+
     @cached_property
     def name(self) -> str:
         """`owner/name` of the repository. UsageError where the folder does not tell."""
@@ -41,7 +46,11 @@ class AskedThere:
 
     def path(self, *parts: str) -> str:
         """Of something that belongs to the repository, below `/api/v1`."""
-        owner, _, name = self.name.partition("/")
+        return self.of(self.name, *parts)
+
+    def of(self, repository: str, *parts: str) -> str:
+        """As `path`, of another repository."""
+        owner, _, name = repository.partition("/")
         return "/".join(("repositories", segment(owner), segment(name), *parts))
 
     def names(self) -> Sequence[str]:

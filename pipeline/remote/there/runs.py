@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Sequence
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from pipeline.remote.connection import segment
@@ -10,6 +11,7 @@ from pipeline.remote.there.asked import AskedThere
 
 if TYPE_CHECKING:  # for its time, not for a circle
     from pipeline.model.run import Run, StageRun
+    from pipeline.operations.artifacts import StageArtifact
     from pipeline.operations.explain import Explanation
     from pipeline.operations.inspect import RunFacts
     from pipeline.operations.log_parts import Part
@@ -27,7 +29,7 @@ class RunsThere(AskedThere):
         wrong = (Conclusion.FAILED, Conclusion.TIMED_OUT, Conclusion.ERRORED)
         found: list[Run] = []
         for name in self.names() if everywhere else (self.name,):
-            path = f"repositories/{'/'.join(segment(part) for part in name.split('/'))}/runs"
+            path = self.of(name, "runs")
             for conclusion in wrong if failed else (None,):
                 query = {"branch": branch or None, "conclusion": conclusion.value if conclusion else None}
                 found += self.connection.pages(Run, path, query, limit=limit)
@@ -71,6 +73,14 @@ class RunsThere(AskedThere):
         if service or not part.everything:
             return parts(self.connection, path, part, names=names, attempt=attempt, service=service)
         return followed(self.connection, path, names=names, attempt=attempt, follow=follow)
+
+    def fetched(self, run: Run, chosen: Sequence[StageArtifact], folder: Path) -> Iterator[Path]:
+        """Write them below a folder, each checked by its digest."""
+        from pipeline.operations.artifacts import fetch
+        from pipeline.remote.there.downloads import Downloads
+
+        sizes = {item.artifact.digest: item.artifact.size for item in chosen}
+        return fetch(Downloads(self.connection, self._run(run.id), sizes), chosen, folder)
 
     def _run(self, reference: str, *parts: str) -> str:
         return self.path("runs", segment(reference.strip().lower()), *parts)

@@ -19,7 +19,7 @@ from pipeline.operations.board import Board, board, board_judge
 from pipeline.operations.comparing import Comparison, compare_environments
 from pipeline.operations.dora import dora
 from pipeline.operations.drifting import Drift, drifts
-from pipeline.operations.environment_page import EnvironmentPage, page_of_environment
+from pipeline.operations.environment_page import EnvironmentPage, page_of_environment, pages_of_environments
 from pipeline.operations.environments import live_promotion, remove_environment
 from pipeline.operations.history import History, history
 from pipeline.operations.lineage import Lineage, why
@@ -77,6 +77,19 @@ def show_board(asked: InRepository) -> Response:
     judge = board_judge(asked.app, found, folder=asked.folder, person=asked.person.login)
     seen = board(asked.app, repository=asked.url, environments=found.environments, judge=judge)
     return asked.answer(seen)
+
+
+@router.get("/environments", response_model=list[shape_of(EnvironmentPage)], dependencies=_READ)  # type: ignore[misc]
+def environments(asked: InRepository) -> Response:
+    """Those that count, with what is live in each; lowest first."""
+    found = environments_of(asked.app, asked.repository)
+    return asked.answer(pages_of_environments(asked.app, found, repository=asked.url))
+
+
+@router.get("/drift", response_model=list[shape_of(Drift)], dependencies=_READ)  # type: ignore[misc]
+def drift(asked: InRepository) -> Response:
+    """Whether something else runs anywhere than the ledger says."""
+    return asked.answer(drifts(asked.app, repository=asked.url))
 
 
 @router.get("/environments/{environment}", response_model=shape_of(EnvironmentPage), dependencies=_READ)

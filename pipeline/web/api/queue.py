@@ -24,10 +24,11 @@ def items(
     app: App,
     person: Signed,
     state: Annotated[list[WorkState] | None, Query(max_length=4)] = None,
+    repository: Annotated[str, Query(max_length=300, description="only of this one")] = "",
     limit: Annotated[int, Query(ge=1, le=1000)] = 100,
 ) -> Response:
     """What waits and what is under way, in the order of its turn; only what this person may see."""
-    found = app.queue.items(states=tuple(state or ()), limit=limit)
+    found = app.queue.items(states=tuple(state or ()), repository=repository, limit=limit)
     return answer(request, [item for item in found if person.may(Role.VIEWER, item.request.repository)])
 
 

@@ -67,6 +67,27 @@ def pages(*words: str, where: str = "") -> list[object]:
         pytest.param(("logs", "3", "--since", "2020-01-01T00:00:00Z"), id="lines from a time on"),
         pytest.param(("logs", "3", "unit", "--attempt", "1"), id="one attempt"),
         pytest.param(("logs", "3", "-f"), id="logs followed to their end"),
+        *pages("artifacts", "3"),
+        *pages("tests"),
+        *pages("tests", "--runs", "5", "--stage", "unit"),
+        *pages("tests", "slowest", "--limit", "3"),
+        *pages("tests", "flaky"),
+        *pages("releases"),
+        *pages("releases", "--limit", "2"),
+        *pages("board"),
+        *pages("why", "staging"),
+        *pages("history", "staging", "--limit", "2"),
+        *pages("env", "list"),
+        *pages("env", "show", "prod"),
+        *pages("env", "diff", "dev", "staging"),
+        *pages("env", "drift"),
+        *pages("env", "drift", "dev"),
+        *pages("dora", "dev", "--days", "90"),
+        *pages("ledger", "show"),
+        *pages("ledger", "show", "2"),
+        *pages("ledger", "show", "--action", "promotion.deployed", "--limit", "2"),
+        *pages("queue", "--done"),
+        *pages("workers"),
         # what is not there
         *pages("show", "99"),
         *pages("show", "zzzz"),
@@ -75,6 +96,12 @@ def pages(*words: str, where: str = "") -> list[object]:
         pytest.param(("logs", "3", "unit", "--attempt", "7"), id="no such attempt"),
         pytest.param(("logs", "3", "unit", "--service", "database"), id="no such service"),
         pytest.param(("logs", "3", "nothing"), id="logs of no stage"),
+        pytest.param(("why", "moon"), id="why of no environment"),
+        pytest.param(("history", "moon"), id="history of no environment"),
+        pytest.param(("env", "show", "moon"), id="no environment"),
+        pytest.param(("dora", "moon"), id="dora of no environment"),
+        pytest.param(("artifacts", "3", "wheel"), id="no artifact"),
+        pytest.param(("ledger", "show", "99999"), id="no entry"),
     ],
 )
 def test_a_server_is_asked_with_the_same_output(ask: Ask, words: tuple[str, ...]) -> None:
@@ -88,5 +115,7 @@ def test_a_server_is_asked_with_the_same_output(ask: Ask, words: tuple[str, ...]
 
 
 def settled(said: Result) -> Result:
-    """Without the seconds of what is under way."""
-    return replace(said, out=re.sub(r"(\d+m )?\d+s", "some time", said.out)) if "◐" in said.out else said
+    """Without the seconds of what is under way, the instant of the question, and where the clone lies."""
+    out = re.sub(r"(\d+m )?\d+s", "some time", said.out) if "◐" in said.out else said.out
+    out = re.sub(r'"(time|since|until)": "[^"]*\.\d{6}\+00:00"', "now", out)
+    return replace(said, out=re.sub(r"is not in the repository at [^\s\"]+", "is not here", out))
