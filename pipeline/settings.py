@@ -61,6 +61,8 @@ class Settings:
     """Engine address; "" = DOCKER_HOST or the default socket."""
     include_protocols: tuple[str, ...] = ("https", "ssh")
     """How git may ask for included files of other repositories; untrusted runs ask by https alone."""
+    private_hosts: tuple[str, ...] = ()
+    """Hosts (`host` or `host:port`) of private networks that an untrusted run's includes and submodules may name."""
     secrets: Mapping[str, SecretRule] = field(default_factory=dict)
     """Secrets that only some branches, tags or environments may read, by name; the others are for every trusted run."""
     notify_timeout: float = 10.0

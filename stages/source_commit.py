@@ -11,10 +11,11 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 
 from pipeline.errors import SourceError, SourceUnreachableError
+from pipeline.model.trust import Trust
 from pipeline.ports.stage import StageContext
 from stages.source_archive import Entry
 from stages.source_git import git
-from stages.source_mirror import is_local, mirror
+from stages.source_mirror import is_local, mirror, strangers
 
 _LFS = {"clean": "git-lfs clean -- %f", "smudge": "git-lfs smudge -- %f", "process": "git-lfs filter-process"}
 
@@ -114,13 +115,14 @@ def _submodule(checkout: _Checkout, path: str, sha: str, modules: Mapping[str, t
 
 def _mirrored(context: StageContext, checkout: _Checkout) -> Path:
     *nearer, last = checkout.locations
+    stranger = bool(checkout.prefix) and untrusted(context)
     for location in nearer:
         try:
             return mirror(context, location, checkout.sha)
         except SourceError:
             continue
     try:
-        return mirror(context, last, checkout.sha)
+        return mirror(context, last, checkout.sha, stranger=stranger)
     except SourceError as error:
         if not checkout.prefix:
             raise
@@ -131,16 +133,29 @@ def _mirrored(context: StageContext, checkout: _Checkout) -> Path:
         ) from error
 
 
+def untrusted(context: StageContext) -> bool:
+    """Whether nobody vouches for what the repository's files say."""
+    return context.scope.partition("/")[0] == Trust.UNTRUSTED.value
+
+
 def _fetch_lfs(context: StageContext, checkout: _Checkout, folder: Path) -> None:
     location = checkout.locations[-1] if checkout.prefix else context.source.origin or checkout.address
     try:
+        options, alone = _apart_lfs(context, location) if untrusted(context) else ((), {})
         git(folder, "config", "remote.origin.url", location, cancel=context.cancel)
-        git(folder, "lfs", "fetch", "origin", checkout.sha, cancel=context.cancel)
+        git(folder, *options, "lfs", "fetch", "origin", checkout.sha, cancel=context.cancel, variables=alone)
     except SourceError as error:
         raise SourceError(
             f"Git LFS files of {location} cannot be fetched: {error.message.removeprefix('git: ')}",
             hint=f"check that this machine may read them (`git lfs ls-files`, `git ls-remote {location}`)",
         ) from error
+
+
+def _apart_lfs(context: StageContext, location: str) -> tuple[tuple[str, ...], Mapping[str, str]]:
+    """Options and variables with which the repository's own server is asked, and not the one of a stranger's
+    `.lfsconfig`; without credentials."""
+    options, alone = strangers(context, location)
+    return (*options, "-c", f"lfs.url={location.rstrip('/').removesuffix('.git')}.git/info/lfs"), alone
 
 
 def _modules(path: str) -> Path | None:

@@ -85,6 +85,7 @@ class Workbench:
         images: Images | None = None,
         secrets: Mapping[str, str] = MappingProxyType({}),
         settings: Settings | None = None,
+        event: Event | None = None,
     ) -> None:
         stages = (*(definition for definition, _ in before.values()), own)
         self.settings = settings or Settings(home=home)
@@ -111,7 +112,7 @@ class Workbench:
                 Plan(
                     name="shop",
                     pipeline_digest="sha256:0",
-                    event=Event(kind="push", branch=branch),
+                    event=event or Event(kind="push", branch=branch),
                     source=source,
                     variables={},
                     stages=tuple(PlannedStage(stage=item) for item in stages),

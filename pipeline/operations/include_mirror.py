@@ -15,6 +15,7 @@ from pathlib import Path
 from typing import Final, TypeVar
 
 from pipeline.errors import SourceUnreachableError, UsageError
+from pipeline.model.stranger_address import whereabouts
 from pipeline.operations.repository_files import file_of_commit
 from pipeline.operations.source import git_environment, without_credentials
 
@@ -57,13 +58,17 @@ def protocol_of(url: str) -> str:
 
 class IncludeMirror:
     """Mirrors below one folder. With `credentials=False` what the user's git knows is not used: no helper, no netrc,
-    no key; such mirrors lie apart, so that what others fetched cannot be read through them.
+    no key; such mirrors lie apart, so that what others fetched cannot be read through them. Then only public
+    addresses and `private_hosts` are asked: the address that was looked at is the one that is connected to.
     """
 
-    def __init__(self, cache: Path, *, protocols: frozenset[str], credentials: bool) -> None:
+    def __init__(
+        self, cache: Path, *, protocols: frozenset[str], credentials: bool, private_hosts: tuple[str, ...] = ()
+    ) -> None:
         self._folder = cache / "includes" / ("own" if credentials else "public")
         self._protocols = protocols if credentials else protocols & {"https"}
         self._credentials = credentials
+        self._private_hosts = private_hosts
 
     def allow(self, url: str) -> None:
         """UsageError for an address that may not be asked."""
@@ -95,13 +100,13 @@ class IncludeMirror:
 
     def _named(self, mirror: Path, url: str, ref: str) -> str:
         names = [f"refs/tags/{ref}^{{}}", f"refs/tags/{ref}", f"refs/heads/{ref}", ref]
-        listed = self._git(mirror, "ls-remote", "-q", "--", url, *names).decode(errors="replace")
+        listed = self._ask(mirror, url, "ls-remote", "-q", "--", url, *names).decode(errors="replace")
         found = {name: sha for sha, _, name in (line.partition("\t") for line in listed.splitlines())}
         for name in names:
             if name in found:
                 return found[name]
         if _SHORT.fullmatch(ref):
-            self._git(mirror, *_FETCH, url, *_EVERYTHING)
+            self._ask(mirror, url, *_FETCH, url, *_EVERYTHING)
             with suppress(UsageError):
                 return self._git(mirror, "rev-parse", "--verify", "-q", f"{ref}^{{commit}}").decode().strip()
         return ""
@@ -142,11 +147,11 @@ class IncludeMirror:
 
     def _bring(self, mirror: Path, url: str, commit: str) -> None:
         with suppress(UsageError):
-            self._git(mirror, *_FETCH, "--depth=1", url, f"+{commit}:refs/kept/{commit}")
+            self._ask(mirror, url, *_FETCH, "--depth=1", url, f"+{commit}:refs/kept/{commit}")
         if _has(mirror, commit):
             return
         more = ("--unshallow",) if (mirror / "shallow").exists() else ()
-        self._git(mirror, *_FETCH, *more, url, *_EVERYTHING)
+        self._ask(mirror, url, *_FETCH, *more, url, *_EVERYTHING)
         if not _has(mirror, commit):
             raise UsageError(
                 f"{without_credentials(url)} does not have the commit {commit[:12]}",
@@ -167,6 +172,20 @@ class IncludeMirror:
                 self._git(folder.parent, "init", "-q", "--bare", "--template=", str(folder))
                 (folder / "ready").touch()
             yield folder
+
+    def _ask(self, mirror: Path, url: str, *arguments: str) -> bytes:
+        """Git that speaks to a server."""
+        if self._credentials:
+            return self._git(mirror, *arguments)
+        try:
+            there = whereabouts(url, allowed=self._private_hosts)
+        except ValueError as error:
+            raise UsageError(
+                f"'{without_credentials(url)}' cannot be included by an untrusted run: {error}",
+                hint="the machine's setting private_hosts lists hosts of its own network that may be",
+            ) from error
+        pinned = ("-c", "http.followRedirects=false", "-c", f"http.curloptResolve={there.pin}")
+        return self._git(mirror, *pinned, *arguments)
 
     def _git(self, folder: Path, *arguments: str) -> bytes:
         try:

@@ -116,6 +116,7 @@ class RepositoryIncludes:
             self._settings.home / "cache",
             protocols=frozenset(self._settings.include_protocols),
             credentials=self._trust() is not Trust.UNTRUSTED,
+            private_hosts=self._settings.private_hosts,
         )
 
     @cached_property

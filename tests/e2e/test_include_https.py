@@ -130,5 +130,8 @@ def test_public_includes_are_for_forks_too(
     repository = git_repo({"pipeline.yml": f"version: 1\nname: shop\n{include}stages: {{}}\n"}, name="shop")
     assert ecluse("check", "--lock", cwd=repository.path, env=server.variables).code == 0
     repository.commit()
-    planned = ecluse("plan", cwd=repository.path, env={**server.variables, **of_a_fork(tmp_path, repository)})
+    fork = {**server.variables, **of_a_fork(tmp_path, repository)}
+    refused = ecluse("plan", cwd=repository.path, env=fork)
+    assert (refused.code, "127.0.0.1 is in a private network" in refused.err) == (2, True)
+    planned = ecluse("plan", cwd=repository.path, env={**fork, "ECLUSE_PRIVATE_HOSTS": "127.0.0.1"})
     assert (planned.code, "lint" in planned.out, planned.err) == (0, True, "")
