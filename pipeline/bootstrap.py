@@ -120,9 +120,16 @@ class Application:
     @cached_property
     def queue(self) -> Queue:
         """Beside the records."""
+        from pipeline.model.work import WorkLimits
         from pipeline.records.server.queue import SqlQueue
 
-        return SqlQueue(self._records.database)
+        limits = WorkLimits(
+            repository=self.settings.limit_repository,
+            deliveries=self.settings.limit_deliveries,
+            builds=self.settings.limit_builds,
+            scheduled=self.settings.limit_scheduled,
+        )
+        return SqlQueue(self._records.database, limits=limits)
 
     @cached_property
     def accounts(self) -> Accounts:

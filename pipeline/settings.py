@@ -112,6 +112,14 @@ class Settings:
     """Whether APIs of forges may be at private addresses (10.x, 192.168.x, this machine)."""
     slots: int = 2
     """Runs that a worker makes at a time."""
+    limit_repository: int = 0
+    """Runs of any one repository at a time, over all workers; 0 = as many as there are slots."""
+    limit_deliveries: int = 0
+    """Deployments at a time, over all workers; 0 = as many as there are slots."""
+    limit_builds: int = 0
+    """As `limit_deliveries`, for what pushes and people ask for."""
+    limit_scheduled: int = 0
+    """As `limit_deliveries`, for what the clock asks for."""
     lease: float = 30.0
     """Seconds after which the runs of a worker that has died are taken over."""
     drain: float = 600.0

@@ -102,6 +102,26 @@ class WorkItem:
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
+class WorkLimits:
+    """So much may be under way at a time, over all workers; 0 = as much as there are slots."""
+
+    repository: int = 0
+    """Of any one repository."""
+    deliveries: int = 0
+    builds: int = 0
+    scheduled: int = 0
+
+    def of(self, kind: WorkKind) -> int:
+        """The limit of a kind."""
+        limits = {
+            WorkKind.DELIVERY: self.deliveries,
+            WorkKind.BUILD: self.builds,
+            WorkKind.SCHEDULED: self.scheduled,
+        }
+        return limits[kind]
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
 class Fence:
     """By what a process may write of a run: the item that it holds, with the token that it was given."""
 

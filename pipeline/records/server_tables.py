@@ -72,8 +72,18 @@ work = sa.Table(
     needed("told", Words()),
     sa.Index("ix_work_untold", "id", sqlite_where=sa.text("told <> state"), postgresql_where=sa.text("told <> state")),
     sa.Index("ix_work_turn", "state", "priority", "id"),
+    sa.Index("ix_work_line", "state", "priority", "repository", "labels", "id"),
     sa.Index("ix_work_repository", "repository", "state"),
     comment="runs that were asked for; an item's id is its run's",
+)
+
+turns = sa.Table(
+    "turns",
+    metadata,
+    sa.Column("line", Words, primary_key=True),
+    needed("passed", sa.Integer()),
+    needed("served", Instant()),
+    comment="when each kind was served last, also of each repository; how often it was passed over",
 )
 
 workers = sa.Table(

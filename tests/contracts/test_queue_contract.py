@@ -17,7 +17,7 @@ from test_records_contract import plan, run
 from pipeline.errors import LeaseLostError, NotFoundError
 from pipeline.model.source import Event
 from pipeline.model.status import RunState
-from pipeline.model.work import Fence, Worker, WorkerState, WorkItem, WorkKind, WorkRequest, WorkState
+from pipeline.model.work import Fence, Worker, WorkerState, WorkItem, WorkKind, WorkLimits, WorkRequest, WorkState
 from pipeline.ports.queue import Queue
 from pipeline.records.server.queue import SqlQueue
 from pipeline.records.sql import SqlRecords
@@ -43,8 +43,8 @@ class Ground:
         self.opened.append(SqlRecords(self.url))
         return self.opened[-1]
 
-    def queue(self) -> Queue:
-        return SqlQueue(self.records().database)
+    def queue(self, limits: WorkLimits | None = None) -> Queue:
+        return SqlQueue(self.records().database, limits=limits)
 
 
 @pytest.fixture
@@ -235,6 +235,60 @@ def test_no_repository_starves_another(queue: Queue) -> None:
         queue.put(item(number, repository=f"other/{number}"))
     first = [queue.take(worker(), seconds=60) for _ in range(4)]
     assert {taken.request.repository for taken in first if taken} == {"anna/shop", "other/31", "other/32", "other/33"}
+
+
+def test_a_flood_of_one_repository_or_kind_is_passed_now_and_then(queue: Queue) -> None:
+    """One after the other, as a single slot takes them."""
+    for number in range(1, 31):
+        queue.put(item(number, kind=WorkKind.DELIVERY, repository=f"r/{number % 2}"))
+    for number in range(31, 61):
+        queue.put(item(number))
+    queue.put(item(61, repository="other/one"))
+    queue.put(item(62, kind=WorkKind.SCHEDULED, repository="other/two"))
+    taken = turns(queue, worker(), ending=True)
+    assert Counter(taken) == Counter(range(1, 63))
+    assert taken[:9] == [1, 2, 3, 31, 4, 5, 6, 61, 7], "every fourth is a build, of whom was not served yet"
+    assert taken.index(62) == 9
+
+
+@pytest.mark.parametrize(
+    ("limits", "most"),
+    [
+        pytest.param(WorkLimits(repository=2), {"anna/shop": 2, "berta/till": 2}, id="of each repository"),
+        pytest.param(WorkLimits(builds=3), {"anna/shop": 2, "berta/till": 1}, id="of builds"),
+    ],
+)
+def test_limits_hold_among_many_takers(ground: Ground, limits: WorkLimits, most: dict[str, int]) -> None:
+    queues = [ground.queue(limits) for _ in range(4)]
+    for number in range(1, 21):
+        queues[0].put(item(number, repository="anna/shop" if number < 20 else "berta/till"))
+    queues[0].put(item(21, repository="berta/till"))
+    begin = threading.Barrier(len(queues))
+
+    def take_all(mine: Queue) -> list[WorkItem]:
+        begin.wait()
+        taken = iter(lambda: mine.take(worker(f"w{id(mine)}"), seconds=60), None)
+        return list(taken)
+
+    with ThreadPoolExecutor(len(queues)) as pool:
+        taken = [one for found in pool.map(take_all, queues) for one in found]
+    assert Counter(one.request.repository for one in taken) == most
+    queues[0].finish(taken[0], state=WorkState.DONE, detail="succeeded")
+    following = queues[1].take(worker(), seconds=60)
+    assert following is not None
+    assert queues[1].take(worker(), seconds=60) is None
+
+
+def test_the_dead_count_no_more(ground: Ground) -> None:
+    queue = ground.queue(WorkLimits(repository=1))
+    queue.put(item(1))
+    queue.put(item(2))
+    dead = queue.take(worker("dead"), seconds=0)
+    assert dead is not None
+    again = queue.take(worker("two"), seconds=60)
+    assert again is not None
+    assert (again.id, again.token) == (dead.id, 2), "what was interrupted goes on before what has not begun"
+    assert queue.take(worker("two"), seconds=60) is None
 
 
 def test_labels(queue: Queue) -> None:

@@ -9,26 +9,29 @@ from datetime import UTC, datetime, timedelta
 import sqlalchemy as sa
 
 from pipeline.errors import NotFoundError
-from pipeline.model.work import Worker, WorkerState, WorkItem, WorkState
+from pipeline.model.work import Worker, WorkerState, WorkItem, WorkLimits, WorkState
 from pipeline.records import server_tables as t
 from pipeline.records.database import Database
 from pipeline.records.lease_records import now_of
 from pipeline.records.queries import insert
 from pipeline.records.rows import noun, plain
+from pipeline.records.server import queue_lines as lines
 from pipeline.records.server.calls import CALLS, notify
 from pipeline.records.server.queue_rows import change, item_of, put, returned
+from pipeline.records.server.turns import Waiting, in_turn, passed_over
 
 _GONE_AFTER = timedelta(seconds=60)
 _OPEN = (WorkState.QUEUED, WorkState.TAKEN, WorkState.PARKED)
-_LOOK = 20
-"""So many items are tried for one that nobody takes in the same moment."""
 
 
 class SqlQueue:
     """Implements `pipeline.ports.queue.Queue` for processes that share a database."""
 
-    def __init__(self, database: Callable[[], Database]) -> None:
+    def __init__(self, database: Callable[[], Database], *, limits: WorkLimits | None = None) -> None:
         self._database = database
+        self._limits = limits or WorkLimits()
+        self._went_on = False
+        """Whether something was there the last time: then there may be more, and it is not asked for first."""
 
     def put(self, item: WorkItem) -> bool:
         """Queue it, on the disk when this returns."""
@@ -41,28 +44,21 @@ class SqlQueue:
     def take(self, worker: Worker, *, seconds: float) -> WorkItem | None:
         """The item whose turn it is."""
         database = self._database()
+        if not self._went_on:
+            with database.reading() as connection:
+                if not lines.anything(connection):
+                    return None
+        self._went_on = False
         with database.writing() as connection:
-            now = self._now(database, connection)
-            free = sa.or_(
-                t.work.c.state == WorkState.QUEUED,
-                sa.and_(t.work.c.state == WorkState.TAKEN, t.work.c.expires <= now),
-            )
-            for row in connection.execute(_in_turn(free, _fitting(connection, free, worker.labels))).all():
-                order = (
-                    t.work.update()
-                    .where(t.work.c.id == row.id, t.work.c.token == row.token, free)
-                    .values(
-                        state=WorkState.TAKEN,
-                        worker=worker.name,
-                        token=t.work.c.token + 1,
-                        expires=now + timedelta(seconds=seconds),
-                        detail="",
-                    )
-                    .returning(t.work)
-                )
-                taken = connection.execute(order).first()
-                if taken is not None:  # else another took it in this moment
-                    return item_of(taken)
+            now = lines.alone(connection)
+            known = lines.read(connection, now)
+            able = in_turn(known.waiting, known.under_way, known.passed, labels=worker.labels, limits=self._limits)
+            for next_one in able:
+                taken = _taken(connection, next_one, worker, now=now, until=now + timedelta(seconds=seconds))
+                if taken is not None:  # else it was cancelled, or its worker is back
+                    lines.note(connection, next_one, passed_over(next_one, able, known.passed), now)
+                    self._went_on = True
+                    return taken
         return None
 
     def renew(self, item: WorkItem, *, seconds: float) -> WorkItem:
@@ -75,7 +71,7 @@ class SqlQueue:
         """`done` or `parked`."""
         database = self._database()
         with database.durable() as connection:
-            finished = self._now(database, connection) if state is WorkState.DONE else None
+            finished = lines.now_in(connection) if state is WorkState.DONE else None
             change(connection, item, state=state, detail=detail, finished=finished, expires=None)
 
     def give_back(self, item: WorkItem, *, why: str, labels: Sequence[str] | None = None) -> None:
@@ -182,20 +178,17 @@ class SqlQueue:
         return datetime.now(UTC) if database.path else now_of(connection)
 
 
-def _fitting(connection: sa.Connection, free: sa.ColumnElement[bool], labels: Sequence[str]) -> list[tuple[str, ...]]:
-    """What free items ask of their worker, of that what this one has: few different wishes, however many items."""
-    wishes = connection.execute(sa.select(t.work.c.labels).where(free).distinct()).scalars()
-    return [tuple(wish) for wish in wishes if set(wish) <= set(labels)]
-
-
-def _in_turn(free: sa.ColumnElement[bool], wishes: Sequence[tuple[str, ...]]) -> sa.Select[tuple[str, int]]:
-    """By priority, then the repository with the fewest runs under way, then age."""
-    other = t.work.alias()
-    busy = (
-        sa.select(sa.func.count())
-        .select_from(other)
-        .where(other.c.repository == t.work.c.repository, other.c.state == WorkState.TAKEN)
-        .scalar_subquery()
+def _taken(
+    connection: sa.Connection, item: Waiting, worker: Worker, *, now: datetime, until: datetime
+) -> WorkItem | None:
+    """The item under a new token, if it may still be taken."""
+    work = t.work.c
+    over = sa.and_(work.state == WorkState.TAKEN, work.expires <= now)
+    order = (
+        t.work.update()
+        .where(work.id == item.id, work.token == item.token, sa.or_(work.state == WorkState.QUEUED, over))
+        .values(state=WorkState.TAKEN, worker=worker.name, token=work.token + 1, expires=until, detail="")
+        .returning(t.work)
     )
-    wanted = sa.select(t.work.c.id, t.work.c.token).where(free, t.work.c.labels.in_(list(wishes)))
-    return wanted.order_by(t.work.c.priority, busy, t.work.c.id).limit(_LOOK)
+    row = connection.execute(order).first()
+    return item_of(row) if row is not None else None

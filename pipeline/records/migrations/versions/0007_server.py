@@ -88,8 +88,17 @@ def _queue() -> None:
     )
     op.create_index("ix_work_repository", "work", ["repository", "state"])
     op.create_index("ix_work_turn", "work", ["state", "priority", "id"])
+    op.create_index("ix_work_line", "work", ["state", "priority", "repository", "labels", "id"])
     moved = sa.text("told <> state")
     op.create_index("ix_work_untold", "work", ["id"], sqlite_where=moved, postgresql_where=moved)
+    op.create_table(
+        "turns",
+        sa.Column("line", sa.Text(), nullable=False),
+        sa.Column("passed", sa.Integer(), nullable=False),
+        sa.Column("served", sa.String(27), nullable=False),
+        sa.PrimaryKeyConstraint("line"),
+        comment="when each kind was served last, also of each repository; how often it was passed over",
+    )
     op.create_table(
         "workers",
         sa.Column("name", sa.Text(), nullable=False),
