@@ -112,6 +112,10 @@ class Settings:
     """Whether APIs of forges may be at private addresses (10.x, 192.168.x, this machine)."""
     slots: int = 2
     """Runs that a worker makes at a time."""
+    keep_events_days: float = 30.0
+    """So long a server remembers webhooks, what of its queue is done, and what it told forges."""
+    keep_audit_days: float = 730.0
+    """So long a server remembers who did what; 0 = for ever."""
     limit_repository: int = 0
     """Runs of any one repository at a time, over all workers; 0 = as many as there are slots."""
     limit_deliveries: int = 0

@@ -72,5 +72,8 @@ class Accounts(Protocol):
     ) -> None:
         """A line of the audit trail; never changed again."""
 
+    def forget_audit(self, *, before: datetime) -> int:
+        """Remove lines of the audit trail that are older; how many went."""
+
     def audit(self, *, login: str = "", action: str = "", before: int = 0, limit: int = 100) -> Sequence[AuditEntry]:
         """Newest first; with `before` those of a smaller seq."""

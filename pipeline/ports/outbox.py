@@ -33,5 +33,8 @@ class Outbox(Protocol):
     def note_told(self, item: WorkItem) -> None:
         """What is to be told of the item as it stands here is in the outbox, or nothing is."""
 
+    def forget(self, *, before: datetime) -> int:
+        """Remove messages that were sent or given up before then; how many went."""
+
     def messages(self, *, repository: str = "", limit: int = 50, before: str = "") -> Sequence[OutboxItem]:
         """Newest first, sent ones too; with `before` only those of a smaller id, for the next page."""

@@ -56,6 +56,10 @@ class Queue(Protocol):
     def remark(self, item: str, detail: str) -> None:
         """Say why a queued item still waits; nothing of one that does not."""
 
+    def forget(self, *, before: datetime) -> int:
+        """Remove items that were done before then and of which the forge knows, and workers and lines that nobody
+        has heard of since; how many items went."""
+
     def greet(self, worker: Worker) -> None:
         """Say that a worker lives, with its labels, slots and state."""
 

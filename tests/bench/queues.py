@@ -207,6 +207,8 @@ class Crew:
 
     processes: list[subprocess.Popen[bytes]]
     files: list[Path]
+    worked: float = 0.0
+    """Seconds of processor time until all were ready."""
 
     def said(self) -> list[tuple[float, str, str, int]]:
         """When, what, which item, by whom."""
@@ -240,6 +242,7 @@ def crew(place: Place, count: int, *, batch: int = 1, hold: float = 0.0) -> Iter
                 processes.append(subprocess.Popen(words, env=place.environment, stdout=out))
         made = Crew(processes, files)
         made.await_count("ready", count)
+        made.worked = sum(_worked(process.pid) for process in processes)
         yield made
     finally:
         for process in processes:
@@ -262,8 +265,8 @@ def placed(server: Postgres, kind: str, *, lease: float = 30.0, repositories: in
             queue.close()
 
 
-def backlog(server: Postgres, kind: str, *, workers: int, items: int, batch: int) -> tuple[float, float]:
-    """Items put a second, and done a second."""
+def backlog(server: Postgres, kind: str, *, workers: int, items: int, batch: int) -> tuple[float, float, float]:
+    """Items put a second, done a second, and processor time of the workers for each."""
     with placed(server, kind) as (place, queue):
         queue.put([-1])
         begun = time.perf_counter()
@@ -272,13 +275,14 @@ def backlog(server: Postgres, kind: str, *, workers: int, items: int, batch: int
         with crew(place, workers, batch=batch) as made:
             done = made.await_count("finished", items + 1)
             taken = [line for line in made.said() if line[1] == "taken"]
+            worked = sum(_worked(process.pid) for process in made.processes) - made.worked
         different = len({line[2] for line in taken})
         end = time.monotonic() + 10
         while queue.left() and time.monotonic() < end:  # pgqueuer writes what ended a little later
             time.sleep(0.1)
         if (len(taken), different, queue.left()) != (items + 1, items + 1, 0):
             print(f"WRONG: {len(taken)} taken, {different} different, {queue.left()} left", flush=True)
-        return rate, items / (done[-1][0] - taken[0][0])
+        return rate, items / (done[-1][0] - taken[0][0]), worked / items
 
 
 def start(server: Postgres, kind: str, *, workers: int, items: int) -> list[float]:
@@ -322,8 +326,14 @@ def late(server: Postgres, kind: str, *, lease: float) -> str:
         return f"{spoke[0][1]}; {queue.left()} of 1 item left to the one who has it"
 
 
+def _worked(pid: int) -> float:
+    """Seconds of processor time that a process has taken; with others beside, this is what compares."""
+    words = Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()
+    return (int(words[11]) + int(words[12])) / os.sysconf("SC_CLK_TCK")
+
+
 def _ms(seconds: float) -> str:
-    return f"{seconds * 1000:.0f} ms"
+    return f"{seconds * 1000:.1f} ms"
 
 
 def main() -> int:
@@ -352,15 +362,16 @@ def measure(server: Postgres, asked: argparse.Namespace) -> None:
     """Each part, each queue in turn."""
     if "done" in asked.parts:
         for workers in (1, 4, 16):
-            rates: dict[str, list[tuple[float, float]]] = {}
+            rates: dict[str, list[tuple[float, float, float]]] = {}
             for _ in range(asked.rounds):
                 for name, kind, batch in ((OURS, OURS, 1), ("pgqueuer one by one", OTHER, 1), (OTHER, OTHER, 10)):
                     found = backlog(server, kind, workers=workers, items=asked.items, batch=batch)
                     rates.setdefault(name, []).append(found)
-            ours = statistics.median(rate for _, rate in rates[OURS])
+            ours = statistics.median(rate for _, rate, _ in rates[OURS])
             for name, both in rates.items():
-                puts, done = (statistics.median(one) for one in zip(*both, strict=True))
-                print(f"{workers:>2} workers, {name}: put {puts:,.0f}/s, done {done:,.0f}/s", end="")
+                puts, done, worked = (statistics.median(one) for one in zip(*both, strict=True))
+                told = f"put {puts:,.0f}/s, done {done:,.0f}/s, {_ms(worked)} of a processor each"
+                print(f"{workers:>2} workers, {name}: {told}", end="")
                 print("" if name == OURS else f"; ours is {ours / done:.2f} of it", flush=True)
     if "start" in asked.parts:
         for workers in (1, 4, 16):

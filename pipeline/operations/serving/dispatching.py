@@ -20,6 +20,8 @@ _PATIENCE = 3600.0
 _FIRST_PAUSE = 2.0
 _LONGEST_PAUSE = 120.0
 _LOOK = 500
+_LOT = 20
+"""So many deliveries of one repository are decided before it is another's turn."""
 _AT_ONCE = 4
 """So many repositories are asked at the same time."""
 
@@ -55,7 +57,7 @@ class Dispatcher:
         for name, deliveries in groups.items():
             with self._lock:
                 self._busy.add(name)
-            self._pool.submit(self._work, name, deliveries)
+            self._pool.submit(self._work, name, deliveries[:_LOT])
 
     def close(self) -> None:
         """End with what is under way."""

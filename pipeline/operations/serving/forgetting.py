@@ -1,4 +1,4 @@
-"""Deliveries that were decided long ago go, and what was copied of logs: everything that grows has an end."""
+"""What a server remembers only for a while: everything that grows has an end."""
 
 from __future__ import annotations
 
@@ -7,13 +7,22 @@ from datetime import timedelta
 from pipeline.operations.log_elsewhere import forget_copies
 from pipeline.ports.application import Application
 
-KEPT = timedelta(days=30)
-"""So long a forge may send a delivery again, and people may ask what came of it."""
 LOOK_EVERY = 3600.0
 """Seconds between two looks."""
 
 
 def forget_round(app: Application) -> None:
-    """Forget what is older, or over."""
-    app.intake.forget_deliveries(before=app.clock.now() - KEPT)
+    """Forget webhooks, places in the queue, messages, sessions, lines of the audit trail and copies of logs that have
+    had their time.
+
+    Nothing goes that is still to be decided, made, told or waited for.
+    """
+    now, settings = app.clock.now(), app.settings
+    events = now - timedelta(days=settings.keep_events_days)
+    app.intake.forget_deliveries(before=events)
+    app.queue.forget(before=events)
+    app.outbox.forget(before=events)
+    app.accounts.end_sessions(before=now)
+    if settings.keep_audit_days:
+        app.accounts.forget_audit(before=now - timedelta(days=settings.keep_audit_days))
     forget_copies(app)

@@ -14,6 +14,7 @@ from pipeline.records import server_tables as t
 from pipeline.records.database import Database
 from pipeline.records.queries import insert
 from pipeline.records.rows import noun, plain
+from pipeline.records.server.forgetting import forget
 
 
 class SqlAccounts:
@@ -141,6 +142,10 @@ class SqlAccounts:
         }
         with self._database().writing() as connection:
             connection.execute(t.audit.insert().values(**values))
+
+    def forget_audit(self, *, before: datetime) -> int:
+        """Remove older lines."""
+        return forget(self._database(), t.audit, t.audit.c.seq, t.audit.c.time < before)
 
     def audit(self, *, login: str = "", action: str = "", before: int = 0, limit: int = 100) -> Sequence[AuditEntry]:
         """Newest first."""

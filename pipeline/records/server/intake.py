@@ -17,6 +17,7 @@ from pipeline.records.database import Database
 from pipeline.records.queries import insert
 from pipeline.records.rows import noun, plain
 from pipeline.records.server.calls import CALLS
+from pipeline.records.server.forgetting import forget
 from pipeline.records.server.queue_rows import put
 
 _DELIVERY = tuple(t.deliveries.c)
@@ -147,8 +148,7 @@ class SqlIntake:
     def forget_deliveries(self, *, before: datetime) -> int:
         """Remove decided ones."""
         old = (t.deliveries.c.state == HookState.DECIDED, t.deliveries.c.received < before)
-        with self._database().writing() as connection:
-            return int(connection.execute(t.deliveries.delete().where(*old)).rowcount)
+        return forget(self._database(), t.deliveries, t.deliveries.c.id, *old)
 
     def schedule_mark(self, repository: str, schedule: str) -> datetime | None:
         """The last time that was looked after."""

@@ -12,6 +12,7 @@ from pipeline.model.work import WorkItem
 from pipeline.records import server_tables as t
 from pipeline.records.database import Database
 from pipeline.records.rows import noun, plain
+from pipeline.records.server.forgetting import forget
 from pipeline.records.server.queue_rows import item_of
 
 _WAITS = (t.outbox.c.sent.is_(None), t.outbox.c.given_up.is_(None))
@@ -41,6 +42,11 @@ class SqlOutbox:
         values = plain(item)
         with self._database().writing() as connection:
             connection.execute(t.outbox.update().where(t.outbox.c.id == item.id).values(**values))
+
+    def forget(self, *, before: datetime) -> int:
+        """Remove what was heard, or will not be."""
+        over = sa.or_(t.outbox.c.sent < before, t.outbox.c.given_up < before)
+        return forget(self._database(), t.outbox, t.outbox.c.id, over)
 
     def untold(self, *, limit: int = 200) -> Sequence[WorkItem]:
         """Oldest first."""

@@ -17,6 +17,7 @@ from pipeline.records.queries import insert
 from pipeline.records.rows import noun, plain
 from pipeline.records.server import queue_lines as lines
 from pipeline.records.server.calls import CALLS, notify
+from pipeline.records.server.forgetting import forget
 from pipeline.records.server.queue_rows import change, item_of, put, returned
 from pipeline.records.server.turns import Waiting, in_turn, passed_over
 
@@ -149,6 +150,15 @@ class SqlQueue:
         with self._database().writing() as connection:
             mine = t.work.update().where(t.work.c.id == item, t.work.c.state == WorkState.QUEUED)
             connection.execute(mine.where(t.work.c.detail != detail).values(detail=detail))
+
+    def forget(self, *, before: datetime) -> int:
+        """Remove what is over and told."""
+        database = self._database()
+        told = (t.work.c.state == WorkState.DONE, t.work.c.told == WorkState.DONE.value)
+        gone = forget(database, t.work, t.work.c.id, *told, t.work.c.finished < before)
+        forget(database, t.workers, t.workers.c.name, t.workers.c.seen < before)
+        forget(database, t.turns, t.turns.c.line, t.turns.c.served < before)
+        return gone
 
     def greet(self, worker: Worker) -> None:
         """Say that it lives."""

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import UTC, datetime
+from functools import cache
 from typing import Any
 
 import sqlalchemy as sa
@@ -54,7 +55,7 @@ def now_in(connection: sa.Connection) -> sa.ColumnElement[Any]:
 
 def read(connection: sa.Connection, now: datetime) -> Lines:
     """As they stand now. What it costs grows with the number of lines, not with their length."""
-    rows = connection.execute(_heads().union_all(_taken())).all()
+    rows = connection.execute(_all()).all()
     living = [row for row in rows if row.state is WorkState.TAKEN and row.expires is not None and row.expires > now]
     return Lines(
         waiting=tuple(_waiting(row) for row in rows if row not in living),
@@ -87,6 +88,12 @@ def _waiting(row: sa.Row[Any]) -> Waiting:
         served=row.served.isoformat(timespec="microseconds") if row.served is not None else "",
         interrupted=row.state is WorkState.TAKEN,
     )
+
+
+@cache
+def _all() -> sa.CompoundSelect[Any]:
+    """Made once: to write this statement takes longer than to answer it."""
+    return _heads().union_all(_taken())
 
 
 def _taken() -> sa.Select[Any]:
