@@ -60,6 +60,9 @@ class Engine:
         self.settings = Settings(home=home, docker_host=url)
         self.image = image
         self.port = free_port()
+        first = 21_000 + 100 * secrets.randbelow(90)
+        self.seats = f"{first}-{first + 99}"
+        """Ports of this test's containers behind a proxy: others take theirs at the same time."""
         self.made: list[DockerTarget] = []
         self.proxied_made: list[ProxiedTarget] = []
 
@@ -74,7 +77,7 @@ class Engine:
         self, front: Haproxy, *, backend: str = "added", script: str = GOOD, name: str = "dev", **options: Value
     ) -> ProxiedTarget:
         """An environment behind this proxy: two replicas, where `options` name no other number."""
-        wanted: dict[str, Value] = {"socket": front.api, "backend": backend, "port": 8080, "ports": "21000-21099"}
+        wanted: dict[str, Value] = {"socket": front.api, "backend": backend, "port": 8080, "ports": self.seats}
         if backend in ("declared", "unhurried"):
             wanted["servers"] = "seat"
         given: dict[str, Value] = {

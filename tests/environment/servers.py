@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import random
 import socket
 import subprocess
 import time
@@ -16,6 +17,8 @@ from typing import TypeVar
 from . import packages
 from .progress import UnavailableError, tail
 
+PORTS = range(10_000, 20_000)
+"""Which ports `free_port` gives."""
 READY_WITHIN = 30.0
 STOP_WITHIN = 10.0
 T = TypeVar("T")
@@ -33,8 +36,10 @@ def program(command: str, package: str) -> str:
 
 
 def free_port(preferred: int = 0) -> int:
-    """A loopback TCP port that nobody listens on: the preferred one if it can be had."""
-    for port in (preferred, 0):
+    """A loopback TCP port that nobody listens on: the preferred one if it can be had. None of those that the kernel
+    gives to connections, one of which might have it before the server that it is meant for."""
+    drawn = random.SystemRandom().sample(PORTS, 100)
+    for port in (preferred, *drawn) if preferred else drawn:
         with socket.socket() as probe:
             probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
             try:
