@@ -17,7 +17,7 @@ from typing import TypeVar
 from . import packages
 from .progress import UnavailableError, tail
 
-PORTS = range(10_000, 20_000)
+PORTS = range(10_000, 18_000)
 """Which ports `free_port` gives."""
 READY_WITHIN = 30.0
 STOP_WITHIN = 10.0
