@@ -29,6 +29,8 @@ _FETCH: Final = (
     *("-c", "gc.auto=0", "-c", "fetch.recurseSubmodules=false", "-c", "http.lowSpeedLimit=100"),
     *("-c", "http.lowSpeedTime=60", "fetch", "-q", "--no-write-fetch-head", "--no-tags", "--force"),
 )
+_STAY: Final = ("-c", "http.followRedirects=false")
+"""For addresses that others wrote: they may be of the forge's host, and send git from there to any other."""
 _PROPOSALS: Final[Mapping[ForgeKind, str]] = {
     ForgeKind.GITHUB: "refs/pull/{}/head",
     ForgeKind.GITEA: "refs/pull/{}/head",
@@ -89,7 +91,7 @@ class Mirror:
             if self.has(commit):
                 return
             with self._locked():
-                self._run(*_FETCH, "--end-of-options", url, refspec, asks=True)
+                self._run(*_STAY, *_FETCH, "--end-of-options", url, refspec, asks=True)
         if not self.has(commit):
             raise SourceError(
                 f"{self._repository.name} does not have the commit {commit[:12]}",
