@@ -55,7 +55,7 @@ def _reaches(limits: Grant | Token, role: Role, repository: str, environment: st
     """Whoever has any say in one environment of a repository may look at the repository."""
     if limits.role.rank < role.rank:
         return False
-    if role is Role.VIEWER and not environment:
+    if role is Role.VIEWER and repository and not environment:
         return limits.touches(repository)
     return limits.covers(repository, environment)
 

@@ -34,11 +34,18 @@ def answer(request: Request, thing: object, *, status: int = 200) -> Response:
     return Response(body, status_code=status, media_type="application/json", headers=headers)
 
 
-def page(request: Request, items: Sequence[Item], *, limit: int, cursor: Callable[[Item], str]) -> Response:
-    """A page of a list of which one item more than `limit` was asked for, if there is one."""
+def page(
+    request: Request,
+    items: Sequence[Item],
+    *,
+    limit: int,
+    cursor: Callable[[Item], str],
+    keep: Callable[[Item], bool] = lambda _: True,
+) -> Response:
+    """A page of a list of which one item more than `limit` was asked for, if there is one; only items to `keep`."""
     shown = items[:limit]
     following: Any = cursor(shown[-1]) if len(items) > limit and shown else None
-    return answer(request, {"items": shown, "next": following})
+    return answer(request, {"items": [item for item in shown if keep(item)], "next": following})
 
 
 def _tags(request: Request) -> frozenset[str]:

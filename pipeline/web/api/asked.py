@@ -9,6 +9,7 @@ from typing import Annotated, TypeVar
 
 from fastapi import Depends, Path, Request, Response
 
+from pipeline.model.account import Role
 from pipeline.operations.repositories import url_of
 from pipeline.operations.serving.place import folder_of, place_of
 from pipeline.operations.surroundings import Surroundings
@@ -51,13 +52,24 @@ class Asked:
         """What makes a repeated request the same one."""
         return keyed(self.person.login, self.request)
 
+    def sees(self, environment: str) -> bool:
+        """Whether the person may look at an environment of the repository."""
+        return self.person.may(Role.VIEWER, self.repository, environment)
+
     def answer(self, thing: object, *, status: int = 200) -> Response:
         """A value as JSON."""
         return answer(self.request, thing, status=status)
 
-    def page(self, items: Sequence[Item], *, limit: int, cursor: Callable[[Item], str]) -> Response:
-        """A page of a list of which one item more than `limit` was asked for, if there is one."""
-        return page(self.request, items, limit=limit, cursor=cursor)
+    def page(
+        self,
+        items: Sequence[Item],
+        *,
+        limit: int,
+        cursor: Callable[[Item], str],
+        keep: Callable[[Item], bool] = lambda _: True,
+    ) -> Response:
+        """A page of a list of which one item more than `limit` was asked for, if there is one; only items to `keep`."""
+        return page(self.request, items, limit=limit, cursor=cursor, keep=keep)
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)

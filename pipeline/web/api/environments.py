@@ -75,7 +75,8 @@ def show_board(asked: InRepository) -> Response:
     """What is where, what may move, what keeps it."""
     found = environments_of(asked.app, asked.repository)
     judge = board_judge(asked.app, found, folder=asked.folder, person=asked.person.login)
-    seen = board(asked.app, repository=asked.url, environments=found.environments, judge=judge)
+    mine = tuple(item for item in found.environments if asked.sees(item.name))
+    seen = board(asked.app, repository=asked.url, environments=mine, judge=judge)
     return asked.answer(seen)
 
 
@@ -83,13 +84,14 @@ def show_board(asked: InRepository) -> Response:
 def environments(asked: InRepository) -> Response:
     """Those that count, with what is live in each; lowest first."""
     found = environments_of(asked.app, asked.repository)
-    return asked.answer(pages_of_environments(asked.app, found, repository=asked.url))
+    pages = pages_of_environments(asked.app, found, repository=asked.url)
+    return asked.answer([item for item in pages if asked.sees(item.environment.name)])
 
 
 @router.get("/drift", response_model=list[shape_of(Drift)], dependencies=_READ)  # type: ignore[misc]
 def drift(asked: InRepository) -> Response:
     """Whether something else runs anywhere than the ledger says."""
-    return asked.answer(drifts(asked.app, repository=asked.url))
+    return asked.answer([item for item in drifts(asked.app, repository=asked.url) if asked.sees(item.environment)])
 
 
 @router.get("/environments/{environment}", response_model=shape_of(EnvironmentPage), dependencies=_READ)
@@ -149,6 +151,7 @@ def environment_drift(asked: InEnvironment) -> Response:
 @router.get("/environments/{environment}/diff/{other}", response_model=shape_of(Comparison), dependencies=_READ)
 def environment_diff(asked: InEnvironment, other: Annotated[str, Path(max_length=200)]) -> Response:
     """What differs between two environments: commits, images, packages, findings, values."""
+    asked.person.must(Role.VIEWER, asked.repository, other)
     found = compare_environments(asked.app, asked.folder, asked.url, asked.environment, other)
     return asked.answer(found)
 

@@ -71,7 +71,7 @@ def promotions(
     found = asked.app.records.promotions(
         repository=asked.url, environment=environment, under_way=under_way, limit=limit + 1, before=cursor
     )
-    return asked.page(found, limit=limit, cursor=lambda item: item.id)
+    return asked.page(found, limit=limit, cursor=lambda item: item.id, keep=lambda item: asked.sees(item.environment))
 
 
 @router.get("/promotions/{promotion}", response_model=shape_of(Promotion), dependencies=_READ)
@@ -177,6 +177,6 @@ def _own(asked: Asked, reference: str) -> Promotion:
     """A promotion of this repository; those of others are not there for whoever asks here."""
     found = asked.app.records.find_promotion(reference)
     release = asked.app.records.find_release(found.release)
-    if release.repository != asked.url:
+    if release.repository != asked.url or not asked.sees(found.environment):
         raise NotFoundError(f"{asked.repository} has no promotion '{reference}'", hint="`promotions` lists them")
     return found

@@ -56,7 +56,7 @@ def boards(
     if repository:
         principal.must(Role.VIEWER, repository)
     chosen = repository or (names[0] if len(names) == 1 else "")
-    shown = shown_board(app, chosen, person=principal.login) if chosen else None
+    shown = shown_board(app, chosen, principal) if chosen else None
     facts = {"names": names, "shown": shown, "may": _may(principal, shown)}
     return page(request, "board.html", facts)
 

@@ -46,12 +46,12 @@ def environment(
     if not repository:
         found = app.records.promotions(environment=environment, limit=200)
         urls = dict.fromkeys(app.records.find_release(item.release).repository for item in found)
-        names = [name for url in urls if principal.may(Role.VIEWER, name := name_of(app, url))]
+        names = [name for url in urls if principal.may(Role.VIEWER, name := name_of(app, url), environment)]
         if len(names) != 1:
             return page(request, "which_repository.html", {"environment": environment, "names": names})
         repository = names[0]
-    principal.must(Role.VIEWER, repository)
-    shown = shown_board(app, repository, person=principal.login)
+    principal.must(Role.VIEWER, repository, environment)
+    shown = shown_board(app, repository, principal)
     level = next((item for item in shown.board.levels if item.environment == environment), None)
     promotions = app.records.promotions(repository=url_of(app, repository), environment=environment, limit=_SOME)
     if level is None and not promotions:
@@ -90,8 +90,12 @@ def release(request: Request, app: App, principal: Signed, release: str) -> HTML
     found = app.records.find_release(release)
     name = name_of(app, found.repository)
     principal.must(Role.VIEWER, name)
-    promotions = app.records.promotions(repository=found.repository, limit=1000)
-    shown = shown_board(app, name, person=principal.login)
+    promotions = [
+        item
+        for item in app.records.promotions(repository=found.repository, limit=1000)
+        if principal.may(Role.VIEWER, name, item.environment)
+    ]
+    shown = shown_board(app, name, principal)
     facts = {
         "name": name,
         "release": found,
@@ -117,11 +121,11 @@ def promotion(request: Request, app: App, principal: Signed, promotion: str) -> 
     except NotFoundError:
         if item is None or item.request.wish is None:
             raise
-        principal.must(Role.VIEWER, item.request.repository)
+        principal.must(Role.VIEWER, item.request.repository, item.request.wish.environment)
         return page(request, "asked_promotion.html", {"item": item, "wish": item.request.wish})
     made = app.records.find_release(found.release)
     name = name_of(app, made.repository)
-    principal.must(Role.VIEWER, name)
+    principal.must(Role.VIEWER, name, found.environment)
     steps = app.records.entries(subjects=(found.id,), newest=200)
     waits = found.state in (PromotionState.PLANNED, PromotionState.WAITING)
     verdicts = [entry for entry in steps if isinstance(entry.data.get("answers"), list)]

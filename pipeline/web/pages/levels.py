@@ -6,6 +6,7 @@ import threading
 from dataclasses import dataclass
 
 from pipeline.errors import EcluseError
+from pipeline.model.account import Role
 from pipeline.model.plan import Plan
 from pipeline.operations.board import Board, board, board_judge
 from pipeline.operations.origins import Environments, of_policy
@@ -13,6 +14,7 @@ from pipeline.operations.policy import policy_of
 from pipeline.operations.repositories import url_of
 from pipeline.operations.serving.place import environments_of, folder_of
 from pipeline.ports.application import Application
+from pipeline.web.access.principal import Principal
 
 FRESH = 10.0
 """Seconds for which definitions are believed: what is shown, not what is done, for that asks anew."""
@@ -31,11 +33,13 @@ _lock = threading.Lock()
 _known: dict[tuple[int, str], tuple[float, Environments, str]] = {}
 
 
-def shown_board(app: Application, name: str, *, person: str, judged: bool = True) -> Shown:
-    """The board of a repository; where its clone cannot be asked, with the environments of its newest run."""
+def shown_board(app: Application, name: str, principal: Principal) -> Shown:
+    """The board of a repository, as far as somebody may see it; where its clone cannot be asked, with the environments
+    of its newest run."""
     found, problem = _environments(app, name)
-    judge = board_judge(app, found, folder=folder_of(app, name), person=person) if judged else None
-    seen = board(app, repository=url_of(app, name), environments=found.environments, judge=judge)
+    mine = tuple(item for item in found.environments if principal.may(Role.VIEWER, name, item.name))
+    judge = board_judge(app, found, folder=folder_of(app, name), person=principal.login)
+    seen = board(app, repository=url_of(app, name), environments=mine, judge=judge)
     return Shown(name=name, board=seen, problem=problem)
 
 

@@ -61,7 +61,7 @@ def repositories(request: Request, app: App, principal: Signed) -> HTMLResponse:
         "wrong": app.records.wrong_stages([row.health.id for row in broken[:_SOME] if row.health]),
         "parked": [run for run in parked if run.repository in names][:_SOME],
         "active": [run for run in active if run.repository in names][:_SOME],
-        "waiting": [item for item in _waiting(app) if principal.may(Role.VIEWER, item.repository)][:_SOME],
+        "waiting": [item for item in _waiting(app) if _sees(principal, item)][:_SOME],
         "names": names,
         "some": _SOME,
     }
@@ -89,6 +89,10 @@ def _rows(app: Application, principal: Principal) -> list[Row]:
     return [row for row in rows if principal.may(Role.VIEWER, row.name)]
 
 
+def _sees(principal: Principal, item: Waiting) -> bool:
+    return principal.may(Role.VIEWER, item.repository, item.promotion.environment)
+
+
 def _waiting(app: Application) -> Iterator[Waiting]:
     names = repository_names(app)
     for promotion in app.records.promotions(under_way=True, limit=_MANY):
@@ -109,6 +113,12 @@ def search(request: Request, app: App, principal: Signed, q: str = "") -> HTMLRe
     made = release or (app.records.find_release(promotion.release) if promotion else None)
     if made is not None and not principal.may(Role.VIEWER, name_of(app, made.repository)):
         release = promotion = None
+    if (
+        made is not None
+        and promotion
+        and not _sees(principal, Waiting(promotion=promotion, release=made, repository=name_of(app, made.repository)))
+    ):
+        promotion = None
     facts = {
         "q": wanted,
         "rows": rows,
