@@ -71,6 +71,8 @@ class Settings:
     """Names of this host's variables that expressions may read with `env(name)`."""
     cache_limit: int = 2 * 1024**3
     """Bytes that one cache of a stage may have."""
+    artifact_limit: int = 10 * 1024**3
+    """Bytes that the artifacts and reports of one attempt of a stage may have together."""
     privileged_images: tuple[str, ...] = ()
     """Images (as they are written, `*` for any characters) whose containers may ask to be privileged."""
     devices: tuple[str, ...] = ()

@@ -196,7 +196,13 @@ class AttemptContext:
 
         scope = self._scope
         return collect(
-            self._stage, scope.session.workspace, self._view(), scope.storage, self._log.note, masker=scope.masker
+            self._stage,
+            scope.session.workspace,
+            self._view(),
+            scope.storage,
+            self._log.note,
+            masker=scope.masker,
+            limit=scope.settings.artifact_limit,
         )
 
     def keep(self, name: str, content: IO[bytes] | Iterable[bytes], *, path: str, kind: str) -> Artifact:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import re
 from collections.abc import Mapping
 
@@ -20,7 +21,16 @@ def repository_names(app: Application) -> Mapping[str, str]:
 
 def name_of(app: Application, url: str) -> str:
     """The name of a repository; of one that the server does not look after, one made from its URL or path."""
-    return repository_names(app).get(url) or spelled(url)
+    return named(url, repository_names(app))
+
+
+def named(url: str, known: Mapping[str, str]) -> str:
+    """As `name_of`, by the names that are `known` by URL. A name that somebody has is nobody else's: whoever may look
+    at the one repository sees nothing of another that its address alone would call the same."""
+    name = known.get(url) or spelled(url)
+    if url in known or name not in known.values():
+        return name
+    return f"{name}-{hashlib.sha256(url.encode('utf-8', 'replace')).hexdigest()[:8]}"
 
 
 def url_of(app: Application, name: str) -> str:
@@ -31,7 +41,8 @@ def url_of(app: Application, name: str) -> str:
     try:
         return app.intake.find_repository(name).url
     except NotFoundError:
-        found = next((url for url in app.records.repositories() if spelled(url) == name), None)
+        known = repository_names(app)
+        found = next((url for url in app.records.repositories() if named(url, known) == name), None)
         if found is None:
             raise
         return found

@@ -14,7 +14,7 @@ from pipeline.model.release import Promotion, Release
 from pipeline.model.repository import Repository
 from pipeline.model.run import Run
 from pipeline.model.status import PromotionState, RunState
-from pipeline.operations.repositories import name_of, repository_names, spelled
+from pipeline.operations.repositories import name_of, named, repository_names
 from pipeline.ports.application import Application
 from pipeline.web.access.asking import Signed
 from pipeline.web.access.principal import Principal
@@ -71,11 +71,12 @@ def repositories(request: Request, app: App, principal: Signed) -> HTMLResponse:
 def _rows(app: Application, principal: Principal) -> list[Row]:
     """Those with runs by their latest, then those without; of those that somebody may see."""
     known = {item.url: item for item in app.intake.repositories()}
+    names = {url: item.name for url, item in known.items()}
     health = {run.repository: run for run in app.records.newest_runs(on_default_branch=True)}
     newest = app.records.newest_runs()
     rows = [
         Row(
-            name=known[run.repository].name if run.repository in known else spelled(run.repository),
+            name=named(run.repository, names),
             newest=run,
             health=health.get(run.repository),
             known=known.get(run.repository),
@@ -98,7 +99,7 @@ def _waiting(app: Application) -> Iterator[Waiting]:
     for promotion in app.records.promotions(under_way=True, limit=_MANY):
         if promotion.state in (PromotionState.PLANNED, PromotionState.WAITING):
             release = app.records.find_release(promotion.release)
-            name = names.get(release.repository) or spelled(release.repository)
+            name = named(release.repository, names)
             yield Waiting(promotion=promotion, release=release, repository=name)
 
 
