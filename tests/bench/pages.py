@@ -1,8 +1,10 @@
-"""How long every page takes where much has happened: `pages.py [RUNS] [ROUNDS] [FOLDER]`, ten stages a run.
+"""How long every page takes where much has happened: `pages.py [--postgresql] [RUNS] [ROUNDS] [FOLDER]`.
 
-It fills an installation (in FOLDER, where it is kept and found again), asks the application for each page in turn,
+It fills an installation with runs of ten stages (in FOLDER, where a file of SQLite is kept and found again; a server of
+PostgreSQL is made for this and goes again), asks the application for each page in turn,
 without a network between, and prints the median and the 99th percentile in milliseconds:
-by the clock, and of the processor's time, which says more where others work beside.
+by the clock, and of the processor's time, which says more where others work beside. Of PostgreSQL, whose processor time
+is not in it, the statements of a page and what they took there.
 """
 
 from __future__ import annotations
@@ -11,9 +13,11 @@ import asyncio
 import sys
 import tempfile
 import time
+from contextlib import ExitStack
 from dataclasses import replace
 from datetime import datetime, timedelta
 from pathlib import Path
+from typing import Any
 
 import sqlalchemy as sa
 
@@ -21,6 +25,7 @@ TESTS = Path(__file__).resolve().parents[1]
 sys.path[:0] = [str(TESTS), str(TESTS / "e2e/web")]
 
 import made_up  # noqa: E402
+from environment.postgres import postgres  # noqa: E402
 from made_up import NOW  # noqa: E402
 from page_ground import Served, cookie_of  # noqa: E402
 
@@ -38,6 +43,7 @@ STAGES = 10
 TEMPLATE = 500
 COPIED = {"runs": "id", "plans": "run", "stage_runs": "run", "attempts": "run", "reports": "run", "test_cases": "run"}
 """Tables, and the column that names the run; those before come first."""
+COUNTING = {"shared_preload_libraries": "pg_stat_statements", "pg_stat_statements.track_planning": "on"}
 BUSY = "https://git.example.org/busy/shop.git"
 """Half of all runs are its own."""
 
@@ -61,21 +67,28 @@ def fill(app: Application, runs: int) -> None:
 
 def _copied(connection: sa.Connection, copy: int) -> None:
     """The first runs once more, as older ones with ids and numbers of their own."""
-    older = f"-{copy * TEMPLATE} minutes"
     for table, run in COPIED.items():
         columns = [column.name for column in tables.metadata.tables[table].columns]
         values = {name: f'"{name}"' for name in columns}
-        values[run] = f"printf('%04x', {copy}) || substr(\"{run}\", 5)"
+        values[run] = f"'{copy:04x}' || substr(\"{run}\", 5)"
         if table == "runs":
             values["number"] = f"number + {copy * TEMPLATE}"
-            values["created"] = f"strftime('%Y-%m-%dT%H:%M:%S.000000Z', created, '{older}')"
-            values["finished"] = f"strftime('%Y-%m-%dT%H:%M:%S.000000Z', finished, '{older}')"
+            values["created"] = _older("created", copy * TEMPLATE, connection.dialect.name)
+            values["finished"] = _older("finished", copy * TEMPLATE, connection.dialect.name)
         names = ", ".join(f'"{name}"' for name in columns)
-        chosen = f"number <= {TEMPLATE} AND substr(id, 1, 2) = '01' AND repository LIKE 'https:%'"
+        chosen = f"number <= {TEMPLATE} AND substr(id, 1, 2) = '01' AND substr(repository, 1, 6) = 'https:'"
         first = f"SELECT id FROM runs WHERE {chosen}"  # noqa: S608 - numbers and names of our own
         connection.exec_driver_sql(
             f'INSERT INTO {table} ({names}) SELECT {", ".join(values.values())} FROM {table} WHERE "{run}" IN ({first})'  # noqa: S608 - names of our own
         )
+
+
+def _older(column: str, minutes: int, database: str) -> str:
+    """An expression for so many minutes before."""
+    if database == "sqlite":
+        return f"strftime('%Y-%m-%dT%H:%M:%S.000000Z', {column}, '-{minutes} minutes')"
+    moved = f"(CAST({column} AS timestamptz) - INTERVAL '{minutes} minutes') AT TIME ZONE 'UTC'"
+    return f'to_char({moved}, \'YYYY-MM-DD"T"HH24:MI:SS.US"Z"\')'
 
 
 def _run(url: str, begun: datetime, index: int) -> Run:
@@ -128,7 +141,34 @@ def _stage(number: int, begun: datetime, index: int) -> StageRun:
     )
 
 
-async def measure(app: Application, rounds: int) -> None:
+class Asked:
+    """What PostgreSQL counts; of a file nothing."""
+
+    def __init__(self, url: str = "") -> None:
+        self.url = url
+
+    def begin(self) -> None:
+        """Count anew."""
+        self._row("SELECT pg_stat_statements_reset()")
+
+    def told(self, rounds: int) -> str:
+        """For each of so many pages."""
+        found = self._row(
+            "SELECT sum(calls), sum(total_exec_time + total_plan_time) FROM pg_stat_statements "
+            "WHERE query !~ '^(BEGIN|COMMIT|ROLLBACK|SELECT pg_stat)'"
+        )
+        return f"  {found[0] / rounds:4.0f} statements {found[1] / rounds:6.1f} ms" if found else ""
+
+    def _row(self, order: str) -> Any:
+        if not self.url:
+            return None
+        import psycopg
+
+        with psycopg.connect(self.url, autocommit=True) as connection:
+            return connection.execute(order.encode()).fetchone()
+
+
+async def measure(app: Application, rounds: int, asked: Asked) -> None:
     """Each page so often."""
     import httpx
 
@@ -159,6 +199,7 @@ async def measure(app: Application, rounds: int) -> None:
     async with client:
         for name, path in paths.items():
             times, worked = [], []
+            asked.begin()
             for _ in range(rounds):
                 begun, before = time.perf_counter(), time.process_time()
                 answer = await client.get(path, headers={"Accept": "text/html"})
@@ -170,24 +211,41 @@ async def measure(app: Application, rounds: int) -> None:
                 f"{word} median {seen[len(seen) // 2]:6.1f} p99 {seen[int(len(seen) * 0.99)]:6.1f} ms"
                 for word, seen in (("clock", sorted(times)), ("processor", sorted(worked)))
             )
-            print(f"{name:<24} {took}  {len(answer.content) / 1000:6.1f} kB", flush=True)
+            print(f"{name:<24} {took}  {len(answer.content) / 1000:6.1f} kB{asked.told(rounds)}", flush=True)
+
+
+def _order(url: str, order: str) -> None:
+    import psycopg
+
+    with psycopg.connect(url, autocommit=True) as connection:
+        connection.execute(order.encode())
 
 
 def main() -> None:
     """Fill what is not filled, then measure."""
-    words = sys.argv[1:]
+    words = [word for word in sys.argv[1:] if not word.startswith("-")]
     runs = int(words[0]) if words else 100_000
     rounds = int(words[1]) if len(words) > 1 else 100
-    with tempfile.TemporaryDirectory() as temporary:
+    with ExitStack() as stack:
+        temporary = stack.enter_context(tempfile.TemporaryDirectory())
         home = Path(words[2] if len(words) > 2 else temporary)
         home.mkdir(parents=True, exist_ok=True)
-        app = made_up.home_of(home)
+        app, asked = made_up.home_of(home), Asked()
+        if "--postgresql" in sys.argv:
+            server = stack.enter_context(postgres(**COUNTING))
+            url = server.url(server.fresh())
+            app = Application({**app.environment, "ECLUSE_DATABASE": url})
+            stack.callback(app.records.close)
+            asked = Asked(url)
+            _order(url, "CREATE EXTENSION pg_stat_statements")
         if not app.intake.repositories():
             begun = time.monotonic()
             made_up.shop(app)
             fill(app, runs)
             print(f"{runs} runs, {runs * STAGES} stage runs, filled in {time.monotonic() - begun:.0f} s", flush=True)
-        asyncio.run(measure(app, rounds))
+            if asked.url:
+                _order(asked.url, "VACUUM ANALYZE")
+        asyncio.run(measure(app, rounds, asked))
 
 
 if __name__ == "__main__":
