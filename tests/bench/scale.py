@@ -27,6 +27,8 @@ from scale_result import Result, courses
 PAGE = Path(__file__).resolve().parents[2] / "docs/scale.md"
 _PATIENCE = 600.0
 """Seconds without the end of any run after which something is wrong."""
+_FETCHES = 60.0
+"""Seconds that may pass until the server has fetched every repository."""
 _IDLE = 5.0
 """Seconds for which is measured what nothing takes."""
 _SEED = 11
@@ -74,6 +76,7 @@ def simulate(made: Installation, *, idle: float) -> Result:
     made.start()
     watch = measured.Watch(made=made)
     try:
+        _until_quiet(made)
         empty = measured.tables(made)
         rest = _while(made, lambda: _rest(idle))
         due = scale_day.times(size.runs, size.day, drawn)
@@ -84,7 +87,7 @@ def simulate(made: Installation, *, idle: float) -> Result:
     made.stop()
     last = [made.told(worker)[-1] for worker in range(size.workers)]
     times = day.seconds / rest.seconds
-    took = {name: seconds - times * rest.processor[name] for name, seconds in day.processor.items()}
+    took = {name: max(0.0, seconds - times * rest.processor[name]) for name, seconds in day.processor.items()}
     return Result(
         size=size,
         seen=day.seen,
@@ -97,7 +100,7 @@ def simulate(made: Installation, *, idle: float) -> Result:
         connections=watch.connections / max(watch.runs, 1),
         statements={role: asked.less(rest.asked[role], times) for role, asked in day.asked.items()},
         resting={role: asked.transactions / rest.seconds for role, asked in rest.asked.items()},
-        tables=measured.grown(empty, measured.tables(made)),
+        tables=[table for table in measured.grown(empty, measured.tables(made)) if table.rows >= size.runs / 2],
         stored=measured.size_of(made.home / "storage"),
     )
 
@@ -119,6 +122,18 @@ def _while(made: Installation, happens: Callable[[], scale_day.Seen]) -> _While:
     seconds, asked, after = time.monotonic() - begun, measured.statements(made), _processor(made)
     took = {name: now - before[name] for name, now in after.items()}
     return _While(seen=seen, seconds=seconds, processor=took, asked=asked)
+
+
+def _until_quiet(made: Installation) -> None:
+    """Until the server has fetched every repository for the first time."""
+    server, last, since = made.processes["server"].pid, -1.0, time.monotonic()
+    until = since + _FETCHES
+    while time.monotonic() - since < 2.0 and time.monotonic() < until:
+        now = measured.worked(server).children
+        if now != last:
+            last, since = now, time.monotonic()
+        _say("the server fetches its repositories")
+        time.sleep(0.2)
 
 
 def _rest(seconds: float) -> scale_day.Seen:

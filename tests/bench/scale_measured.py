@@ -44,10 +44,10 @@ class Statements:
         """Without what time alone asks for: so many times what was asked for while nothing happened."""
         return replace(
             self,
-            transactions=self.transactions - times * rest.transactions,
-            statements=self.statements - times * rest.statements,
-            rows=self.rows - times * rest.rows,
-            written=self.written - times * rest.written,
+            transactions=max(0.0, self.transactions - times * rest.transactions),
+            statements=max(0.0, self.statements - times * rest.statements),
+            rows=max(0.0, self.rows - times * rest.rows),
+            written=max(0.0, self.written - times * rest.written),
         )
 
 
@@ -176,7 +176,7 @@ def grown(before: Sequence[Table], after: Sequence[Table]) -> Sequence[Table]:
         Table(name=table.name, rows=table.rows - known[table.name].rows, size=table.size - known[table.name].size)
         for table in after
     ]
-    return sorted((table for table in found if table.size > 0), key=lambda table: -table.size)
+    return sorted((table for table in found if table.size > 0 and table.rows > 0), key=lambda table: -table.size)
 
 
 def _tables_of_file(made: Installation) -> Sequence[Table]:

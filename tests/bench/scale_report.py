@@ -164,7 +164,13 @@ def _large(large: Large) -> list[str]:
     grown = sum(large.a_day(table) for table in result.tables)
     hooks = next((large.a_day(table) for table in result.tables if table.name == "deliveries"), 0.0)
     rows = [
-        ("runs", f"{day:,.0f} a day, {large.runs:.1f} a second at the peak, {large.under_way:,.0f} under way"),
+        (
+            "runs",
+            (
+                f"{day:,.0f} a day, {large.runs:.1f} a second; {large.under_way:,.0f} under way, if one lasts "
+                f"{large.run_seconds / 60:.0f} minutes"
+            ),
+        ),
         ("server, with its git", f"{large.cores('server') + large.cores('git'):.1f} cores"),
         (
             "processes that make runs, with the workers",
@@ -181,7 +187,14 @@ def _large(large: Large) -> list[str]:
             ),
         ),
         ("connections of runs to PostgreSQL", f"{large.connections:,.0f}"),
-        ("renewals of leases", f"{large.renewals:,.0f} a second"),
+        (
+            "runs under way, beside that",
+            f"{large.renewals:,.0f} renewals of leases and {large.looks:,.0f} looks for a wish to stop a second",
+        ),
+        (
+            "looking after schedules, at rest",
+            f"{large.resting():.1f} cores at most, if it grows with the repositories",
+        ),
         (
             "growth of the database",
             f"{grown / 1e9:.1f} GB a day, of which {hooks / 1e9:.1f} GB are webhooks, kept for 30 days",
@@ -189,7 +202,7 @@ def _large(large: Large) -> list[str]:
         ("logs and artifacts", f"{day * result.stored / result.runs / 1e9:.0f} GB a day as small as they are here"),
     ]
     return [
-        f"| {large.stages:,} stages a day, worked out | at the peak |",
+        f"| {large.repositories:,} repositories, {large.stages:,} stages a day: worked out | at the peak |",
         "|---|---|",
         *(f"| {what} | {words} |" for what, words in rows),
     ]

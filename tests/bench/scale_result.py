@@ -132,9 +132,11 @@ class Large:
 
     result: Result
     stages: int = 1_000_000
+    repositories: int = 10_000
     run_seconds: float = 300.0
     """How long a run lasts there."""
     lease: float = 30.0
+    """Seconds; it is renewed three times as often."""
 
     @property
     def runs(self) -> float:
@@ -150,6 +152,18 @@ class Large:
     def renewals(self) -> float:
         """Of leases a second."""
         return self.under_way / (self.lease / 3)
+
+    @property
+    def looks(self) -> float:
+        """A second, of runs under way, whether somebody wants them stopped."""
+        from pipeline.operations.serving.lease import LOOK_EVERY
+
+        return self.under_way / LOOK_EVERY - self.renewals
+
+    def resting(self) -> float:
+        """Cores that the server and its git keep busy while nothing happens, with so many repositories."""
+        rest = self.result.rest
+        return (rest["server"] + rest["git"]) * self.repositories / self.result.size.repositories
 
     @property
     def connections(self) -> float:

@@ -26,7 +26,7 @@ TINY = {
 @pytest.mark.parametrize(
     ("database", "word", "told"),
     [
-        pytest.param("postgresql", "PostgreSQL", "| 1,000,000 stages a day, worked out |", id="postgresql"),
+        pytest.param("postgresql", "PostgreSQL", "1,000,000 stages a day: worked out |", id="postgresql"),
         pytest.param("sqlite", "SQLite", "| `deliveries` | 1.0 |", id="sqlite"),
     ],
 )

@@ -10,7 +10,7 @@ from pipeline.errors import EcluseError, LeaseLostError
 from pipeline.model.work import WorkItem
 from pipeline.ports.application import Application
 
-LOOK_EVERY = 1.0
+LOOK_EVERY = 2.0
 """Seconds between two looks for somebody's wish to stop. Nothing tells of it: would every run listen to the queue,
 each change of it would make each run look, and each would hold one more connection to the database."""
 _PARTS = 3
