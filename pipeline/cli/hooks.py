@@ -8,7 +8,9 @@ from typing import Any
 
 import click
 
+from pipeline.cli.asked import server_option
 from pipeline.cli.complete import complete_delivery, complete_repository
+from pipeline.cli.kept_by import registered_of
 from pipeline.cli.options import application, json_option, output, show, show_json
 from pipeline.errors import UsageError
 
@@ -51,14 +53,14 @@ def install(folder: Path, name: str | None, hook_url: str | None, secret_file: A
 @hook.command("list")
 @click.argument("name", metavar="[OWNER/NAME]", required=False, default="", shell_complete=complete_repository)
 @click.option("--limit", "-n", type=click.IntRange(1, 1000), default=20, metavar="N", help="At most so many.")
+@server_option
 @json_option
-def list_(name: str, limit: int, as_json: bool) -> None:
+def list_(name: str, limit: int, server: str | None, as_json: bool) -> None:
     """List webhooks that came in, newest first, and what came of each."""
     from pipeline.cli.render.events import now
     from pipeline.cli.render.repositories import delivery_lines
-    from pipeline.operations.hook_deliveries import hook_deliveries
 
-    found = hook_deliveries(application(), repository=name, limit=limit)
+    found = registered_of(server).deliveries(repository=name, limit=limit)
     if as_json:
         show_json(found)
     else:
@@ -67,16 +69,11 @@ def list_(name: str, limit: int, as_json: bool) -> None:
 
 @hook.command()
 @click.argument("delivery", metavar="DELIVERY", shell_complete=complete_delivery)
+@server_option
 @json_option
-def redeliver(delivery: str, as_json: bool) -> None:
+def redeliver(delivery: str, server: str | None, as_json: bool) -> None:
     """Look at a webhook once more, as if it had just come in."""
-    from pipeline.operations.access.machine import noted
-    from pipeline.operations.hook_deliveries import note_of
-    from pipeline.operations.hook_deliveries import redeliver as again
-
-    app = application()
-    made = note_of(again(app, delivery))
-    noted(app, "hook.redeliver", made.repository, made.id)
+    made = registered_of(server).redeliver(delivery)
     if as_json:
         show_json(made)
     else:

@@ -7,8 +7,10 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
+from pipeline.cli.asked import server_option
 from pipeline.cli.complete import complete_repository
-from pipeline.cli.options import application, json_option, show, show_json
+from pipeline.cli.kept_by import registered_of
+from pipeline.cli.options import json_option, show, show_json
 from pipeline.errors import UsageError
 
 if TYPE_CHECKING:  # for its time, not for a circle
@@ -25,7 +27,7 @@ ecluse repository add shop/db --url /srv/git/db.git"""
 
 @click.group()
 def repository() -> None:
-    """Look after the repositories of a server."""
+    """Look after the repositories of this machine's server, or of another one (--server)."""
 
 
 def _name(command: Any) -> Any:
@@ -55,30 +57,27 @@ def _properties(command: Callable[..., Any]) -> Callable[..., Any]:
 @repository.command(epilog=_EXAMPLES)
 @_name
 @_properties
+@server_option
 @json_option
-def add(name: str, token_file: Any, secret_file: Any, as_json: bool, **properties: Any) -> None:
+def add(name: str, token_file: Any, secret_file: Any, server: str | None, as_json: bool, **properties: Any) -> None:
     """Look after a repository: its webhooks start runs from now on.
 
     Prints the webhook's address and secret, this once; set both in the forge (JSON, events: pushes, tags and pull
     requests), or let `ecluse hook install` put a script into a bare repository.
     """
-    from pipeline.operations.access.machine import machines_user, noted
-    from pipeline.operations.registering import add_repository
-
     if not properties["url"]:
         raise UsageError("the repository's address is missing", hint="add --url URL")
-    app, by = application(), machines_user()
     secret, token = _word(secret_file), _word(token_file)
-    facts, shown = add_repository(app, name, _change(properties), by=by, secret=secret, token=token)
-    noted(app, "repository.add", name, facts.repository.url)
+    facts, shown = registered_of(server).add(name, _change(properties), secret=secret, token=token)
     _show_secret(facts, shown, as_json=as_json)
 
 
 @repository.command("list")
+@server_option
 @json_option
-def list_(as_json: bool) -> None:
+def list_(server: str | None, as_json: bool) -> None:
     """List the repositories that the server looks after."""
-    found = application().intake.repositories()
+    found = registered_of(server).repositories()
     if as_json:
         show_json(found)
         return
@@ -89,14 +88,12 @@ def list_(as_json: bool) -> None:
 
 @repository.command("show")
 @_name
+@server_option
 @json_option
-def show_(name: str, as_json: bool) -> None:
+def show_(name: str, server: str | None, as_json: bool) -> None:
     """Show a repository: its webhook, and what its forge was told or could not be told."""
-    from pipeline.operations.registering import facts_of
-
-    app = application()
-    facts = facts_of(app, name)
-    messages = app.outbox.messages(repository=name, limit=5)
+    kept = registered_of(server)
+    facts, messages = kept.facts(name), kept.messages(name, limit=5)
     if as_json:
         show_json({**_fields(facts), "messages": messages})
         return
@@ -110,24 +107,28 @@ def show_(name: str, as_json: bool) -> None:
 @_properties
 @click.option("--active/--inactive", default=None, help="Whether its events start runs.")
 @click.option("--new-secret", is_flag=True, help="Make a new secret for its webhook, and print it this once.")
+@server_option
 @json_option
-def set_(name: str, token_file: Any, secret_file: Any, new_secret: bool, as_json: bool, **properties: Any) -> None:
+def set_(
+    name: str,
+    token_file: Any,
+    secret_file: Any,
+    new_secret: bool,
+    server: str | None,
+    as_json: bool,
+    **properties: Any,
+) -> None:
     """Change what the server knows of a repository."""
     from pipeline.cli.render.repositories import facts_lines
-    from pipeline.operations.access.machine import machines_user, noted
-    from pipeline.operations.registering import change_repository, set_secret, set_token
+    from pipeline.operations.registering import Change
 
-    app, by = application(), machines_user()
+    kept, change = registered_of(server), _change(properties)
     secret, token = _word(secret_file), _word(token_file)
-    facts = change_repository(app, name, _change(properties))
-    noted(app, "repository.change", name)
+    facts = kept.change(name, change) if change != Change() else kept.facts(name)
     if token is not None:
-        set_token(app, name, token, by=by)
-        noted(app, "repository.token", name)
+        kept.set_forge_token(name, token)
     if new_secret or secret is not None:
-        made = set_secret(app, name, secret, by=by)
-        noted(app, "repository.secret", name)
-        _show_secret(facts, made, as_json=as_json)
+        _show_secret(facts, kept.set_hook_secret(name, secret), as_json=as_json)
     elif as_json:
         show_json(_fields(facts))
     else:
@@ -137,20 +138,17 @@ def set_(name: str, token_file: Any, secret_file: Any, new_secret: bool, as_json
 @repository.command()
 @_name
 @click.option("--yes", is_flag=True, help="Do not ask.")
+@server_option
 @json_option
-def remove(name: str, yes: bool, as_json: bool) -> None:
+def remove(name: str, yes: bool, server: str | None, as_json: bool) -> None:
     """Look after a repository no longer. Its secrets go; its runs, releases and history stay."""
-    from pipeline.operations.access.machine import noted
-    from pipeline.operations.registering import remove_repository
-
-    app = application()
-    app.intake.find_repository(name)
+    kept = registered_of(server)
+    kept.facts(name)
     if not yes and not sys.stdin.isatty():
         raise UsageError(f"removing '{name}' was not confirmed", hint="call it with --yes where nobody can answer")
     if not yes:
         click.confirm(f"Look after '{name}' no longer, and forget its secrets?", abort=True, err=True)
-    remove_repository(app, name)
-    noted(app, "repository.remove", name)
+    kept.remove(name)
     if as_json:
         show_json({"removed": name})
     else:

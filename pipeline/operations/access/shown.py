@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, fields
 from datetime import datetime
 
 from pipeline.model.account import Grant, Role, Token, User
@@ -42,17 +42,9 @@ class TokenFacts:
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
-class NewToken:
+class NewToken(TokenFacts):
     """A token that was just made, with the secret that is shown this once."""
 
-    id: str
-    login: str
-    name: str
-    role: Role
-    repository: str
-    environment: str
-    created: datetime
-    expires: datetime | None
     secret: str
 
 
@@ -88,15 +80,5 @@ def token_facts(token: Token) -> TokenFacts:
 
 def new_token(made: Made) -> NewToken:
     """Of one that was just made."""
-    token = made.token
-    return NewToken(
-        id=token.id,
-        login=token.login,
-        name=token.name,
-        role=token.role,
-        repository=token.repository,
-        environment=token.environment,
-        created=token.created,
-        expires=token.expires,
-        secret=made.secret,
-    )
+    facts = token_facts(made.token)
+    return NewToken(**{item.name: getattr(facts, item.name) for item in fields(facts)}, secret=made.secret)

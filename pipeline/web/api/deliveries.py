@@ -14,7 +14,7 @@ from pipeline.model.incoming import DeliveryNote, HookState
 from pipeline.operations.hook_deliveries import hook_deliveries, note_of, redeliver
 from pipeline.web.access.asking import need
 from pipeline.web.access.trail import note
-from pipeline.web.api.answers import Cursor, Limit, page
+from pipeline.web.api.answers import Cursor, Limit, answer, page
 from pipeline.web.api.asked import InRepository
 from pipeline.web.api.problem_schemas import PROBLEMS
 from pipeline.web.api.shapes import page_of, shape_of
@@ -47,6 +47,12 @@ def all_deliveries(request: Request, app: App, limit: Limit = 20, cursor: Cursor
     """Of all repositories, newest first, and what came of each."""
     found = hook_deliveries(app, limit=limit + 1, before=cursor)
     return page(request, found, limit=limit, cursor=lambda item: item.id)
+
+
+@router.get("/deliveries/{delivery}", response_model=shape_of(DeliveryNote))
+def any_delivery(request: Request, app: App, delivery: Reference) -> Response:
+    """One of whichever repository."""
+    return answer(request, note_of(app.intake.find_delivery(delivery)))
 
 
 @router.get(_OF, response_model=page_of(DeliveryNote))
