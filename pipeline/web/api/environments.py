@@ -26,7 +26,7 @@ from pipeline.operations.lineage import Lineage, why
 from pipeline.operations.serving.place import environments_of
 from pipeline.web.access.asking import need
 from pipeline.web.api.answers import Cursor, Limit
-from pipeline.web.api.asked import AskedThere, InEnvironment, InRepository
+from pipeline.web.api.asked import Asked, InEnvironment, InRepository
 from pipeline.web.api.problem_schemas import PROBLEMS
 from pipeline.web.api.shapes import page_of, shape_of
 
@@ -165,13 +165,13 @@ def environment_dora(asked: InEnvironment, days: Annotated[int, Query(ge=1, le=3
 @router.post("/environments/{environment}/hold", status_code=201, response_model=shape_of(Block), dependencies=_DELIVER)
 def hold(asked: InEnvironment, wanted: Annotated[Closing, Body()]) -> Response:
     """Keep it as it is for a time. Going back stays possible."""
-    return _closed(asked, BlockKind.HOLD, wanted)
+    return _closed(asked, asked.environment, BlockKind.HOLD, wanted)
 
 
 @router.post("/environments/{environment}/freeze", status_code=201, response_model=shape_of(Block), dependencies=_OWN)
 def freeze(asked: InEnvironment, wanted: Annotated[Closing, Body()]) -> Response:
     """Let nothing in for a time, whoever asks."""
-    return _closed(asked, BlockKind.FREEZE, wanted)
+    return _closed(asked, asked.environment, BlockKind.FREEZE, wanted)
 
 
 @router.post(
@@ -183,6 +183,18 @@ def release_hold(asked: InEnvironment, wanted: Annotated[Opening, Body()]) -> Re
     """Lift what holds it, or let a release in again that was barred."""
     kinds = frozenset({BlockKind.BAR if wanted.release else BlockKind.HOLD})
     return asked.answer(lift(asked.app, asked.place, kinds, environment=asked.environment, release=wanted.release))
+
+
+@router.post("/freeze", status_code=201, response_model=shape_of(Block), dependencies=_OWN)
+def freeze_all(asked: InRepository, wanted: Annotated[Closing, Body()]) -> Response:
+    """Let nothing into any environment for a time. For operators of all of them."""
+    return _closed(asked, "", BlockKind.FREEZE, wanted)
+
+
+@router.post("/unfreeze", response_model=list[shape_of(Block)], dependencies=_OWN)  # type: ignore[misc]
+def unfreeze_all(asked: InRepository) -> Response:
+    """End the freeze of all environments."""
+    return asked.answer(lift(asked.app, asked.place, frozenset({BlockKind.FREEZE}), environment=""))
 
 
 @router.post(
@@ -203,6 +215,6 @@ def remove(asked: InEnvironment, wanted: Annotated[Removal, Body()]) -> Response
     return Response(status_code=204)
 
 
-def _closed(asked: AskedThere, kind: BlockKind, wanted: Closing) -> Response:
-    made = block(asked.app, asked.place, kind, environment=asked.environment, reason=wanted.reason, until=wanted.until)
+def _closed(asked: Asked, environment: str, kind: BlockKind, wanted: Closing) -> Response:
+    made = block(asked.app, asked.place, kind, environment=environment, reason=wanted.reason, until=wanted.until)
     return asked.answer(made, status=201)
