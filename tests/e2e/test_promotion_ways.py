@@ -159,7 +159,7 @@ def test_a_release_goes_into_a_compose_project_that_lies_beside_the_policy(
     ok(shop("ledger", "verify"))
 
 
-def test_a_review_environment_is_on_the_board_and_ends_with_its_branch(shop: Shop) -> None:
+def test_a_review_environment_is_on_the_board_and_ends_with_its_branch(shop: Shop, installation: str) -> None:
     review = "preview: {target: {docker: {}}, review: {from: branch, lasting: 1h}}"
     stage = "preview: {kind: deploy, environment: preview, needs: push}"
     shop.repository.commit({"pipeline.yml": shop.text(automatic="false", more=stage, late=review)})
@@ -182,7 +182,8 @@ def test_a_review_environment_is_on_the_board_and_ends_with_its_branch(shop: Sho
     last = shop.json("ledger", "show", "--action", "removed")[0]
     assert last["data"]["because"] == "branch login is gone"
     found = subprocess.run(
-        ["docker", "ps", "-aq", "--filter", "label=io.ecluse.environment=preview-login"],
+        ["docker", "ps", "-aq", "--filter", "label=io.ecluse.environment=preview-login",
+         "--filter", f"label=io.ecluse.installation={installation}"],
         capture_output=True, text=True, check=True,
     ).stdout  # fmt: skip
     assert found == ""
