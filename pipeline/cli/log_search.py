@@ -3,76 +3,45 @@
 from __future__ import annotations
 
 import sys
-from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
+from collections.abc import Iterable
 from typing import TYPE_CHECKING
 
 from pipeline.cli.options import output
 from pipeline.cli.render.clean import bare, for_file
 from pipeline.cli.render.lines import coloured, line, plain
 from pipeline.cli.render.words import count
-from pipeline.model.history import LogPlace
-from pipeline.operations.log_search import Expression, Hit, places_in, places_of, search
+from pipeline.operations.log_question import LogAnswer, LogCount, LogQuestion
+from pipeline.operations.log_search import WIDEST, Hit
 
 if TYPE_CHECKING:  # for its time, not for a circle
-    from pipeline.remote.here import Here
-
-WIDEST = 2000
-"""Bytes of a line that are printed: a bundle of JavaScript in a log is one line of a megabyte."""
+    from pipeline.cli.asked import Asked
 
 
-@dataclass(frozen=True, kw_only=True, slots=True)
-class Scope:
-    """Where to look: in one run (`reference`), or in the newest `runs`."""
-
-    reference: str | None
-    stage: str | None
-    asked: Here
-    everywhere: bool
-    runs: int
-    branch: str
-    failed: bool
-    attempt: int
-    service: str
-
-
-def find(scope: Scope, pattern: str, *, context: int, most: int) -> None:
+def find(asked: Asked, question: LogQuestion, *, everywhere: bool) -> None:
     """Print what matches, and say so where nothing does."""
-    expression = Expression(pattern)
-    places = _places(scope)
-    missing: list[LogPlace] = []
-    found = _print(
-        search(scope.asked.app.storage, places, expression, context=context, most=most, missing=missing.append),
-        named=len({place.run for place in places}) > 1 or scope.reference is None,
-        context=bool(context),
-    )
-    if found >= most:
-        sys.stderr.write(f"stopped after {most} matches; --most prints more\n")
+    answer = _answer(asked, question, everywhere=everywhere)
+    found = _print(answer.hits, named=not question.reference, context=bool(question.context))
+    looked, missing = answer.looked(), answer.missing()
+    if found >= question.most:
+        sys.stderr.write(f"stopped after {question.most} matches; --most prints more\n")
+    elif answer.stopped():
+        sys.stderr.write("the server stopped before its last log: look through fewer runs, or one stage\n")
     if not found:
-        sys.stderr.write(f"nothing matches in {_count(places)}\n")
-    if missing:
+        sys.stderr.write(f"nothing matches in {_count(looked)}\n")
+    if missing.logs:
         sys.stderr.write(f"{_count(missing)} not searched: the storage does not have them whole\n")
 
 
-def _places(scope: Scope) -> Sequence[LogPlace]:
-    from pipeline.operations.logs import cells_of, check_attempt
+def _answer(asked: Asked, question: LogQuestion, *, everywhere: bool) -> LogAnswer:
+    from pipeline.remote.here import Here
 
-    here = scope.asked
-    records, place = here.app.records, here.place(everywhere=scope.everywhere)
-    if scope.reference is not None:
-        run = records.find_run(scope.reference, repository=place)
-        stages = cells_of(run, scope.stage)
-        if scope.attempt:
-            check_attempt(run, stages, scope.attempt)
-        return places_in(run, stages, attempt=scope.attempt, service=scope.service)
-    found = places_of(
-        records, repository=place, branch=scope.branch, failed=scope.failed, runs=scope.runs, stage=scope.stage or ""
-    )
-    return [
-        item
-        for item in found
-        if scope.attempt in (0, item.attempt) and (not scope.service or item.service == scope.service)
-    ]
+    if isinstance(asked, Here):
+        from pipeline.remote.here.log_search import search_here
+
+        return search_here(asked.app, asked.place(everywhere=everywhere), question)
+    from pipeline.remote.there.log_search import search_there
+
+    return search_there(asked, question, everywhere=everywhere)
 
 
 def _print(hits: Iterable[Hit], *, named: bool, context: bool) -> int:
@@ -101,7 +70,6 @@ def _print(hits: Iterable[Hit], *, named: bool, context: bool) -> int:
     return matched
 
 
-def _count(places: Sequence[LogPlace]) -> str:
-    runs = len({place.run for place in places})
-    logs = count(len(places), "log")
-    return f"{logs} of {runs} runs" if runs != 1 else f"{logs} of run {places[0].number}"
+def _count(found: LogCount) -> str:
+    logs = count(found.logs, "log")
+    return f"{logs} of run {found.number}" if found.runs == 1 else f"{logs} of {found.runs} runs"

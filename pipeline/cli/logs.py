@@ -88,16 +88,16 @@ def logs(
     part = _part(tail, lines, since)
     wanted = Wanted(attempt=attempt or 0, service=service, part=part, follow=follow, times=times)
     if grep is not None:
-        from pipeline.cli.asked import here_only
-        from pipeline.cli.log_search import Scope, find
+        from pipeline.cli.log_search import find
+        from pipeline.operations.log_question import LogQuestion
 
         if follow or not part.everything:
             raise UsageError("--grep looks through whole logs", hint="leave --follow, --tail, --lines and --since away")
-        scope = Scope(
-            reference=reference, stage=stage or of_stage, asked=here_only(asked, "--grep"), everywhere=everywhere,
-            runs=runs, branch=branch, failed=failed, attempt=wanted.attempt, service=service,
+        question = LogQuestion(
+            pattern=grep, reference=reference or "", stage=stage or of_stage or "", attempt=wanted.attempt,
+            service=service, branch=branch, failed=failed, runs=runs, context=context, most=most,
         )  # fmt: skip
-        find(scope, grep, context=context, most=most)
+        find(asked, question, everywhere=everywhere)
         return
     if reference is None:
         raise UsageError("which run?", hint="name one (`last`, 41), or look through many with --grep")

@@ -14,6 +14,8 @@ from pipeline.model.status import WENT_WRONG
 from pipeline.ports.records import Records
 from pipeline.ports.storage import Storage
 
+WIDEST = 2000
+"""Bytes of a line that are told: a bundle of JavaScript in a log is one line of a megabyte."""
 _BLOCK = 1 << 20
 _STAMPS = re.compile(rb"^\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d\.\d{3}Z ", re.MULTILINE)
 _COLOURS = re.compile(rb"\x1b\[[0-?]*[ -/]*[@-~]")
@@ -23,7 +25,8 @@ _EDGE = re.compile(rb"\\[Az]")
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Hit:
-    """A line that matched, or (`matched` false) one beside it; `line` counts from 1 within its log."""
+    """A line that matched, or (`matched` false) one beside it; `line` counts from 1 within its log. A longer one than
+    `WIDEST` bytes has one byte more than that, and no more."""
 
     place: LogPlace
     line: int
@@ -162,21 +165,25 @@ def _hits(blocks: Iterator[bytes], place: LogPlace, expression: Expression, cont
         there = block.count(b"\n")
         if not behind and not expression.may_match(block):
             number += there
-            before = [*before, *plain(block)[:-1].split(b"\n")][-context:] if context else []
+            before = _cut([*before, *plain(block)[:-1].split(b"\n")][-context:]) if context else []
             continue
         for line in plain(block)[:-1].split(b"\n"):
             number += 1
             if expression.matches(line):
                 early = number - len(before)
                 found += [Hit(place=place, line=early + at, text=text, matched=False) for at, text in enumerate(before)]
-                found.append(Hit(place=place, line=number, text=line))
+                found.append(Hit(place=place, line=number, text=line[: WIDEST + 1]))
                 before, behind = [], context
                 matched += 1
                 if matched >= most:
                     return found
             elif behind:
-                found.append(Hit(place=place, line=number, text=line, matched=False))
+                found.append(Hit(place=place, line=number, text=line[: WIDEST + 1], matched=False))
                 behind -= 1
             elif context:
-                before = [*before, line][-context:]
+                before = [*before, line[: WIDEST + 1]][-context:]
     return found
+
+
+def _cut(lines: list[bytes]) -> list[bytes]:
+    return [line[: WIDEST + 1] for line in lines]

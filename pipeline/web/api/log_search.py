@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field
 from typing import Annotated
 
@@ -10,8 +10,8 @@ from fastapi import APIRouter, Depends, Query, Response
 
 from pipeline.model.account import Role
 from pipeline.model.history import LogPlace
-from pipeline.operations.log_search import Expression, Hit, places_in, places_of, search
-from pipeline.operations.logs import cells_of
+from pipeline.operations.log_question import LogCount, LogQuestion, count_of, places_for
+from pipeline.operations.log_search import WIDEST, Expression, Hit, search
 from pipeline.web.access.asking import need
 from pipeline.web.api.asked import Asked, InRepository
 from pipeline.web.api.problem_schemas import PROBLEMS
@@ -19,8 +19,8 @@ from pipeline.web.api.shapes import shape_of
 
 router = APIRouter(prefix="/api/v1/repositories/{owner}/{name}", tags=["runs"], responses=PROBLEMS)
 
-WIDEST = 2000
-"""Bytes of a line that are told."""
+LARGEST = 8 * 1024**2
+"""Bytes of lines of one answer."""
 LONGEST = 20.0
 """Seconds after which no further log is begun."""
 
@@ -36,80 +36,90 @@ class FoundLine:
     service: str
     line: int
     text: str
-    """Without time and colours; bytes that are no UTF-8 are replaced."""
+    """Without time and colours, about 2000 bytes of it; bytes that are no UTF-8 are replaced."""
     matched: bool
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Found:
-    """What a search came to. `whole` is false where it stopped before its last log: too many matches, or no time."""
+    """What a search came to. `whole` is false where it ended before its last log for another reason than `most`."""
 
     lines: tuple[FoundLine, ...]
-    logs: int
-    """That there are to search."""
-    missing: int
-    """That the storage does not have whole any more."""
+    looked: LogCount
+    missing: LogCount
+    """What the storage does not have whole any more."""
     whole: bool
 
 
 @dataclass(slots=True)
-class _Progress:
-    """How far a search got."""
+class _Bounds:
+    """How far a search got within its bounds."""
 
+    asked: Asked
+    end: float
     missing: list[LogPlace] = field(default_factory=list)
     stopped: bool = False
+
+    def places(self, places: Iterable[LogPlace]) -> Iterator[LogPlace]:
+        """Those that are begun in time."""
+        for place in places:
+            if self.stopped or self.asked.app.clock.monotonic() >= self.end:
+                self.stopped = True
+                return
+            yield place
+
+    def lines(self, hits: Iterable[Hit]) -> Iterator[FoundLine]:
+        """Those that have room."""
+        size = 0
+        for hit in hits:
+            size += min(len(hit.text), WIDEST) + 200
+            if size > LARGEST:
+                self.stopped = True
+                return
+            yield _line(hit)
 
 
 @router.get("/log-search", response_model=shape_of(Found), dependencies=[Depends(need(Role.VIEWER))])
 def search_logs(
     asked: InRepository,
     pattern: Annotated[str, Query(min_length=1, max_length=1000, description="a regular expression of RE2")],
-    run: Annotated[str, Query(max_length=26, description="only this one: its number or id")] = "",
+    run: Annotated[str, Query(max_length=26, description="only this one: its number, id or `last`")] = "",
     stage: Annotated[str, Query(max_length=300, description="only this one, with all its cells")] = "",
     attempt: Annotated[int, Query(ge=0, le=1000, description="0 = all")] = 0,
     service: Annotated[str, Query(max_length=300)] = "",
     branch: Annotated[str, Query(max_length=250)] = "",
     failed: Annotated[bool, Query(description="only runs that went wrong")] = False,
-    runs: Annotated[int, Query(ge=1, le=500, description="the newest so many")] = 20,
-    context: Annotated[int, Query(ge=0, le=20, description="lines around each match")] = 0,
-    most: Annotated[int, Query(ge=1, le=2000, description="matches after which it stops")] = 200,
+    runs: Annotated[int, Query(ge=1, le=1000, description="the newest so many")] = 20,
+    context: Annotated[int, Query(ge=0, le=100, description="lines around each match")] = 0,
+    most: Annotated[int, Query(ge=1, le=5000, description="matches after which it ends")] = 200,
 ) -> Response:
     """Lines that match, log by log, the newest run first."""
+    question = LogQuestion(
+        pattern=pattern,
+        reference=run,
+        stage=stage,
+        attempt=attempt,
+        service=service,
+        branch=branch,
+        failed=failed,
+        runs=runs,
+        context=context,
+        most=most,
+    )
     expression = Expression(pattern)
-    places = [
-        item
-        for item in _places(asked, run, stage, branch=branch, failed=failed, runs=runs)
-        if attempt in (0, item.attempt) and (not service or item.service == service)
-    ]
-    progress = _Progress()
+    places = places_for(asked.app.records, asked.url, question)
+    bounds = _Bounds(asked, asked.app.clock.monotonic() + LONGEST)
     hits = search(
         asked.app.storage,
-        _in_time(asked, places, progress),
+        bounds.places(places),
         expression,
         context=context,
         most=most,
-        missing=progress.missing.append,
+        missing=bounds.missing.append,
     )
-    lines = tuple(_line(hit) for hit in hits)
-    whole = not progress.stopped and sum(line.matched for line in lines) < most
-    return asked.answer(Found(lines=lines, logs=len(places), missing=len(progress.missing), whole=whole))
-
-
-def _places(asked: Asked, run: str, stage: str, *, branch: str, failed: bool, runs: int) -> Sequence[LogPlace]:
-    records = asked.app.records
-    if not run:
-        return places_of(records, repository=asked.url, branch=branch, failed=failed, runs=runs, stage=stage)
-    found = records.find_run(run, repository=asked.url)
-    return places_in(found, cells_of(found, stage or None))
-
-
-def _in_time(asked: Asked, places: Iterable[LogPlace], progress: _Progress) -> Iterator[LogPlace]:
-    end = asked.app.clock.monotonic() + LONGEST
-    for place in places:
-        if asked.app.clock.monotonic() >= end:
-            progress.stopped = True
-            return
-        yield place
+    lines = tuple(bounds.lines(hits))
+    found = Found(lines=lines, looked=count_of(places), missing=count_of(bounds.missing), whole=not bounds.stopped)
+    return asked.answer(found)
 
 
 def _line(hit: Hit) -> FoundLine:
@@ -121,6 +131,6 @@ def _line(hit: Hit) -> FoundLine:
         attempt=place.attempt,
         service=place.service,
         line=hit.line,
-        text=hit.text[:WIDEST].decode("utf-8", "replace"),
+        text=hit.text.decode("utf-8", "replace"),
         matched=hit.matched,
     )

@@ -88,6 +88,11 @@ def pages(*words: str, where: str = "") -> list[object]:
         *pages("ledger", "show", "--action", "promotion.deployed", "--limit", "2"),
         *pages("queue", "--done"),
         *pages("workers"),
+        pytest.param(("logs", "--grep", "e"), id="a search in logs"),
+        pytest.param(("logs", "3", "--grep", "[a-z]+", "--context", "1"), id="a search in one run, with neighbours"),
+        pytest.param(("logs", "--grep", "e", "--most", "2", "--branch", "main"), id="a search that ends early"),
+        pytest.param(("logs", "--grep", "nothing like this", "--stage", "unit"), id="a search in vain"),
+        pytest.param(("logs", "--grep", "(?=x)"), id="no expression"),
         # what is not there
         *pages("show", "99"),
         *pages("show", "zzzz"),
