@@ -102,6 +102,16 @@ class WorkItem:
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
+class WorkEnd:
+    """That an item is needless now, and what made it so."""
+
+    item: str
+    by: str
+    begun: bool
+    """Whether it is to end also where it has begun."""
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
 class WorkLimits:
     """So much may be under way at a time, over all workers; 0 = as much as there are slots."""
 

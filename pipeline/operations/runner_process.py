@@ -32,6 +32,12 @@ def this_process() -> Runner:
     return Runner(host=socket.gethostname(), boot=_boot(), pid=pid, started_ticks=_started(pid) or 0)
 
 
+def runner_of(pid: int) -> Runner | None:
+    """The runner that a process of this machine is; None where it has ended."""
+    started = _started(pid)
+    return Runner(host=socket.gethostname(), boot=_boot(), pid=pid, started_ticks=started) if started else None
+
+
 def claim(folder: Path, runner: Runner) -> None:
     """Note in a run's folder who runs it, for the moments before the records know; a full disk is said by others."""
     with suppress(OSError):

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Protocol
 if TYPE_CHECKING:  # for its time, not for a circle
     from pipeline.model.incoming import DeliveryNote, HookDelivery
     from pipeline.model.repository import Repository
-    from pipeline.model.work import WorkItem
+    from pipeline.model.work import WorkEnd, WorkItem
 
 
 class Intake(Protocol):
@@ -39,8 +39,11 @@ class Intake(Protocol):
     def undecided(self, *, limit: int = 100, without: Collection[str] = ()) -> Sequence[HookDelivery]:
         """Deliveries that nobody has looked at, oldest first; `without` those of these repositories."""
 
-    def decide(self, delivery: str, decision: str, *, work: Sequence[WorkItem] = ()) -> Sequence[WorkItem]:
-        """Note what came of a delivery and queue what it asks for, in one transaction; those whose key was new.
+    def decide(
+        self, delivery: str, decision: str, *, work: Sequence[WorkItem] = (), ends: Sequence[WorkEnd] = ()
+    ) -> Sequence[WorkItem]:
+        """Note what came of a delivery, queue what it asks for and end what it makes needless, in one transaction; the
+        items whose key was new.
 
         Nothing happens where it was decided before: two servers may look at the same one.
         """

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import os
+import signal
 import threading
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
@@ -9,13 +11,15 @@ from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 
 import pytest
-from test_queue_contract import Ground, item
+import sqlalchemy as sa
+from test_queue_contract import Ground, item, worker
 
 from pipeline.errors import NotFoundError, RefusedError, UsageError
 from pipeline.model.incoming import HookDelivery, HookState
 from pipeline.model.repository import ForgeKind, Repository
-from pipeline.model.work import WorkState
+from pipeline.model.work import WorkEnd, WorkKind, WorkState
 from pipeline.records.server.intake import SqlIntake
+from pipeline.records.sql import SqlRecords
 
 NOON = datetime(2026, 11, 23, 12, tzinfo=UTC)
 SHOP = Repository(name="anna/shop", url="https://forge.example.org/anna/shop.git", created=NOON)
@@ -126,6 +130,83 @@ def test_many_decide_at_once(ground: Ground) -> None:
     with ThreadPoolExecutor(len(intakes)) as pool:
         assert sum(pool.map(decide, range(len(intakes)))) == 10
     assert len(ground.queue().items()) == 10
+
+
+def needless() -> list[WorkEnd]:
+    """What a newer push makes needless: one that waits, and one that runs."""
+    return [WorkEnd(item=item(number).id, by="a newer push", begun=number == 1) for number in (1, 2)]
+
+
+def decide_and_die(url: str, left: int) -> int:
+    """A process that decides the first delivery and is killed (-9) before its statement, or commit, of that number;
+    how it ended."""
+    child = os.fork()
+    if child:
+        return os.waitstatus_to_exitcode(os.waitpid(child, 0)[1])
+    try:
+        database = SqlRecords(url).database()
+        counter = iter(range(left))
+
+        def counted(*_: object) -> None:
+            if next(counter, None) is None:
+                os.kill(os.getpid(), signal.SIGKILL)
+
+        sa.event.listen(sa.Engine, "before_cursor_execute", counted)
+        sa.event.listen(sa.Engine, "commit", counted)
+        SqlIntake(lambda: database).decide(delivery(1).id, "run 3", work=[item(3)], ends=needless())
+        os._exit(0)
+    finally:
+        os._exit(1)
+
+
+def test_who_dies_while_it_decides_has_decided_nothing_or_all(ground: Ground, intake: SqlIntake) -> None:
+    """Killed before each of its statements in turn, until one comes through."""
+    queue = ground.queue()
+    intake.receive(delivery(1))
+    queue.put(item(1))
+    assert queue.take(worker(), seconds=3600)
+    queue.put(item(2))
+    deaths = 0
+    while (code := decide_and_die(ground.url, deaths)) != 0:
+        assert code == -signal.SIGKILL
+        deaths += 1
+        assert [known.id for known in intake.undecided()] == [delivery(1).id]
+        assert [(known.id, known.cancel) for known in queue.items()] == [(item(1).id, ""), (item(2).id, "")]
+    assert deaths >= 5, "it died before the delivery, the new item, the ends of the old ones, and the commit"
+    assert intake.undecided() == []
+    assert [(known.id, known.state, known.cancel) for known in queue.items()] == [
+        (item(1).id, WorkState.TAKEN, "a newer push"),
+        (item(3).id, WorkState.QUEUED, ""),
+    ]
+    ended = queue.find(item(2).id)
+    assert (ended.state, ended.detail) == (WorkState.DONE, "cancelled by a newer push")
+    assert ended.finished is not None
+
+
+@pytest.mark.parametrize(
+    ("begun", "states"),
+    [
+        pytest.param(False, ["done", "queued", "parked", "taken"], id="what has not begun"),
+        pytest.param(True, ["done", "queued", "queued", "taken"], id="also what has begun"),
+    ],
+)
+def test_what_is_needless_ends(ground: Ground, intake: SqlIntake, begun: bool, states: list[str]) -> None:
+    queue = ground.queue()
+    for number in (4, 3, 2, 1):
+        queue.put(item(number, kind=WorkKind.DELIVERY if number > 1 else WorkKind.BUILD))
+    for _ in (2, 3, 4):
+        taken = queue.take(worker(), seconds=3600)
+        assert taken is not None
+        if taken.id == item(2).id:
+            queue.give_back(taken, why="drains", labels=["nobody"])
+        elif taken.id == item(3).id:
+            queue.finish(taken, state=WorkState.PARKED, detail="ask: waits")
+    ends = [WorkEnd(item=item(number).id, by="the end of its branch", begun=begun) for number in (1, 2, 3, 4)]
+    intake.receive(delivery(1))
+    intake.decide(delivery(1).id, "over", ends=ends)
+    found = [queue.find(item(number).id) for number in (1, 2, 3, 4)]
+    assert [known.state for known in found] == states
+    assert [bool(known.cancel) for known in found] == [True, begun, begun, begun]
 
 
 def test_old_decided_deliveries_are_forgotten(intake: SqlIntake) -> None:

@@ -10,7 +10,7 @@ from dataclasses import dataclass
 
 from pipeline.errors import EcluseError
 from pipeline.model.incoming import HookDelivery
-from pipeline.operations.serving.judging import judge, supersede
+from pipeline.operations.serving.judging import ends_of, judge
 from pipeline.ports.application import Application
 
 LOOK_EVERY = 0.5
@@ -88,8 +88,7 @@ class Dispatcher:
                 return False
             self._app.intake.decide(delivery.id, f"failed: {error.message}")
             return True
-        self._app.intake.decide(delivery.id, found.said, work=found.work)
-        supersede(self._app, found)
+        self._app.intake.decide(delivery.id, found.said, work=found.work, ends=ends_of(found))
         return True
 
     def _waits_on(self, name: str) -> bool:

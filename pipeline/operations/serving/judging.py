@@ -5,14 +5,14 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
-from pipeline.errors import DefinitionError, EcluseError, NotFoundError, SourceError, SourceUnreachableError, UsageError
+from pipeline.errors import DefinitionError, NotFoundError, SourceError, SourceUnreachableError, UsageError
 from pipeline.model.definition import ConcurrencyPolicy, Definition
 from pipeline.model.incoming import ForgeEvent, ForgeEventKind, HookDelivery
 from pipeline.model.job import Job
 from pipeline.model.repository import Repository
 from pipeline.model.source import Event
 from pipeline.model.trust import Trust
-from pipeline.model.work import WorkItem, WorkKind, WorkRequest, WorkState
+from pipeline.model.work import WorkEnd, WorkItem, WorkKind, WorkRequest, WorkState
 from pipeline.operations.prepare import StartRequest, prepared
 from pipeline.operations.repository_files import file_of_commit, safe_path
 from pipeline.operations.serving.asking import HOST, new_item
@@ -161,15 +161,9 @@ def _same_line(app: Application, repository: Repository, event: Event) -> tuple[
     )
 
 
-def supersede(app: Application, found: Judgement) -> None:
-    """End what a judgement makes needless; what has begun or ended meanwhile is left."""
+def ends_of(found: Judgement) -> tuple[WorkEnd, ...]:
+    """What a judgement makes needless, to be ended with it."""
     by = f"a newer push ({found.work[0].request.sha[:12]})" if found.work else "the end of its branch"
     running = {item.id for item in found.running}
-    for item in (*found.superseded, *(work for work in found.running if work not in found.superseded)):
-        try:
-            now = app.queue.find(item.id)
-            begun = now.state is WorkState.TAKEN or (now.token > 0 and now.state is not WorkState.DONE)
-            if now.state is not WorkState.DONE and (not begun or item.id in running):
-                app.queue.cancel(item.id, by=by)
-        except EcluseError:
-            continue
+    needless = {item.id for item in found.superseded} | running
+    return tuple(WorkEnd(item=item, by=by, begun=item in running) for item in sorted(needless))

@@ -14,6 +14,7 @@ from dataclasses import dataclass, replace
 from pipeline import __version__
 from pipeline.errors import EcluseError, LeaseLostError
 from pipeline.model.work import Worker, WorkerState, WorkItem, WorkState
+from pipeline.operations.serving.survivors import Survivors, left_behind, processes
 from pipeline.ports.application import Application
 
 LOOK_EVERY = 1.0
@@ -21,6 +22,7 @@ LOOK_EVERY = 1.0
 _GREET_EVERY = 10.0
 _STARTING = 60.0
 """Seconds for which a process may start before it has to renew the lease itself."""
+_MOST = 10_000
 _CRASHES = 5
 """So often an item's process may end without a word here before the item is given up."""
 
@@ -58,6 +60,7 @@ class Workshop:
         )
         self._jobs: dict[str, _Job] = {}
         self._crashes: dict[str, int] = {}
+        self._survivors: Survivors | None = None
         self._helped = float("-inf")
         self._wake = threading.Event()
         self._draining = threading.Event()
@@ -118,7 +121,10 @@ class Workshop:
         self._app.queue.greet(self._worker)
 
     def _take(self) -> None:
-        while not self.draining and len(self._jobs) < self._worker.slots:
+        if self._survivors is None:
+            taken = self._app.queue.items(states=(WorkState.TAKEN,), limit=_MOST)
+            self._survivors = Survivors(left_behind(taken, processes(), host=self._worker.host))
+        while not self.draining and len(self._jobs) + self._survivors.count() < self._worker.slots:
             item = self._app.queue.take(self._worker, seconds=self._app.settings.lease)
             if item is None:
                 return

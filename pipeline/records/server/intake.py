@@ -11,14 +11,14 @@ import sqlalchemy as sa
 from pipeline.errors import NotFoundError, RefusedError, UsageError
 from pipeline.model.incoming import DeliveryNote, HookDelivery, HookState
 from pipeline.model.repository import Repository
-from pipeline.model.work import WorkItem
+from pipeline.model.work import WorkEnd, WorkItem
 from pipeline.records import server_tables as t
 from pipeline.records.database import Database
 from pipeline.records.queries import insert
 from pipeline.records.rows import noun, plain
 from pipeline.records.server.calls import CALLS
 from pipeline.records.server.forgetting import forget
-from pipeline.records.server.queue_rows import put
+from pipeline.records.server.queue_rows import end, put
 
 _DELIVERY = tuple(t.deliveries.c)
 _NOTE = tuple(t.deliveries.c[name] for name in ("id", "repository", "key", "event", "received", "state", "decision"))
@@ -103,7 +103,9 @@ class SqlIntake:
             rows = connection.execute(wanted.order_by(t.deliveries.c.id).limit(limit))
             return [noun(HookDelivery, row) for row in rows]
 
-    def decide(self, delivery: str, decision: str, *, work: Sequence[WorkItem] = ()) -> Sequence[WorkItem]:
+    def decide(
+        self, delivery: str, decision: str, *, work: Sequence[WorkItem] = (), ends: Sequence[WorkEnd] = ()
+    ) -> Sequence[WorkItem]:
         """Note what came of it, once."""
         database = self._database()
         with database.durable() as connection:
@@ -113,6 +115,8 @@ class SqlIntake:
             if connection.execute(first.values(state=HookState.DECIDED, decision=decision)).rowcount == 0:
                 return ()
             queued = [item for item in work if put(connection, item)]
+            for wish in sorted(ends, key=lambda wish: wish.item):  # in one order, so that no two wait for each other
+                end(connection, wish)
         CALLS.tell(database)
         return queued
 

@@ -9,7 +9,7 @@ from datetime import UTC, datetime, timedelta
 import sqlalchemy as sa
 
 from pipeline.errors import NotFoundError
-from pipeline.model.work import Worker, WorkerState, WorkItem, WorkLimits, WorkState
+from pipeline.model.work import WorkEnd, Worker, WorkerState, WorkItem, WorkLimits, WorkState
 from pipeline.records import server_tables as t
 from pipeline.records.database import Database
 from pipeline.records.lease_records import now_of
@@ -18,7 +18,7 @@ from pipeline.records.rows import noun, plain
 from pipeline.records.server import queue_lines as lines
 from pipeline.records.server.calls import CALLS, notify
 from pipeline.records.server.forgetting import forget
-from pipeline.records.server.queue_rows import change, item_of, put, returned
+from pipeline.records.server.queue_rows import change, end, item_of, put, returned
 from pipeline.records.server.turns import Waiting, in_turn, passed_over
 
 _GONE_AFTER = timedelta(seconds=60)
@@ -107,15 +107,7 @@ class SqlQueue:
         """Ask for its end; one that nobody has taken yet is done at once, one that is parked is ended by a worker."""
         database = self._database()
         with database.durable() as connection:
-            now = self._now(database, connection)
-            mine = (t.work.c.id == item,)
-            waits = t.work.c.state.in_((WorkState.QUEUED, WorkState.PARKED))
-            connection.execute(t.work.update().where(*mine, t.work.c.state.in_(_OPEN)).values(cancel=by))
-            fresh = t.work.update().where(*mine, waits, t.work.c.token == 0)
-            connection.execute(fresh.values(state=WorkState.DONE, detail=f"cancelled by {by}", finished=now))
-            parked = t.work.update().where(*mine, t.work.c.state == WorkState.PARKED)
-            connection.execute(parked.values(state=WorkState.QUEUED, worker=""))
-            notify(connection)
+            end(connection, WorkEnd(item=item, by=by, begun=True))
         CALLS.tell(database)
         return self.find(item)
 

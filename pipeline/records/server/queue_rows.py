@@ -9,11 +9,12 @@ import sqlalchemy as sa
 
 from pipeline.errors import LeaseLostError
 from pipeline.model.value import from_value
-from pipeline.model.work import WorkItem, WorkRequest, WorkState
+from pipeline.model.work import WorkEnd, WorkItem, WorkRequest, WorkState
 from pipeline.records import server_tables as t
 from pipeline.records.queries import insert
 from pipeline.records.rows import noun, plain
 from pipeline.records.server.calls import notify
+from pipeline.records.server.queue_lines import now_in
 
 
 def put(connection: sa.Connection, item: WorkItem) -> bool:
@@ -43,6 +44,20 @@ def change(connection: sa.Connection, item: WorkItem, **values: object) -> WorkI
             f"run {item.id} is not this worker's any more", hint="nothing was written; what the other one does counts"
         )
     return item_of(row)
+
+
+def end(connection: sa.Connection, wish: WorkEnd) -> None:
+    """What nobody has taken yet is done at once; what has begun is told, or ended by a worker, where that is wished."""
+    mine, values = t.work.c.id == wish.item, {"cancel": wish.by}
+    fresh = (mine, t.work.c.token == 0, t.work.c.state.in_((WorkState.QUEUED, WorkState.PARKED)))
+    done = {"state": WorkState.DONE, "detail": f"cancelled by {wish.by}", "finished": now_in(connection)}
+    connection.execute(t.work.update().where(*fresh).values(**values, **done))
+    if wish.begun:
+        parked = t.work.update().where(mine, t.work.c.state == WorkState.PARKED)
+        connection.execute(parked.values(**values, state=WorkState.QUEUED, worker=""))
+        under_way = t.work.update().where(mine, t.work.c.state.in_((WorkState.QUEUED, WorkState.TAKEN)))
+        connection.execute(under_way.values(**values))
+    notify(connection)
 
 
 def returned(item: WorkItem, why: str) -> WorkItem:
