@@ -2,28 +2,41 @@
 
 from __future__ import annotations
 
-from pathlib import Path
+from typing import TYPE_CHECKING
 
 import click
 
-from pipeline.cli.options import application, json_option, repository_option, run_argument, show, show_json
+from pipeline.cli.asked import asked_option
+from pipeline.cli.options import json_option, run_argument, show, show_json
 from pipeline.cli.render.lines import line
+
+if TYPE_CHECKING:  # for its time, not for a circle
+    from pipeline.cli.asked import Asked
 
 
 @click.command()
 @run_argument
-@repository_option
+@asked_option
 @json_option
-def allow(reference: str, repository: Path, as_json: bool) -> None:
+def allow(reference: str, asked: Asked, as_json: bool) -> None:
     """Let the commit of an untrusted RUN have secrets and effects, once.
 
     Read its changes first: with them its author gets what is listed. It binds to the commit and the pipeline file; a
     new push voids it. The next run of that commit, or `ecluse retry RUN`, uses it up.
     """
     from pipeline.operations.allowing import allow as permit
-    from pipeline.operations.place import repository_of
+    from pipeline.remote.here import Here
 
-    allowed = permit(application(), reference, repository=repository_of(repository))
+    if not isinstance(asked, Here):
+        item = asked.allow(reference)
+        if as_json:
+            show_json(item)
+        else:
+            show(
+                [line(f"run {reference} goes on as if it were trusted"), line((f"item {item.id} of the queue", "dim"))]
+            )
+        return
+    allowed = permit(asked.app, reference, repository=asked.repository)
     if as_json:
         show_json(
             {

@@ -8,8 +8,9 @@ from typing import Any, TypeVar
 
 import click
 
+from pipeline.cli.asked import folder_of, place_option, server_of, server_option
 from pipeline.cli.complete import complete_promotion
-from pipeline.cli.options import application, file_option, json_option, repository_option, show, show_json
+from pipeline.cli.options import application, file_option, json_option, show, show_json
 
 Command = TypeVar("Command", bound=Callable[..., Any])
 
@@ -23,38 +24,74 @@ def _answer_options(command: Command) -> Command:
         help="Your Ed25519 key, whose public half the policy lists; ECLUSE_KEY names it, too.",
     )
     argument = click.argument("promotion", metavar="PROMOTION", shell_complete=complete_promotion)
-    return argument(key(repository_option(file_option(json_option(command)))))
+    return argument(key(place_option(server_option(file_option(json_option(command))))))
 
 
 @click.command()
 @click.option("--reason", default="", metavar="TEXT", help="What the ledger will say.")
 @_answer_options
-def approve(promotion: str, reason: str, key: Path | None, repository: Path, file: str, as_json: bool) -> None:
+def approve(
+    promotion: str, reason: str, key: Path | None, repository: Path | str, server: str | None, file: str, as_json: bool
+) -> None:
     """Say yes to PROMOTION as it is planned now. A plan that changes afterwards needs another yes."""
     from pipeline.model.decision import Answer
 
-    _answer(promotion, Answer.APPROVE, reason=reason, key=key, repository=repository, file=file, as_json=as_json)
+    _answer(
+        promotion,
+        Answer.APPROVE,
+        reason=reason,
+        key=key,
+        repository=repository,
+        server=server,
+        file=file,
+        as_json=as_json,
+    )
 
 
 @click.command()
 @click.option("--reason", required=True, metavar="TEXT", help="What the ledger will say.")
 @_answer_options
-def reject(promotion: str, reason: str, key: Path | None, repository: Path, file: str, as_json: bool) -> None:
+def reject(
+    promotion: str, reason: str, key: Path | None, repository: Path | str, server: str | None, file: str, as_json: bool
+) -> None:
     """Say no to PROMOTION: it is refused, whatever others say."""
     from pipeline.model.decision import Answer
 
-    _answer(promotion, Answer.REJECT, reason=reason, key=key, repository=repository, file=file, as_json=as_json)
+    _answer(
+        promotion,
+        Answer.REJECT,
+        reason=reason,
+        key=key,
+        repository=repository,
+        server=server,
+        file=file,
+        as_json=as_json,
+    )
 
 
 def _answer(
-    promotion: str, answer: Any, *, reason: str, key: Path | None, repository: Path, file: str, as_json: bool
+    promotion: str,
+    answer: Any,
+    *,
+    reason: str,
+    key: Path | None,
+    repository: Path | str,
+    server: str | None,
+    file: str,
+    as_json: bool,
 ) -> None:
-    from pipeline.operations.approving import answer as keep
-    from pipeline.operations.surroundings import surroundings
+    known = server_of(server)
+    if known is not None:
+        from pipeline.remote.there import There
 
-    app = application()
-    place = surroundings(app, repository, file=file)
-    kept = keep(app, place, promotion=promotion, answer=answer, reason=reason, key=key)
+        kept = There(known, repository).answer(promotion, answer, reason)
+    else:
+        from pipeline.operations.approving import answer as keep
+        from pipeline.operations.surroundings import surroundings
+
+        app = application()
+        place = surroundings(app, folder_of(repository), file=file)
+        kept = keep(app, place, promotion=promotion, answer=answer, reason=reason, key=key)
     if as_json:
         show_json({"approval": kept.approval, "promotion": kept.promotion, "verdict": kept.verdict})
         return
@@ -66,4 +103,5 @@ def _answer(
     if kept.verdict.allowed:
         run, waiting = kept.promotion.run, kept.promotion.id
         again = f"ecluse resume {run}" if run else f"ecluse promote --resume {waiting}"
-        click.echo("whoever waits beside it goes on" if kept.told else f"go on with it: {again}")
+        goes_on = "the server goes on with it" if known is not None else "whoever waits beside it goes on"
+        click.echo(goes_on if kept.told or known is not None else f"go on with it: {again}")

@@ -13,6 +13,7 @@ import click
 
 from pipeline.cli.complete import complete_server
 from pipeline.errors import UsageError
+from pipeline.remote.kept import path_of
 
 if TYPE_CHECKING:  # for its time, not for a circle
     from pipeline.remote.here import Here
@@ -71,18 +72,11 @@ def place_option(command: Command) -> Command:
 
 def server_of(word: str | None) -> KnownServer | None:
     """The server that is asked; None = this machine is."""
-    if not word and not os.environ.get("ECLUSE_SERVER") and not remembered().exists():
+    if not word and not os.environ.get("ECLUSE_SERVER") and not path_of(os.environ).exists():
         return None
     from pipeline.remote.servers import chosen
 
     return chosen(word, os.environ)
-
-
-def remembered() -> Path:
-    """Where servers are remembered; without importing more than it takes."""
-    from pipeline.remote.servers import path_of
-
-    return path_of(os.environ)
 
 
 def asked_of(repository: Path | str, server: str | None) -> Asked:

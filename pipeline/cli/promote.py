@@ -7,9 +7,10 @@ from pathlib import Path
 
 import click
 
+from pipeline.cli.asked import folder_of, place_option, server_of, server_option
 from pipeline.cli.complete import complete_environment, complete_promotion, complete_release
-from pipeline.cli.options import application, file_option, json_option, repository_option, show
-from pipeline.cli.promoting import carry_out, duration, promotion_options
+from pipeline.cli.options import application, file_option, json_option, show
+from pipeline.cli.promoting import TIMEOUT, carry_out, duration, promotion_options
 from pipeline.cli.render.events import now
 from pipeline.cli.until import until_option
 from pipeline.errors import UsageError
@@ -33,7 +34,8 @@ from pipeline.errors import UsageError
     "--wait", metavar="DURATION", callback=duration, help="Wait so long (2h, 30m) for its gates; then end with 4."
 )
 @promotion_options
-@repository_option
+@place_option
+@server_option
 @file_option
 @json_option
 def promote(
@@ -46,7 +48,8 @@ def promote(
     yes: bool,
     reason: str,
     timeout: float,
-    repository: Path,
+    repository: Path | str,
+    server: str | None,
     file: str,
     as_json: bool,
 ) -> int:
@@ -62,8 +65,24 @@ def promote(
         raise UsageError(
             "name a release and --to ENV, or --resume", hint="`ecluse releases` lists what can be promoted"
         )
+    if (known := server_of(server)) is not None:
+        from pipeline.cli.following import nothing_else
+        from pipeline.cli.promote_there import promote_there, watch
+        from pipeline.model.release import PromotionKind
+        from pipeline.remote.there import There
+
+        nothing_else(file=file != "pipeline.yml", timeout=timeout != TIMEOUT)
+        there = There(known, repository)
+        if promotion is not None:
+            nothing_else(override=override, plan=only_plan)
+            waiting = there.promotion(promotion)
+            return watch(there, waiting.id, run=waiting.run, wait=wait, as_json=as_json)
+        return promote_there(
+            there, PromotionKind.PROMOTE, str(environment), release=str(release), reason=reason, override=override,
+            only_plan=only_plan, yes=yes, wait=wait, as_json=as_json,
+        )  # fmt: skip
     app = application()
-    place = surroundings(app, repository, file=file)
+    place = surroundings(app, folder_of(repository), file=file)
     if promotion is not None:
         order = resumed(app, place, promotion=promotion, override=override)
     else:
@@ -78,7 +97,8 @@ def promote(
 @click.option("--to", "release", default="", metavar="RELEASE", shell_complete=complete_release, help="Which one.")
 @until_option(required=False)
 @promotion_options
-@repository_option
+@place_option
+@server_option
 @file_option
 @json_option
 def rollback(
@@ -89,7 +109,8 @@ def rollback(
     yes: bool,
     reason: str,
     timeout: float,
-    repository: Path,
+    repository: Path | str,
+    server: str | None,
     file: str,
     as_json: bool,
 ) -> int:
@@ -104,8 +125,19 @@ def rollback(
     from pipeline.operations.promotion_order import back
     from pipeline.operations.surroundings import surroundings
 
+    if (known := server_of(server)) is not None:
+        from pipeline.cli.following import nothing_else
+        from pipeline.cli.promote_there import promote_there
+        from pipeline.model.release import PromotionKind
+        from pipeline.remote.there import There
+
+        nothing_else(file=file != "pipeline.yml", timeout=timeout != TIMEOUT, until=until)
+        return promote_there(
+            There(known, repository), PromotionKind.ROLLBACK, environment, release=release, reason=reason,
+            only_plan=only_plan, yes=yes, wait=None, as_json=as_json,
+        )  # fmt: skip
     app = application()
-    place = surroundings(app, repository, file=file)
+    place = surroundings(app, folder_of(repository), file=file)
     order = back(app, place, environment=environment, release=release, reason=reason)
 
     def hold() -> None:

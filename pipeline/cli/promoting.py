@@ -25,6 +25,8 @@ if TYPE_CHECKING:  # for its time, not for a circle
     from pipeline.ports.application import Application
 
 Command = TypeVar("Command", bound=Callable[..., Any])
+TIMEOUT = 120.0
+"""Seconds of `--timeout` where nobody says otherwise."""
 
 
 def promotion_options(command: Command) -> Command:
@@ -72,7 +74,7 @@ def carry_out(
         if as_json:
             show_json(planned_json(found))
         return ExitCode.REFUSED if found.verdict.refused else ExitCode.SUCCEEDED
-    _agree(found, yes=yes)
+    agree(found, yes=yes)
     tidy_reviews(
         app, place.repository, place.folder, but=(order.environment.name,), progress=partial(click.echo, err=as_json)
     )
@@ -166,7 +168,8 @@ def _anchor(app: Application) -> str | None:
     return str(Anchor.of(head)) if head is not None else None
 
 
-def _agree(found: Outlook, *, yes: bool) -> None:
+def agree(found: Outlook, *, yes: bool) -> None:
+    """Ask whether it is to be done. UsageError where nobody can answer, Abort where somebody says no."""
     if yes:
         return
     if not sys.stdin.isatty():

@@ -6,15 +6,17 @@ from pathlib import Path
 
 import click
 
+from pipeline.cli.asked import folder_of, place_option, server_of, server_option
 from pipeline.cli.complete import complete_run
 from pipeline.cli.job import reports_option
-from pipeline.cli.options import application, repository_option
+from pipeline.cli.options import application
 from pipeline.cli.watching import keep_failed_option, parallel_option, view_of, view_options, wait_option, watched
 
 
 @click.command()
 @click.argument("reference", metavar="[RUN]", required=False, shell_complete=complete_run)
-@repository_option
+@place_option
+@server_option
 @click.option("--start", "starts", multiple=True, metavar="STAGE", help="Start this manual stage; may be repeated.")
 @parallel_option
 @keep_failed_option
@@ -23,7 +25,8 @@ from pipeline.cli.watching import keep_failed_option, parallel_option, view_of, 
 @view_options
 def resume(
     reference: str | None,
-    repository: Path,
+    repository: Path | str,
+    server: str | None,
     starts: tuple[str, ...],
     parallel: int | None,
     keep_failed: bool | None,
@@ -37,6 +40,18 @@ def resume(
     What is done is not run again; a container that runs still is attached to, the result of one that ended meanwhile
     is taken. A run that is parked goes on as far as its gates are open.
     """
+    if (known := server_of(server)) is not None:
+        from pipeline.cli.following import follow, nothing_else
+        from pipeline.errors import NotFoundError
+        from pipeline.remote.there import There
+
+        nothing_else(parallel=parallel, keep_failed=keep_failed, wait=wait, reports=reports)
+        there = There(known, repository)
+        before = there.run(reference) if reference else there.parked()
+        if before is None:
+            raise NotFoundError("no run waits for anybody", hint="`ecluse runs` lists them")
+        return follow(there, there.resume(before, starts), as_json=as_json, plain=plain, before=before)
+    repository = folder_of(repository)
     view = view_of(as_json=as_json, plain=plain)
     from pipeline.operations.place import repository_of
     from pipeline.operations.resume import ResumeRequest, hand_over

@@ -7,9 +7,10 @@ from pathlib import Path
 
 import click
 
+from pipeline.cli.asked import folder_of, place_option, server_of, server_option
 from pipeline.cli.complete import complete_stage
 from pipeline.cli.job import reports_option
-from pipeline.cli.options import application, repository_option, run_argument, show, show_json
+from pipeline.cli.options import application, run_argument, show, show_json
 from pipeline.cli.render.clean import one_line
 from pipeline.cli.render.lines import line
 from pipeline.cli.watching import keep_failed_option, parallel_option, view_of, view_options, watched
@@ -18,7 +19,8 @@ from pipeline.cli.watching import keep_failed_option, parallel_option, view_of, 
 @click.command()
 @run_argument
 @click.argument("stages", metavar="[STAGE]...", nargs=-1, shell_complete=complete_stage)
-@repository_option
+@place_option
+@server_option
 @click.option("--plan", "only_plan", is_flag=True, help="Show what would be repeated and why; change nothing.")
 @parallel_option
 @keep_failed_option
@@ -27,7 +29,8 @@ from pipeline.cli.watching import keep_failed_option, parallel_option, view_of, 
 def retry(
     reference: str,
     stages: tuple[str, ...],
-    repository: Path,
+    repository: Path | str,
+    server: str | None,
     only_plan: bool,
     parallel: int | None,
     keep_failed: bool | None,
@@ -41,6 +44,15 @@ def retry(
     stage did outside, such as a push or a deployment, is not done twice once it succeeded. Where a file or an image
     that is needed has gone by now, the stages that made it run again first.
     """
+    if (known := server_of(server)) is not None:
+        from pipeline.cli.following import follow, nothing_else
+        from pipeline.remote.there import There
+
+        nothing_else(stages=stages, plan=only_plan, parallel=parallel, keep_failed=keep_failed, reports=reports)
+        there = There(known, repository)
+        before = there.run(reference)
+        return follow(there, there.retry(before), as_json=as_json, plain=plain, before=before)
+    repository = folder_of(repository)
     from pipeline.operations.place import repository_of
     from pipeline.operations.retry import RetryRequest, plan_retry
     from pipeline.operations.retry import retry as repeat

@@ -8,8 +8,9 @@ from typing import TYPE_CHECKING
 
 import click
 
+from pipeline.cli.asked import folder_of, place_option, server_of, server_option
 from pipeline.cli.job import reports_option
-from pipeline.cli.options import application, executor_option, file_option, repository_option, variables
+from pipeline.cli.options import application, executor_option, file_option, variables
 from pipeline.cli.request import fresh_option, request_options
 from pipeline.cli.watching import View, keep_failed_option, parallel_option, view_of, view_options, wait_option, watched
 from pipeline.errors import NotStartedError
@@ -20,7 +21,8 @@ if TYPE_CHECKING:  # for its time, not for a circle
 
 
 @click.command()
-@repository_option
+@place_option
+@server_option
 @file_option
 @request_options
 @executor_option
@@ -32,7 +34,8 @@ if TYPE_CHECKING:  # for its time, not for a circle
 @reports_option
 @view_options
 def run(
-    repository: Path,
+    repository: Path | str,
+    server: str | None,
     file: str,
     revision: str,
     event: str | None,
@@ -56,7 +59,20 @@ def run(
     as they happen; elsewhere, or where CI is set, every line of every stage is printed behind the stage's name.
     A run of this repository that was interrupted (its process was killed, the machine restarted) is offered first on
     a terminal; elsewhere it is only spoken of.
+    With --server a server makes the run, of what was pushed: the commit, branch or tag, or else the branch that is
+    checked out. It is watched as one that runs here; Ctrl-C leaves it running.
     """
+    if (known := server_of(server)) is not None:
+        from pipeline.cli.following import nothing_else
+        from pipeline.cli.run_there import run_there
+
+        nothing_else(
+            event=event, target=target, executor=executor, parallel=parallel, fresh=fresh, keep_failed=keep_failed,
+            no_resume=no_resume, wait=wait, reports=reports, file=file != "pipeline.yml",
+        )  # fmt: skip
+        ref = revision or branch or tag or ""
+        return run_there(known, repository, ref=ref, variables=variables(var), as_json=as_json, plain=plain)
+    repository = folder_of(repository)
     view = view_of(as_json=as_json, plain=plain)
     from pipeline.operations.start import StartRequest, start
 

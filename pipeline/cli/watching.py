@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import sys
+import time
 from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any, Protocol, TypeVar
@@ -63,8 +64,9 @@ def keep_failed_option(command: Command) -> Command:
     )(command)
 
 
-def view_of(*, as_json: bool, plain: bool) -> View:
-    """The one view that is wanted; the others are not imported."""
+def view_of(*, as_json: bool, plain: bool, stopwatch: Callable[[], float] = time.monotonic) -> View:
+    """The one view that is wanted; the others are not imported. `stopwatch` is for one that is told late of what
+    happened; on a terminal time goes on by itself."""
     if as_json and plain:
         raise UsageError("--json and --plain exclude each other", hint="leave one of them away")
     if as_json:
@@ -77,7 +79,7 @@ def view_of(*, as_json: bool, plain: bool) -> View:
     if plain or not terminal.live:
         from pipeline.cli.render.plain import PlainLines
 
-        return PlainLines(sys.stdout.buffer, terminal)
+        return PlainLines(sys.stdout.buffer, terminal, stopwatch=stopwatch)
     from pipeline.cli.render.live import LiveView
 
     return LiveView(sys.stdout, terminal)

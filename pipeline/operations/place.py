@@ -10,19 +10,20 @@ from pipeline.operations.source import git_environment, without_credentials
 
 def root_of(path: Path) -> Path | None:
     """The root of the working tree that holds `path`, or None."""
-    root = _git(path, "rev-parse", "--show-toplevel")
+    root = git_says(path, "rev-parse", "--show-toplevel")
     return Path(root) if root else None
 
 
 def repository_of(path: Path) -> str:
     """The origin's URL, else the path of the working tree's root; "" where `path` is in no repository."""
-    root = _git(path, "rev-parse", "--show-toplevel") or _git(path, "rev-parse", "--absolute-git-dir")
+    root = git_says(path, "rev-parse", "--show-toplevel") or git_says(path, "rev-parse", "--absolute-git-dir")
     if not root:
         return ""
-    return without_credentials(_git(path, "config", "--get", "remote.origin.url")) or root
+    return without_credentials(git_says(path, "config", "--get", "remote.origin.url")) or root
 
 
-def _git(path: Path, *arguments: str) -> str:
+def git_says(path: Path, *arguments: str) -> str:
+    """What git says there, without the space around it; "" where it refuses."""
     try:
         answer = subprocess.run(
             ("git", "-C", path, *arguments),

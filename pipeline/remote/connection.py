@@ -81,6 +81,10 @@ class Connection:
             raise other_version(self.server, self._version(), "no list")
         return [self.built(kind, item) for item in value]
 
+    def misunderstood(self, why: str) -> EcluseError:
+        """The error that command and server are of different versions."""
+        return other_version(self.server, self._version(), why)
+
     def pages(self, kind: type[Noun], path: str, query: Query, *, limit: int) -> list[Noun]:
         """Items of a list that comes page by page, at most so many."""
         found: list[Noun] = []

@@ -14,6 +14,7 @@ from typing import Any
 from urllib.parse import urlsplit
 
 from pipeline.errors import SettingsError, SignInError, UsageError
+from pipeline.remote.kept import path_of
 
 HERE = "here"
 """What `--server` calls this machine."""
@@ -65,13 +66,6 @@ class Servers:
             return self.known[word]
         url = word.rstrip("/")
         return next((item for item in self.known.values() if item.url == url), None)
-
-
-def path_of(environment: Mapping[str, str]) -> Path:
-    """`$XDG_CONFIG_HOME/ecluse/servers.json`, else below `~/.config`."""
-    folder = environment.get("XDG_CONFIG_HOME", "")
-    base = Path(folder) if folder.startswith("/") else Path(environment.get("HOME") or Path.home()) / ".config"
-    return base / "ecluse" / "servers.json"
 
 
 def load(environment: Mapping[str, str]) -> Servers:

@@ -54,7 +54,7 @@ class DeliveryThere(AskedThere):
         """What is where, what may move, what keeps it."""
         from pipeline.operations.board import Board
 
-        _own(file)
+        own_file(file)
         return self.connection.noun(Board, self.path("board"))
 
     def why(self, environment: str) -> Lineage:
@@ -73,14 +73,14 @@ class DeliveryThere(AskedThere):
         """Those that count."""
         from pipeline.operations.environment_page import EnvironmentPage
 
-        _own(file)
+        own_file(file)
         return self.connection.nouns(EnvironmentPage, self.path("environments"))
 
     def environment(self, name: str, *, file: str, ask: bool) -> EnvironmentPage:
         """One of them."""
         from pipeline.operations.environment_page import EnvironmentPage
 
-        _own(file)
+        own_file(file)
         if ask:
             raise UsageError("a server does not ask for somebody who only looks", hint="leave --ask away")
         return self.connection.noun(EnvironmentPage, self._environment(name))
@@ -108,7 +108,7 @@ class DeliveryThere(AskedThere):
         return self.path("environments", segment(name), *parts)
 
 
-def _own(file: str) -> None:
+def own_file(file: str) -> None:
     """A server reads the file that it was told of."""
     if file != OWN_FILE:
         raise UsageError(

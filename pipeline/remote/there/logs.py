@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import time
-from collections.abc import Collection, Generator, Iterator, Sequence
+from collections.abc import Collection, Generator, Iterator, Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
 from pipeline.errors import ServerBusyError
@@ -102,6 +102,10 @@ class Reading:
         self._marks: dict[str, Mark] = {}
         self._read: set[str] = set()
         """Stages that were done when all of their logs was read."""
+
+    def skip(self, marks: Mapping[str, Mark]) -> None:
+        """Leave out what lies before these marks."""
+        self._marks.update(marks)
 
     def news(self, pulse: Pulse) -> Iterator[LogBlock]:
         """What has come since the last time, of stages that had begun by then. ServerBusyError where it was cut off."""

@@ -9,7 +9,10 @@ from fastapi import APIRouter, Depends, Path, Query, Request, Response
 from pipeline.errors import NotFoundError
 from pipeline.model.account import Role
 from pipeline.model.work import Worker, WorkItem, WorkState
+from pipeline.operations.serving.asking import cancel_run
+from pipeline.ports.application import Application
 from pipeline.web.access.asking import Signed, need
+from pipeline.web.access.principal import Principal
 from pipeline.web.api.answers import answer
 from pipeline.web.api.problem_schemas import PROBLEMS
 from pipeline.web.api.shapes import shape_of
@@ -35,10 +38,29 @@ def items(
 @router.get("/queue/{item}", response_model=shape_of(WorkItem))
 def item(request: Request, app: App, person: Signed, item: Annotated[str, Path(pattern="^[0-9a-z]{26}$")]) -> Response:
     """One item: a run or a promotion that somebody asked for."""
+    return answer(request, _seen(app, person, item))
+
+
+@router.post("/queue/{item}/cancel", status_code=202, response_model=shape_of(WorkItem))
+def cancel(
+    request: Request, app: App, person: Signed, item: Annotated[str, Path(pattern="^[0-9a-z]{26}$")]
+) -> Response:
+    """Ask for the end of what somebody asked for, whether it has begun or not."""
+    found = _seen(app, person, item)
+    person.must(Role.RELEASE_MANAGER if found.request.wish else Role.DEVELOPER, found.request.repository, _where(found))
+    return answer(request, cancel_run(app, found.id, by=person.login), status=202)
+
+
+def _seen(app: Application, person: Principal, item: str) -> WorkItem:
+    """An item that this person may see; others are not there for them."""
     found = app.queue.find(item)
     if not person.may(Role.VIEWER, found.request.repository):
         raise NotFoundError(f"nobody asked the server for a run '{item}'", hint="`queue` lists what waits")
-    return answer(request, found)
+    return found
+
+
+def _where(item: WorkItem) -> str:
+    return item.request.wish.environment if item.request.wish else ""
 
 
 @router.get("/workers", response_model=list[shape_of(Worker)], dependencies=[Depends(need(Role.VIEWER))])  # type: ignore[misc]

@@ -11,6 +11,7 @@ import pytest
 
 from pipeline.errors import SettingsError, SignInError, UsageError
 from pipeline.model.repository import ForgeKind, Repository
+from pipeline.remote.kept import path_of
 from pipeline.remote.servers import (
     KnownServer,
     Servers,
@@ -20,7 +21,6 @@ from pipeline.remote.servers import (
     chosen,
     load,
     named_by,
-    path_of,
     save,
 )
 from pipeline.remote.there.asked import name_among
