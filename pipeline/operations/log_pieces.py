@@ -5,16 +5,16 @@ from __future__ import annotations
 import io
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from pathlib import Path
 from typing import IO
 
 from pipeline.errors import UsageError
 from pipeline.model.identity import safe_name
 from pipeline.model.run import Run, StageRun
 from pipeline.model.status import RunState, StageState
+from pipeline.operations.log_elsewhere import copy_of, refreshed
 from pipeline.operations.runner_process import Life, life_of
+from pipeline.ports.application import Application
 from pipeline.ports.records import Records
-from pipeline.ports.storage import Storage
 
 _BLOCK = 256 * 1024
 
@@ -48,8 +48,7 @@ def parse_mark(text: str) -> tuple[str, Mark]:
 
 
 def log_pieces(
-    storage: Storage,
-    home: Path,
+    app: Application,
     run: Run,
     stages: Sequence[StageRun],
     *,
@@ -66,7 +65,7 @@ def log_pieces(
         for number, digest, ended in _logs_of(stage, attempt):
             if number < mark.attempt:
                 continue
-            file = _opened(storage, home / "runs" / run.id, stage.name, number, digest)
+            file = _opened(app, run, f"{safe_name(stage.name)}.{number}.log", digest)
             if file is not None:
                 with file:
                     start = _from(file, mark.read) if number == mark.attempt else 0
@@ -95,11 +94,16 @@ def _logs_of(stage: StageRun, only: int) -> Iterator[tuple[int, str, bool]]:
         yield number, "", False
 
 
-def _opened(storage: Storage, folder: Path, stage: str, attempt: int, digest: str) -> IO[bytes] | None:
+def _opened(app: Application, run: Run, name: str, digest: str) -> IO[bytes] | None:
+    """The stored one, or else the one that grows: here, or as far as another machine has sent it."""
     if digest:
-        return storage.open(digest)
+        return app.storage.open(digest)
+    path = app.settings.home / "runs" / run.id / name
+    if not path.exists() and life_of(run.runner) is Life.ELSEWHERE:
+        path = copy_of(app.settings.home, run.id, name)
+        refreshed(app, path)
     try:
-        return (folder / f"{safe_name(stage)}.{attempt}.log").open("rb")
+        return path.open("rb")
     except FileNotFoundError:
         return None
 

@@ -80,7 +80,7 @@ def pulse(asked: InRepository, number: Number) -> Response:
 def _pieces(
     app: Application, run: Run, stages: tuple[StageRun, ...], *, attempt: int, marks: dict[str, Mark]
 ) -> Iterator[LogPiece]:
-    return log_pieces(app.storage, app.settings.home, run, stages, attempt=attempt, marks=marks)
+    return log_pieces(app, run, stages, attempt=attempt, marks=marks)
 
 
 def _parts(
