@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import io
 import os
 import sys
 from typing import NoReturn
@@ -16,6 +17,9 @@ def main() -> NoReturn:
     The process ends at once: taking the interpreter apart would cost as much as a third of starting a container, and
     everything that has to be closed, written or removed is by then.
     """
+    for out in (sys.stdout, sys.stderr):
+        if isinstance(out, io.TextIOWrapper):
+            out.reconfigure(errors="replace")  # names of files may be no text, and end no command
     status = answer(sys.argv[1:])
     _let_go_of_output()
     sys.stderr.flush()

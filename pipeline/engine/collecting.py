@@ -8,6 +8,7 @@ from dataclasses import replace
 
 from pipeline.engine import coverage, junit, sarif
 from pipeline.engine.masking import Masker
+from pipeline.engine.texts import fit
 from pipeline.engine.xml_report import SIZE_LIMIT
 from pipeline.errors import StorageError, UsageError
 from pipeline.model.container import View
@@ -56,7 +57,7 @@ def collect(
                 room.take(file)
                 content = masker.mask(file.content.read(SIZE_LIMIT + 1))
                 digest, size = storage.put(io.BytesIO(content))
-                path = masker.text(file.path)
+                path = fit(masker.text(file.path))
                 artifacts.append(Artifact(name=kind, path=path, digest=digest, size=size, kind="report"))
                 try:
                     if kind == "junit":
@@ -77,7 +78,7 @@ def collect(
             found += 1
             room.take(file)
             digest, size = storage.put(_chunks(file.content.read, file.size))
-            path = masker.text(file.path)
+            path = fit(masker.text(file.path))
             artifacts.append(Artifact(name=rule.name, path=path, digest=digest, size=size, keep=rule.keep))
         if not found:
             note(f"artifact '{rule.name}': no file matches {', '.join(rule.paths)}")
@@ -104,8 +105,8 @@ class _Room:
         self._left -= file.size
         if self._left < 0:
             raise UsageError(
-                f"with '{file.path[:200]}' ({spell_size(file.size)}) the stage's artifacts and reports are larger than "
-                f"{spell_size(self._limit)}",
+                f"with '{fit(file.path[:200])}' ({spell_size(file.size)}) the stage's artifacts and reports are larger "
+                f"than {spell_size(self._limit)}",
                 hint="keep less, or raise the machine's setting artifact_limit",
             )
         if self._files > MOST_FILES:

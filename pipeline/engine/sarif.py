@@ -13,6 +13,7 @@ from itertools import islice
 from typing import Any
 from urllib.parse import unquote, urlsplit
 
+from pipeline.engine.texts import fit
 from pipeline.engine.xml_report import check_size
 from pipeline.errors import StorageError
 from pipeline.model.container import WORKSPACE
@@ -74,13 +75,13 @@ def _of_run(run: Mapping[str, Any]) -> Iterator[Finding]:
         place, line = _place(result)
         yield Finding(
             check=CHECK,
-            tool=str(driver.get("name") or "sarif")[:_TEXT],
-            rule=(name or str(rule.get("id") or "unnamed"))[:_TEXT],
+            tool=fit(str(driver.get("name") or "sarif")[:_TEXT]),
+            rule=fit((name or str(rule.get("id") or "unnamed"))[:_TEXT]),
             severity=_severity(result, rule),
-            message=_message(result, rule)[:_TEXT],
-            file=place,
+            message=fit(_message(result, rule)[:_TEXT]),
+            file=fit(place),
             line=line,
-            url=str(rule.get("helpUri") or "")[:_TEXT],
+            url=fit(str(rule.get("helpUri") or "")[:_TEXT]),
         )
 
 

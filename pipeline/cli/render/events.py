@@ -114,7 +114,9 @@ class JsonEvents:
     def _emit(self, event: str, run: str | None, **facts: Value) -> None:
         moment = self._clock().isoformat(timespec="milliseconds").replace("+00:00", "Z")
         entry: dict[str, Value] = {"event": event, "time": moment, "run": run, **facts}
-        self._outlet.write(json.dumps(entry, ensure_ascii=False, separators=(",", ":")).encode() + b"\n")
+        self._outlet.write(
+            json.dumps(entry, ensure_ascii=False, separators=(",", ":")).encode("utf-8", "replace") + b"\n"
+        )
 
 
 def _planned(item: PlannedStage) -> dict[str, Value]:

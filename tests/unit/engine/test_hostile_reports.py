@@ -90,6 +90,12 @@ def test_a_message_is_filled_once() -> None:
     assert found.message == "{1}" * 10
 
 
+def test_what_no_encoding_can_write_is_replaced() -> None:
+    result = {"ruleId": "r\ud800", "message": {"text": "m\udfff"}}
+    [found] = sarif.read(sarif_of(result, tool={"driver": {"name": "t\ud800\ud800"}}), file="report")
+    assert (found.rule, found.message, found.tool) == ("r\ufffd", "m\ufffd", "t\ufffd\ufffd")
+
+
 def test_a_document_type_that_others_know_is_no_declaration() -> None:
     said = b'<!DOCTYPE coverage SYSTEM "http://cobertura.sourceforge.net/xml/coverage-04.dtd">'
     found = coverage.read(said + b'<coverage lines-covered="1" lines-valid="2"/>', file="coverage.xml")
