@@ -48,7 +48,7 @@ async def anything(
     if repository:
         principal.must(Role.VIEWER, repository)
     live = live_of(request)
-    live.check_room()
+    live.check_room(principal.login)
     url = await run_in_threadpool(url_of, app, repository) if repository else ""
 
     def look() -> tuple[object, ...]:
@@ -82,7 +82,7 @@ async def of_run(
 ) -> StreamingResponse:
     """`stages` with those that moved; `changed` when the run itself did or has other stages; `over` at its end."""
     live = live_of(request)
-    live.check_room()
+    live.check_room(principal.login)
     url = await run_in_threadpool(url_of, app, f"{owner}/{name}")
     run = await run_in_threadpool(app.records.find_run, number, repository=url)
     return streamed(

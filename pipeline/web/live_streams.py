@@ -27,6 +27,8 @@ EVERY = 0.5
 ALIVE = b": still here\n\n"
 MOST = 5000
 """Streams at a time in one process."""
+MOST_OF_ONE = 1000
+"""And of one person, in all their browsers and programs."""
 _IDLE = 20
 _LOG = logging.getLogger(__name__)
 
@@ -73,10 +75,15 @@ class Live:
         self._stir.set()
         self._in_loop(self._cut_all)
 
-    def check_room(self) -> None:
-        """503 where there is none: to be asked before the answer begins."""
+    def check_room(self, login: str) -> None:
+        """503 where there is none, 429 where this person has all that one may have: to be asked before the answer
+        begins."""
         if self.streams >= MOST:
             raise HTTPException(503, f"{MOST} streams are open already", headers={"Retry-After": "30"})
+        groups = (streams for streams in self._open.values() if streams)
+        own = (len(streams) for streams in groups if next(iter(streams)).follower.principal.login == login)
+        if sum(own) >= MOST_OF_ONE:
+            raise HTTPException(429, f"you have {MOST_OF_ONE} streams open already", headers={"Retry-After": "30"})
 
     async def watch(
         self,

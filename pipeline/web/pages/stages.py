@@ -131,7 +131,7 @@ async def follow(
         return run, paper_here(app, run, stage, attempt=attempt)
 
     live = live_of(request)
-    live.check_room()
+    live.check_room(principal.login)
     run, paper = await run_in_threadpool(asked)
     last = request.headers.get("last-event-id", "")
     follower = Follower(principal=principal, repository=f"{owner}/{name}")

@@ -9,10 +9,12 @@ from urllib.parse import urlsplit
 
 import pytest
 from greedy import CHUNK, MEGABYTE, RUNS, crowded, post, said
+from served import serve
 from web_ground import web_server
 
 from pipeline.bootstrap import Application
-from pipeline.web import bodies, connections, hooks
+from pipeline.model.account import Role
+from pipeline.web import bodies, connections, hooks, live_streams
 
 
 @pytest.fixture
@@ -109,3 +111,30 @@ def test_a_crowd_with_long_bodies_takes_no_more_memory_than_there_is_for_bodies(
     statuses, grown = crowded(tmp_path, clients=20, megabytes=30)
     assert statuses <= {b"413", b"503"}, statuses
     assert grown < 350 * MEGABYTE, f"{grown / MEGABYTE:.0f} MB of the {2 * 20 * 30} that were sent"
+
+
+def test_one_person_does_not_take_all_streams(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(live_streams, "MOST_OF_ONE", 2)
+    with serve(tmp_path) as served, web_server(served.app) as address:
+        tokens = {login: served.token(served.person(login, (Role.VIEWER, "*", "*"))) for login in ("anna", "ben")}
+        where = urlsplit(address)
+
+        def asked(login: str, *more: str) -> bytes:
+            lines = ("GET /live HTTP/1.1", "Host: x", f"Authorization: Bearer {tokens[login]}", *more, "", "")
+            return "\r\n".join(lines).encode()
+
+        async def follow(login: str) -> tuple[bytes, asyncio.StreamWriter]:
+            reader, writer = await asyncio.open_connection(where.hostname, where.port)
+            writer.write(asked(login))
+            head = await reader.readuntil(b"\r\n\r\n")
+            if b" 200 " in head:
+                await reader.readuntil(b"still here")
+            return head.split(b" ")[1], writer
+
+        async def all_of() -> list[bytes]:
+            opened = [await follow(login) for login in ("anna", "anna", "anna", "ben")]
+            for _, writer in opened:
+                writer.close()
+            return [status for status, _ in opened]
+
+        assert asyncio.run(all_of()) == [b"200", b"200", b"429", b"200"]
