@@ -12,9 +12,11 @@ from environment.repository import Repository
 FILE = r"""
 version: 1
 name: hostile
+fail_fast: false
 defaults: {image: "BUSYBOX"}
 stages:
   links:
+    needs: []
     commands: |
       mkdir -p out/inner && cd out && echo own >own.txt
       ln -s HOST absolute
@@ -29,6 +31,7 @@ stages:
       mknod zero c 1 5 || true
     artifacts: [{name: made, paths: ["out/**"]}]
   names:
+    needs: []
     commands: |
       mkdir -p out && cd out
       echo 1 >"$(printf 'new\nline')"
@@ -41,15 +44,19 @@ stages:
       echo 7 >deep || true
     artifacts: [{name: named, paths: ["out/**"]}]
   sparse:
-    commands: mkdir out && truncate -s 900g out/sparse
+    needs: []
+    commands: mkdir out && dd if=/dev/zero of=out/sparse bs=1 count=0 seek=900000000000
     artifacts: [{name: huge, paths: ["out/**"]}]
   report:
+    needs: []
     commands: ln -s HOST report.xml
     reports: {junit: report.xml}
   output:
+    needs: []
     commands: rm -f $ECLUSE_OUTPUT && ln -s HOST $ECLUSE_OUTPUT
     outputs: [word]
   pipe:
+    needs: []
     commands: rm -f $ECLUSE_OUTPUT && mkfifo $ECLUSE_OUTPUT
     outputs: [word]
 """
@@ -77,10 +84,11 @@ def test_nothing_of_this_machine_comes_along(
     assert '"run"' in text, ended.err
     shown = json.loads(ecluse("show", "1", "--json", cwd=repository.path).out)
     stages = {stage["name"]: stage for stage in shown["stages"]}
-    assert ended.code == 1, ended.err
+    assert ended.code == 3, ended.err
     ends = {name: stage["outcome"]["conclusion"] for name, stage in stages.items()}
     assert {ends["links"], ends["names"]} == {"succeeded"}, text
-    assert "larger than 10 GiB" in stages["sparse"]["outcome"]["reason"]
+    said = ecluse("logs", "1", "sparse", cwd=repository.path).out
+    assert "larger than 10 GiB" in stages["sparse"]["outcome"]["reason"], said
     assert ends["sparse"] != "succeeded"
     assert {ends["output"], ends["pipe"]} == {"failed"}, ends
 
