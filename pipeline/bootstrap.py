@@ -235,7 +235,11 @@ class Application:
 
     @cached_property
     def groups(self) -> Groups:
-        """Tickets under the home."""
+        """Tickets under the home; places in the database where several machines share one."""
+        if self.settings.database and not self.settings.database.startswith("sqlite"):
+            from pipeline.records.server.groups import SqlGroups
+
+            return SqlGroups(self._records.database, lease=self.settings.lease)
         from pipeline.storage.groups import FileGroups
 
         return FileGroups(self.settings.home / "groups")

@@ -86,6 +86,19 @@ turns = sa.Table(
     comment="when each kind was served last, also of each repository; how often it was passed over",
 )
 
+places = sa.Table(
+    "places",
+    metadata,
+    sa.Column("id", sa.String(26), primary_key=True),
+    sa.Column("group", sa.String(64), nullable=False),
+    needed("number", sa.BigInteger()),
+    needed("holder", Words()),
+    needed("expires", Instant()),
+    needed("cancel", Words()),
+    sa.Index("ix_places_group", "group", "number"),
+    comment="who is in a concurrency group, and who waits for it",
+)
+
 workers = sa.Table(
     "workers",
     metadata,

@@ -149,6 +149,7 @@ class SqlQueue:
         told = (t.work.c.state == WorkState.DONE, t.work.c.told == WorkState.DONE.value)
         gone = forget(database, t.work, t.work.c.id, *told, t.work.c.finished < before)
         forget(database, t.workers, t.workers.c.name, t.workers.c.seen < before)
+        forget(database, t.places, t.places.c.id, t.places.c.expires < before)
         forget(database, t.turns, t.turns.c.line, t.turns.c.served < before)
         return gone
 

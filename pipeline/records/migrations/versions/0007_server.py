@@ -100,6 +100,18 @@ def _queue() -> None:
         comment="when each kind was served last, also of each repository; how often it was passed over",
     )
     op.create_table(
+        "places",
+        sa.Column("id", sa.String(26), nullable=False),
+        sa.Column("group", sa.String(64), nullable=False),
+        sa.Column("number", sa.BigInteger(), nullable=False),
+        sa.Column("holder", sa.Text(), nullable=False),
+        sa.Column("expires", sa.String(27), nullable=False),
+        sa.Column("cancel", sa.Text(), nullable=False),
+        sa.PrimaryKeyConstraint("id"),
+        comment="who is in a concurrency group, and who waits for it",
+    )
+    op.create_index("ix_places_group", "places", ["group", "number"])
+    op.create_table(
         "workers",
         sa.Column("name", sa.Text(), nullable=False),
         sa.Column("host", sa.Text(), nullable=False),
