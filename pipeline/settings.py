@@ -130,6 +130,8 @@ class Settings:
     """Seconds after which the runs of a worker that has died are taken over."""
     drain: float = 600.0
     """Seconds that a server or worker waits at its end for the runs under way; those that remain are handed over."""
+    space_reserve: int = 256 * 1024**2
+    """Bytes that must be free under `home` for a server to be called ready; 0 = it is not looked at."""
     labels: tuple[str, ...] = ()
     """What this machine's worker has that others may not: stages ask for it with `runs_on`."""
     ledger_key: str = ""

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import errno
 import os
 import signal
+import socket
 import sys
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
@@ -13,7 +15,7 @@ from typing import TYPE_CHECKING
 import click
 
 from pipeline.cli.options import application
-from pipeline.errors import UsageError
+from pipeline.errors import StorageError, UsageError
 from pipeline.operations.serving.supervision import Supervision
 
 if TYPE_CHECKING:  # for their time, not for a circle
@@ -26,6 +28,12 @@ if TYPE_CHECKING:  # for their time, not for a circle
 
 _PROGRAM = (sys.executable, "-c", "from pipeline.cli.door import main; main()", "make-run")
 """Makes one run in a process of its own, whatever is on the PATH."""
+_TAKEN = {
+    errno.EADDRINUSE: "another program has that port (`ss -ltnp` shows which): end it, or name another one in --listen",
+    errno.EADDRNOTAVAIL: "this machine has no such address: 0.0.0.0 listens on all that it has",
+    errno.EACCES: "ports below 1024 are root's: take another one, and put a proxy with TLS before it",
+}
+"""What to do where the port cannot be had."""
 _LAST_REQUESTS = 5.0
 """Seconds for answers that are under way at the end."""
 
@@ -60,6 +68,7 @@ def serve(listen: str | None, no_worker: bool) -> int:
     app = application()
     app.share()
     host, port = _address(listen or app.settings.listen)
+    door = _door(host, port)
     app.intake.repositories()  # brings the database up to date before anything answers
     dispatcher, scheduler = Dispatcher(app, note=_note), Scheduler(app, note=_note)
     rounds = (
@@ -83,13 +92,14 @@ def serve(listen: str | None, no_worker: bool) -> int:
         timeout_graceful_shutdown=int(_LAST_REQUESTS),
     )
     server = uvicorn.Server(config)
-    with _signals() as asked, _answering(server, site.state.live):
-        address = f"http://{host}:{_port(server, port)}"
+    with _signals() as asked, door, _answering(server, door, site.state.live):
+        port = int(door.getsockname()[1])
+        address = f"http://[{host}]:{port}" if ":" in host else f"http://{host}:{port}"
         _note(f"listening on {address}")
         if key := first_key(app):
             _note(f"nobody is here yet: make the first admin at {app.settings.public_url or address}/first?key={key}")
         background.start()
-        watched.ready(f"listening on {address}", lambda: _answers(_port(server, port), host))
+        watched.ready(f"listening on {address}", lambda: _answers(port, host))
         again = _work(app, background, asked, watched, drains=site.state.live.move)
     if again:
         _begin_anew(watched)
@@ -189,18 +199,16 @@ def _signals() -> Iterator[SimpleQueue[int]]:
 
 
 @contextmanager
-def _answering(server: uvicorn.Server, live: Live) -> Iterator[None]:
+def _answering(server: uvicorn.Server, door: socket.socket, live: Live) -> Iterator[None]:
     """The web server in a thread, so that it answers while the runs are drained; open streams do not hold it up."""
     import threading
     import time
 
-    thread = threading.Thread(target=server.run, name="web", daemon=True)
+    thread = threading.Thread(target=server.run, args=([door],), name="web", daemon=True)
     thread.start()
     while not server.started:
         if not thread.is_alive():
-            raise UsageError(
-                f"cannot listen on {server.config.host}:{server.config.port}", hint="is the port taken? see --listen"
-            )
+            raise StorageError("the web server did not start", hint="what it said stands above")
         time.sleep(0.01)
     try:
         yield
@@ -210,16 +218,27 @@ def _answering(server: uvicorn.Server, live: Live) -> Iterator[None]:
         thread.join(_LAST_REQUESTS * 2)
 
 
-def _port(server: uvicorn.Server, asked: int) -> int:
-    """Where it really listens: 0 asks for any free port."""
-    return int(next((socket.getsockname()[1] for item in server.servers for socket in item.sockets), asked))
+def _door(host: str, port: int) -> socket.socket:
+    """Where it listens, taken before anything else is done. UsageError says why it cannot be had."""
+    family = socket.AF_INET6 if ":" in host else socket.AF_INET
+    made = socket.socket(family, socket.SOCK_STREAM)
+    made.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+    try:
+        made.bind((host, port))
+    except OSError as error:
+        made.close()
+        hint = _TAKEN.get(
+            error.errno or 0, "write the address of this machine: 127.0.0.1:8380, or 0.0.0.0:8380 for all"
+        )
+        raise UsageError(f"cannot listen on {host}:{port}: {error.strerror}", hint=hint) from error
+    return made
 
 
 def _address(text: str) -> tuple[str, int]:
     host, _, port = text.rpartition(":")
-    if not port.isdecimal():
+    if not port.isdecimal() or int(port) > 65535:
         raise UsageError(f"'{text}' is no HOST:PORT", hint="write 127.0.0.1:8380")
-    return host or "127.0.0.1", int(port)
+    return host.removeprefix("[").removesuffix("]") or "127.0.0.1", int(port)
 
 
 def _note(text: str) -> None:

@@ -26,6 +26,8 @@ from pipeline.records.filelock import locked
 _WRITING = ("NORMAL", "BEGIN IMMEDIATE")
 _DURABLE = ("FULL", "BEGIN IMMEDIATE")
 _READING = ("NORMAL", "BEGIN")
+_CONNECT = 10
+"""Seconds that a new connection to a server may take."""
 _LISTEN_FOR = 1.0
 """Seconds between two looks whether anybody still listens."""
 
@@ -42,7 +44,7 @@ class Database:
         parsed = sa.URL.create("sqlite", database=str(self.path)) if self.path else _server_url(url)
         self.where = str(self.path) if self.path else parsed.render_as_string(hide_password=True)
         with translated(self.where):
-            self._engine = sa.create_engine(parsed, **({"connect_args": {"timeout": wait}} if self.path else {}))
+            self._engine = sa.create_engine(parsed, connect_args=_how(parsed, wait))
         self._writer: AbstractContextManager[object] = threading.Lock() if self.path else nullcontext()
         if self.path:
             self._prepare_file(self.path)
@@ -176,6 +178,13 @@ def _server_url(url: str) -> sa.URL:
     if not parsed.drivername.startswith("postgresql+"):
         raise wrong
     return parsed
+
+
+def _how(url: sa.URL, wait: float) -> dict[str, float]:
+    """A server that nobody hears is given up after a while, not after the kernel's minutes."""
+    if url.drivername == "sqlite":
+        return {"timeout": wait}
+    return {} if "connect_timeout" in url.query else {"connect_timeout": _CONNECT}
 
 
 def _lock_of(path: Path) -> Path:

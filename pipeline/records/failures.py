@@ -34,6 +34,9 @@ _POSTGRES_HINTS = {
 }
 """By the class of the SQLSTATE."""
 
+_CONNECTING = (("password", "28"), ("no pg_hba.conf entry", "28"), ("does not exist", "3D"), ("starting up", "57"))
+"""Words of a server that refuses a connection, for which drivers have no SQLSTATE, and its class."""
+
 
 @contextmanager
 def translated(where: str) -> Iterator[None]:
@@ -63,5 +66,6 @@ def of_driver(error: BaseException | None, where: str) -> EcluseError:
         return DiskFullError(f"database {where}: no space is left", hint=SPACE_HINT)
     if name:
         return RecordsError(f"database {where}: {text}", hint=_SQLITE_HINTS.get("_".join(name.split("_")[:2]), ""))
-    hint = _POSTGRES_HINTS.get(state[:2]) if state else _POSTGRES_HINTS["08"]
+    known = state[:2] or next((kind for words, kind in _CONNECTING if words in text), "08")
+    hint = _POSTGRES_HINTS.get(known)
     return RecordsError(f"database {where}: {text}", hint=hint or "")

@@ -14,7 +14,7 @@ from urllib.parse import unquote
 
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
-from pipeline.errors import EcluseError
+from pipeline.errors import DiskFullError, EcluseError, RecordsError, StorageError
 from pipeline.model.incoming import HookDelivery
 from pipeline.ports.application import Application
 from pipeline.web.arrival import UNREADABLE, Arrival
@@ -75,7 +75,7 @@ class Hooks:
         except NotTakenError as error:
             await _refuse(send, error)
         except EcluseError as error:
-            await _refuse(send, NotTakenError(status_of(error), error.message, hint=error.hint, wait=5))
+            await _refuse(send, _not_kept(error))
         except Exception:  # noqa: BLE001  # whatever it is, the forge gets an answer
             _LOG.exception("a webhook met a mistake of ours")
             await _refuse(send, NotTakenError(500, "the server made a mistake", hint="its log has the details"))
@@ -152,6 +152,14 @@ class Hooks:
             raise NotTakenError(413, f"a webhook has at most {LIMIT // 1024**2} MB")
         if self._held > HELD or self._held_of.get(address, 0) > HELD // 2:
             raise NotTakenError(503, "too many webhooks are under way", wait=5)
+
+
+def _not_kept(error: EcluseError) -> NotTakenError:
+    """A database that is away and a disk that is full are to be tried again; what a stranger reads says no more."""
+    if isinstance(error, RecordsError | StorageError | DiskFullError):
+        _LOG.error("a webhook cannot be kept: %s", error.message)
+        return NotTakenError(503, "it cannot be kept now", hint="send it again; the server's log says why", wait=5)
+    return NotTakenError(status_of(error), error.message, hint=error.hint, wait=5)
 
 
 def _name(scope: Scope) -> str:

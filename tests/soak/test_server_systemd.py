@@ -18,7 +18,8 @@ from environment.serving import awaited
 DOCKERFILE = """
 FROM {base}
 USER root
-RUN apt-get update && apt-get install --yes --no-install-recommends systemd systemd-sysv dbus && groupadd docker
+RUN apt-get update && apt-get install --yes --no-install-recommends systemd systemd-sysv dbus curl openssl
+RUN groupadd docker
 COPY *.service /etc/systemd/system/
 COPY environment /etc/ecluse/environment
 COPY drop-in.conf /etc/systemd/system/ecluse.service.d/test.conf
