@@ -113,8 +113,9 @@ def database_worked(made: Installation) -> float:
     """Seconds of processor time of PostgreSQL with all of its processes; 0 for SQLite, whose work is its callers'."""
     if made.postgres is None:
         return 0.0
-    backend = int(_rows(made, "SELECT pg_backend_pid()")[0][0])
-    server = int(Path(f"/proc/{backend}/stat").read_text().rpartition(")")[2].split()[1])
+    with _asking(made) as ask:
+        backend = int(ask("SELECT pg_backend_pid()")[0][0])
+        server = int(Path(f"/proc/{backend}/stat").read_text().rpartition(")")[2].split()[1])
     total = worked(server)
     seconds = total.own + total.children
     for child in Path(f"/proc/{server}/task/{server}/children").read_text().split():
