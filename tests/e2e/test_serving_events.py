@@ -267,6 +267,38 @@ def test_what_runs_is_superseded_only_where_the_file_asks(serving: Ground, git_r
             station.app.queue.cancel(item.id, by="the test")
 
 
+def test_schedules_cost_no_git_until_the_branch_moves(
+    station: Station, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    trace = tmp_path / "git.trace"
+    monkeypatch.setenv("GIT_TRACE2_EVENT", str(trace))
+
+    def asked() -> int:
+        count = trace.read_text().count('"event":"start"') if trace.exists() else 0
+        trace.unlink(missing_ok=True)
+        return count
+
+    clock = Times(datetime(2026, 11, 20, 12, tzinfo=UTC))
+    station.app.clock = clock
+    scheduler = Scheduler(station.app)
+    scheduler.round()
+    assert asked() > 0
+    for _ in range(5):
+        clock.time += timedelta(seconds=5)
+        scheduler.round()
+    assert asked() == 0
+
+    hourly = FILES["pipeline.yml"].replace("0 3 * * *", "0 * * * *")
+    station.git.commit({"pipeline.yml": hourly})
+    station.push()
+    asked()
+    scheduler.round()
+    assert asked() > 0, "the branch has moved"
+    clock.time += timedelta(hours=1)
+    scheduler.round()
+    assert [item.kind for item in station.items(WorkState.QUEUED)].count(WorkKind.SCHEDULED) == 1
+
+
 def test_schedules_run_once_and_make_up_for_the_latest(station: Station) -> None:
     app = station.app
     clock = Times(datetime(2026, 11, 20, 12, tzinfo=UTC))

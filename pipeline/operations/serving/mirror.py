@@ -116,6 +116,20 @@ class Mirror:
             return Tip(sha=sha, tag=name)
         return Tip(sha=name) if self.has(name) else None
 
+    def stamp(self, ref: str) -> tuple[object, ...]:
+        """What is another one whenever the answer of `find` may be: git replaces these files, and is not asked."""
+        name = checked_ref(ref or self._repository.default_branch)
+        files = (f"refs/remotes/origin/{name}", f"refs/tags/{name}", "packed-refs", "reftable/tables.list")
+        found: list[object] = [name]
+        for file in files:
+            try:
+                known = (self.path / file).stat()
+            except OSError:
+                found.append(None)
+            else:
+                found.append((known.st_ino, known.st_mtime_ns, known.st_size))
+        return tuple(found)
+
     def _commit(self, ref: str) -> str:
         answer = self._run("rev-parse", "--verify", "-q", "--end-of-options", f"{ref}^{{commit}}")
         return answer.stdout.decode().strip() if answer.returncode == 0 else ""

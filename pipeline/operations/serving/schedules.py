@@ -27,9 +27,9 @@ _FETCH_EVERY = 300.0
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class _Known:
-    """The pipeline file at the tip of a default branch."""
+    """The pipeline file at the tip of a default branch, and how the mirror stood before it was read."""
 
-    tip: str
+    stamp: tuple[object, ...]
     definition: Definition | None
 
 
@@ -88,16 +88,17 @@ class Scheduler:
         if last is None or now - last >= _FETCH_EVERY:
             self._fetched[repository.url] = now
             mirror.fetch()
-        tip = mirror.find("")
-        if tip is None:
-            return None
+        stamp = (repository.file, *mirror.stamp(""))
         known = self._known.get(repository.url)
-        if known is None or known.tip != tip.sha:
+        if known is None or known.stamp != stamp:
+            tip = mirror.find("")
+            if tip is None:
+                return None
             source = describe(mirror.path, tip.sha)
             found = default_branch(self._app, source, file=repository.file, trust=Trust.PROTECTED)
             if found.problem:
                 self._note(f"schedules of {repository.name}: {found.problem}")
-            known = self._known[repository.url] = _Known(tip=tip.sha, definition=found.definition)
+            known = self._known[repository.url] = _Known(stamp=stamp, definition=found.definition)
         return known.definition
 
 
