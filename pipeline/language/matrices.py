@@ -12,7 +12,18 @@ from pipeline.language.problems import Problems, listing, suggestion
 from pipeline.language.tree import MapNode, Path, entry_at, key_span_at, span_at
 from pipeline.language.values import Found
 from pipeline.model.definition import MatrixRule, SplitRule
-from pipeline.model.matrix import MAX_CELLS, cell_name, cells_of, doubled, keys_of, matches, part_name, size
+from pipeline.model.matrix import (
+    MAX_CELLS,
+    MAX_WORK,
+    cell_name,
+    cells_of,
+    doubled,
+    keys_of,
+    matches,
+    part_name,
+    size,
+    work,
+)
 from pipeline.model.template import OPEN
 
 _SHOWN = 4
@@ -58,6 +69,7 @@ def check_matrices(draft: Draft, bad: set[Path]) -> dict[str, Cells]:
     """
     broken = {path[:3] for path in bad if len(path) > 2}
     found: dict[str, Cells] = {}
+    spent = 0
     for stage in draft.stages:
         values = stage.values or {}
         for key in _KEYS:
@@ -69,7 +81,8 @@ def check_matrices(draft: Draft, bad: set[Path]) -> dict[str, Cells]:
         if stage.matrix is None and stage.split is None:
             continue
         problems = draft.problems.errors
-        _check(draft, stage)
+        spent += work(stage.matrix) if stage.matrix else 0
+        _check(draft, stage, spent)
         if draft.problems.errors > problems:
             values.pop("matrix", None)
             values.pop("exclude", None)
@@ -78,7 +91,8 @@ def check_matrices(draft: Draft, bad: set[Path]) -> dict[str, Cells]:
     return found
 
 
-def _check(draft: Draft, stage: StageDraft) -> None:
+def _check(draft: Draft, stage: StageDraft, spent: int) -> None:
+    """`spent`: the `work` of this stage's matrix and of those before."""
     problems, rule, path = draft.problems, stage.matrix, ("stages", stage.name)
     if stage.kind == CHECKOUT:
         key = "matrix" if rule else "split"
@@ -91,6 +105,10 @@ def _check(draft: Draft, stage: StageDraft) -> None:
     if total > MAX_CELLS:
         message = f"stage '{stage.name}' would have {total:,} cells, more than {MAX_CELLS:,}"
         problems.add("matrix", message, place, note="exclude does not count: take values out of the axes")
+        return
+    if spent > MAX_WORK:
+        message = f"with stage '{stage.name}' cells are held {spent:,} times against an exclude or include"
+        problems.add("matrix", message, place, note=f"at most {MAX_WORK:,}: take values out of the axes instead")
         return
     if stage.split and "split" in keys_of(rule):
         problems.add("matrix", f"stage '{stage.name}' has a split and an axis 'split'", place, note="rename the axis")

@@ -11,6 +11,9 @@ from pipeline.model.definition import MatrixRule
 MAX_CELLS = 20_000
 """Stages that one matrix may become, and stages that one plan may have."""
 
+MAX_WORK = 2_000_000
+"""Cells times what `exclude` and `include` name, over a file: each is held against each."""
+
 Cell = Mapping[str, str]
 
 
@@ -19,11 +22,17 @@ def size(rule: MatrixRule) -> int:
     return (prod(len(values) for values in rule.axes.values()) if rule.axes else 0) + len(rule.include)
 
 
+def work(rule: MatrixRule) -> int:
+    """How often a cell is held against something that `exclude` or `include` names."""
+    combinations = prod(len(values) for values in rule.axes.values()) if rule.axes else 0
+    return combinations * (len(rule.exclude) + len(rule.include))
+
+
 def cells_of(rule: MatrixRule) -> tuple[dict[str, str], ...]:
     """The cells in the order of the axes' values; what `include` adds comes last.
 
     An `include` whose values agree with those of a combination adds to it what it does not have, else it is a cell of
-    its own. It never changes a value of an axis. The caller has looked at `size`.
+    its own. It never changes a value of an axis. The caller has looked at `size` and `work`.
     """
     names = tuple(rule.axes)
     combinations = product(*rule.axes.values()) if names else ()

@@ -320,3 +320,15 @@ def test_words(text: str, expected: list[str]) -> None:
 def test_one_cell_may_stand_where_one_is_wanted() -> None:
     text = "stages:\n  image: {kind: build, matrix: {v: [1, 2]}}\n  scan: {kind: scan, of: 'image:2'}\n"
     assert problems(text) == []
+
+
+def test_matrices_that_would_keep_the_machine_busy_are_refused_at_once() -> None:
+    """A thousand excludes of twenty thousand cells are a small file, and were a minute of work for each such stage."""
+    values = ", ".join(map(str, range(140)))
+    excluded = ", ".join(f"{{a: {number // 140}, b: {number % 140}}}" for number in range(100))
+    stages = "".join(
+        f"  s{number}:\n    image: a:1\n    matrix: {{a: [{values}], b: [{values}]}}\n    exclude: [{excluded}]\n"
+        for number in range(2)
+    )
+    [problem] = problems("stages:\n" + stages)
+    assert "with stage 's1' cells are held 3,920,000 times against an exclude or include" in problem
