@@ -66,6 +66,10 @@ class Queue(Protocol):
     def workers(self, *, now: datetime) -> Sequence[Worker]:
         """By name; one that has not been heard of for a minute is `gone`."""
 
+    @property
+    def tells(self) -> bool:
+        """Whether `listen` hears of what other processes do; else whoever waits for them has to look often."""
+
     def listen(self, heard: Callable[[], None]) -> Callable[[], None]:
         """Call `heard` (from a thread) soon after something was put, woken or cancelled; the function that ends it.
 

@@ -19,6 +19,8 @@ from pipeline.ports.application import Application
 
 LOOK_EVERY = 1.0
 """Seconds between two looks at the queue, where nothing tells of new work."""
+_LOOK_TOLD = 5.0
+"""The same, where something does."""
 _GREET_EVERY = 10.0
 _STARTING = 60.0
 """Seconds for which a process may start before it has to renew the lease itself."""
@@ -107,11 +109,19 @@ class Workshop:
                     self._take()
                 except EcluseError as error:  # the database is away; what runs goes on for as long as its lease lasts
                     self._note(f"worker: {error.message}")
-                self._wake.wait(LOOK_EVERY)
+                self._wake.wait(self._pause())
                 self._wake.clear()
         finally:
             end()
             self._leave()
+
+    def _pause(self) -> float:
+        """Seconds until the next look, where nobody calls: for what a dead worker left that is soon enough."""
+        often = LOOK_EVERY
+        with suppress(EcluseError):
+            if self._app.queue.tells:
+                often = max(LOOK_EVERY, min(_LOOK_TOLD, self._app.settings.lease / 6))
+        return often
 
     def _is_new_state(self) -> bool:
         return self.draining and self._worker.state is WorkerState.READY

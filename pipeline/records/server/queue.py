@@ -171,6 +171,11 @@ class SqlQueue:
         found = [noun(Worker, row, labels=tuple(row.labels)) for row in rows]
         return [replace(item, state=WorkerState.GONE) if now - item.seen > _GONE_AFTER else item for item in found]
 
+    @property
+    def tells(self) -> bool:
+        """PostgreSQL does."""
+        return self._database().path is None
+
     def listen(self, heard: Callable[[], None]) -> Callable[[], None]:
         """PostgreSQL tells; over SQLite other processes look by themselves."""
         return CALLS.listen(self._database(), heard)
