@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Collection, Sequence
 from datetime import datetime
 from typing import TYPE_CHECKING, Protocol
 
@@ -50,8 +50,16 @@ class Queue(Protocol):
     def of_key(self, key: str) -> WorkItem:
         """By what asked for it. NotFoundError else."""
 
-    def items(self, *, states: Sequence[WorkState] = (), repository: str = "", limit: int = 100) -> Sequence[WorkItem]:
-        """Those that are open in the order of their turn; of others the newest first."""
+    def items(
+        self,
+        *,
+        states: Sequence[WorkState] = (),
+        repository: str = "",
+        among: Collection[str] | None = None,
+        limit: int = 100,
+    ) -> Sequence[WorkItem]:
+        """Those that are open in the order of their turn; of others the newest first. With `among` only those of these
+        repositories."""
 
     def remark(self, item: str, detail: str) -> None:
         """Say why a queued item still waits; nothing of one that does not."""

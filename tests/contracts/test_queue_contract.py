@@ -104,6 +104,9 @@ def test_what_is_put_is_taken_once_and_finished(queue: Queue) -> None:
     assert done.finished is not None
     assert queue.items() == []
     assert [known.id for known in queue.items(states=[WorkState.DONE])] == [taken.id]
+    assert [known.id for known in queue.items(states=[WorkState.DONE], among=["anna/shop", "b/c"])] == [taken.id]
+    assert queue.items(states=[WorkState.DONE], among=["anna/till"]) == []
+    assert queue.items(states=[WorkState.DONE], among=[]) == []
 
 
 @pytest.mark.parametrize(

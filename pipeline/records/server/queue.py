@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Collection, Sequence
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 
@@ -127,11 +127,20 @@ class SqlQueue:
             raise NotFoundError(f"nobody asked the server for a run '{item}'", hint="`ecluse queue` shows what waits")
         return item_of(row)
 
-    def items(self, *, states: Sequence[WorkState] = (), repository: str = "", limit: int = 100) -> Sequence[WorkItem]:
+    def items(
+        self,
+        *,
+        states: Sequence[WorkState] = (),
+        repository: str = "",
+        among: Collection[str] | None = None,
+        limit: int = 100,
+    ) -> Sequence[WorkItem]:
         """Open ones in their turn, others newest first."""
         wanted = sa.select(t.work).where(t.work.c.state.in_(tuple(states) or _OPEN))
         if repository:
             wanted = wanted.where(t.work.c.repository == repository)
+        if among is not None:
+            wanted = wanted.where(t.work.c.repository.in_(sorted(among)))
         newest = bool(states) and WorkState.DONE in states
         turn = (t.work.c.id.desc(),) if newest else (t.work.c.priority, t.work.c.id)
         with self._database().reading() as connection:

@@ -237,6 +237,16 @@ def contents(served: Served) -> dict[str, list[str]]:
     return {table: sorted(json.dumps([str(value) for value in row]) for row in found) for table, found in rows.items()}
 
 
+def test_a_page_of_the_queue_is_filled_with_what_one_may_see(served: Served) -> None:
+    """What others asked for, and came first, takes no place of it."""
+    request = WorkRequest(repository="shop/other", sha="4f1c0de", event=Event(kind="push", branch="main"))
+    mine = WorkItem(id=f"01jd{99:022d}", key="later", kind=WorkKind.BUILD, request=request, created=START)
+    served.app.queue.put(mine)
+    stranger = served.client(token=served.token("olga"))
+    assert [item["id"] for item in stranger.get("/api/v1/queue?limit=1").json()] == [mine.id]
+    assert [item["id"] for item in stranger.get(f"/api/v1/queue?repository={NAME}").json()] == []
+
+
 def test_secrets_of_a_removed_repository_are_gone(served: Served) -> None:
     admin = served.client(token=served.token("dora"))
     app = served.app
