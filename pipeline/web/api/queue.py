@@ -31,7 +31,7 @@ def items(
     limit: Annotated[int, Query(ge=1, le=1000)] = 100,
 ) -> Response:
     """What waits and what is under way, in the order of its turn; only what this person may see."""
-    seen = None if person.may(Role.VIEWER) else _seen(app, person)
+    seen = None if person.may(Role.VIEWER) else _visible(app, person)
     found = app.queue.items(states=tuple(state or ()), repository=repository, among=seen, limit=limit)
     return answer(request, found)
 
@@ -70,6 +70,6 @@ def workers(request: Request, app: App) -> Response:
     return answer(request, app.queue.workers(now=app.clock.now()))
 
 
-def _seen(app: Application, person: Principal) -> frozenset[str]:
+def _visible(app: Application, person: Principal) -> frozenset[str]:
     """Repositories that somebody may look at who may not look at all."""
     return frozenset(item.name for item in app.intake.repositories() if person.may(Role.VIEWER, item.name))
