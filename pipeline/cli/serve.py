@@ -58,6 +58,7 @@ def serve(listen: str | None, no_worker: bool) -> int:
         raise UsageError(
             f"the server needs the package '{error.name}'", hint="install it with: pip install 'ecluse[server]'"
         ) from error
+    from pipeline.operations import drift_watch
     from pipeline.operations.access.beginning import first_key
     from pipeline.operations.serving import dispatching, forgetting, gates, schedules, waiting
     from pipeline.operations.serving.dispatching import Dispatcher
@@ -70,6 +71,7 @@ def serve(listen: str | None, no_worker: bool) -> int:
     host, port = _address(listen or app.settings.listen)
     door = _door(host, port)
     app.intake.repositories()  # brings the database up to date before anything answers
+    site = build(app)
     dispatcher, scheduler = Dispatcher(app, note=_note), Scheduler(app, note=_note)
     rounds = (
         Rounds("deliveries", dispatcher.round, every=dispatching.LOOK_EVERY, note=_note),
@@ -78,9 +80,9 @@ def serve(listen: str | None, no_worker: bool) -> int:
         Rounds("forgetting", lambda: forgetting.forget_round(app), every=forgetting.LOOK_EVERY, note=_note),
         Rounds("waiting", lambda: waiting.remark_round(app), every=waiting.LOOK_EVERY, note=_note),
         Rounds("gates", gates.GateRound(app), every=gates.LOOK_EVERY, note=_note),
+        Rounds("drift", site.state.drifts.round, every=drift_watch.LOOK_EVERY, note=_note, awaited=False),
     )
     background = Background(app, workshop=None if no_worker else _workshop(app), rounds=rounds)
-    site = build(app)
     site.state.draining = lambda: background.draining
     connections.Connection.most = connections.most()
     config = uvicorn.Config(

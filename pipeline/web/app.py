@@ -8,6 +8,7 @@ from starlette.exceptions import HTTPException
 
 from pipeline import __version__
 from pipeline.errors import EcluseError
+from pipeline.operations.drift_watch import DriftWatch
 from pipeline.ports.application import Application
 from pipeline.web import api, health
 from pipeline.web.access.guard import guard
@@ -33,6 +34,7 @@ def build(application: Application) -> FastAPI:
     server.state.application = application
     server.state.limits = Limits()
     server.state.live = Live(application)
+    server.state.drifts = DriftWatch(application)
     for kind in (EcluseError, HTTPException, RequestValidationError, Exception):
         server.add_exception_handler(kind, told)
     for router in ROUTERS:

@@ -11,6 +11,10 @@ from pipeline.ports.application import Application
 from pipeline.web.access.asking import as_now
 from pipeline.web.access.principal import Principal
 
+_TAKES = frozenset({"session.end", "token.revoke", "grant.remove", "user.disable", "user.password"})
+"""What the audit trail calls that after which somebody may do less."""
+_NEWS = 20
+"""Lines of the audit trail that are looked at; where more are new, some may tell of it."""
 AGAIN = 10.0
 """Seconds after which they are asked again, whatever happened."""
 STILL_HERE = 15.0
@@ -78,14 +82,16 @@ class Watchman:
     def __init__(self, app: Application) -> None:
         self._app = app
         self._asked = float("-inf")
-        self._heard = -1
+        self._heard = 0
 
     def due(self) -> bool:
-        """Whether it is time: some seconds have passed, or the audit trail has a new line (it gets one with every
-        session that ends, token that is revoked and role that is taken away, whichever process does it)."""
+        """Whether it is time: some seconds have passed, or the audit trail tells of a session that ended, a token that
+        was revoked, a role that was taken away or a person who was shut out, whichever process did it."""
         now = self._app.clock.monotonic()
-        newest = next((entry.seq for entry in self._app.accounts.audit(limit=1)), 0)
-        if newest == self._heard and now - self._asked < AGAIN:
+        entries = self._app.accounts.audit(limit=_NEWS)
+        new = [entry for entry in entries if entry.seq > self._heard]
+        self._heard = max((entry.seq for entry in entries), default=0)
+        if now - self._asked < AGAIN and len(new) < _NEWS and not any(entry.action in _TAKES for entry in new):
             return False
-        self._heard, self._asked = newest, now
+        self._asked = now
         return True

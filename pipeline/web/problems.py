@@ -22,6 +22,20 @@ from pipeline.errors import (
 
 MEDIA_TYPE = "application/problem+json"
 _LOG = logging.getLogger(__name__)
+_NAMES = {
+    401: "Sign in first",
+    403: "Not allowed",
+    404: "There is no such thing here",
+    405: "This cannot be done here",
+    409: "Not now",
+    422: "Something is missing or wrong",
+    429: "Too often",
+    500: "The server made a mistake",
+    502: "Something behind the server failed",
+    503: "Not now: the server is busy or ends",
+    507: "The disk is full",
+}
+"""What the page of an error is headed by."""
 
 
 def status_of(error: EcluseError) -> int:
@@ -69,7 +83,14 @@ def _page(request: Request, answer: JSONResponse) -> Response:
 
     said = json.loads(bytes(answer.body))
     back = request.url.path if answer.status_code == 409 else "/"
-    facts = {"title": said["title"], "detail": said.get("detail", ""), "hint": said.get("hint", ""), "back": back}
+    facts = {
+        "status": answer.status_code,
+        "name": _NAMES.get(answer.status_code, "This did not work"),
+        "title": said["title"],
+        "detail": said.get("detail", ""),
+        "hint": said.get("hint", ""),
+        "back": back,
+    }
     made = page(request, "error.html", facts, status=answer.status_code)
     kept = ((key, value) for key, value in answer.headers.items() if key not in ("content-type", "content-length"))
     made.headers.update(dict(kept))

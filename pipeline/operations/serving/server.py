@@ -16,11 +16,15 @@ Round = Callable[[], None]
 class Rounds:
     """A thread that goes its round again and again; what goes wrong is noted, and tried again with the next."""
 
-    def __init__(self, name: str, go: Round, *, every: float, note: Callable[[str], None]) -> None:
+    def __init__(
+        self, name: str, go: Round, *, every: float, note: Callable[[str], None], awaited: bool = True
+    ) -> None:
+        """Without `awaited` the end does not wait for a round that is under way: it only looks, and may look long."""
         self._go = go
         self._every = every
         self._note = note
         self._name = name
+        self._awaited = awaited
         self._soon = threading.Event()
         self._over = threading.Event()
         self._thread = threading.Thread(target=self._run, name=name, daemon=True)
@@ -37,7 +41,8 @@ class Rounds:
         """End with the round that is under way."""
         self._over.set()
         self._soon.set()
-        self._thread.join()
+        if self._awaited:
+            self._thread.join()
 
     def _run(self) -> None:
         while not self._over.is_set():

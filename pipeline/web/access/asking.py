@@ -17,7 +17,7 @@ from pipeline.operations.access.tokens import token_of
 from pipeline.ports.application import Application
 from pipeline.web.access import cookies, csrf
 from pipeline.web.access.limits import limits_of
-from pipeline.web.access.principal import HINT, NOBODY, Principal, refusal
+from pipeline.web.access.principal import NOBODY, Principal
 from pipeline.web.access.requests import address_of
 from pipeline.web.access.trail import unaudited
 
@@ -83,8 +83,7 @@ class Need:
     async def __call__(self, request: Request, principal: Signed) -> Principal:
         """Who asks. 403 where they may not."""
         repository, environment = place_of(request)
-        if not principal.may(self.role, repository, environment):
-            raise HTTPException(403, f"{refusal(principal, self.role, repository, environment)}; {HINT}")
+        principal.must(self.role, repository, environment)
         return principal
 
 

@@ -39,7 +39,7 @@ class Principal:
 
 
 NOBODY = Principal()
-HINT = "an admin of this server can grant it: ecluse grant add LOGIN ROLE"
+HINT = "an admin of this server can grant it: `ecluse grant add LOGIN ROLE`"
 
 
 def allowed(

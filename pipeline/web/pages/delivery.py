@@ -14,7 +14,7 @@ from pipeline.model.decision import Answer
 from pipeline.model.release import Promotion, Release
 from pipeline.model.status import PROMOTION_MOVES, PromotionState
 from pipeline.model.work import WorkItem
-from pipeline.operations.drifting import drifts
+from pipeline.operations.drift_watch import DriftWatch
 from pipeline.operations.inspect import removals
 from pipeline.operations.live_intervals import live_intervals
 from pipeline.operations.repositories import name_of, url_of
@@ -74,14 +74,14 @@ def environment(
 
 
 @router.get("/r/{owner}/{name}/environments/{environment}/drift", dependencies=[Depends(need(Role.VIEWER))])
-def drift(request: Request, app: App, place: Repo, environment: str) -> HTMLResponse:
+def drift(request: Request, place: Repo, environment: str) -> HTMLResponse:
     """Whether what runs is what the ledger says: the target is asked, which may take its time."""
+    watch: DriftWatch = request.app.state.drifts
     try:
-        found: Sequence[Any] = drifts(app, repository=place.url, environment=environment)
-        problem = ""
+        found, problem = watch.ask(place.url, environment), ""
     except EcluseError as error:
-        found, problem = (), error.message
-    return page(request, "drift.html", {"drift": found[0] if found else None, "problem": problem})
+        found, problem = None, error.message
+    return page(request, "drift.html", {"drift": found, "problem": problem})
 
 
 @router.get("/releases/{release}")

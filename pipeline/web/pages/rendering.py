@@ -11,6 +11,7 @@ from typing import Any
 from fastapi import Request
 from fastapi.responses import HTMLResponse
 from jinja2 import Environment, FileSystemLoader, StrictUndefined, select_autoescape
+from markupsafe import Markup, escape
 
 from pipeline.web.access.csrf import csrf_field
 from pipeline.web.access.principal import NOBODY
@@ -32,9 +33,18 @@ def templates() -> Environment:
     )
     for name in ("spoken", "duration", "size", "ago", "moment", "short", "count", "bare", "one_line", "first_line"):
         found.filters[name] = getattr(words, name)
+    found.filters["coded"] = coded
     looks = {name: getattr(words, name) for name in ("stage_look", "run_look", "promotion_look")}
     found.globals.update(looks, shapes=words.SHAPES, static=static_url, csrf_field=csrf_field)
     return found
+
+
+def coded(text: object) -> Markup:
+    """Words of ours in which commands stand between backticks."""
+    pieces = words.bare(text).split("`")
+    return Markup("").join(
+        Markup("<code>{}</code>").format(piece) if index % 2 else escape(piece) for index, piece in enumerate(pieces)
+    )
 
 
 @cache

@@ -14,6 +14,7 @@ from pipeline.model.release import Promotion, Release
 from pipeline.model.repository import Repository
 from pipeline.model.run import Run
 from pipeline.model.status import PromotionState, RunState
+from pipeline.operations.drift_watch import Asked, DriftWatch
 from pipeline.operations.repositories import name_of, named, repository_names
 from pipeline.ports.application import Application
 from pipeline.web.access.asking import Signed
@@ -47,6 +48,14 @@ class Waiting:
     repository: str
 
 
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Drifted:
+    """An environment in which something else ran than the ledger says, and the name of its repository."""
+
+    name: str
+    asked: Asked
+
+
 @router.get("/")
 def repositories(request: Request, app: App, principal: Signed) -> HTMLResponse:
     """What needs me now? Of what somebody may see."""
@@ -61,11 +70,20 @@ def repositories(request: Request, app: App, principal: Signed) -> HTMLResponse:
         "wrong": app.records.wrong_stages([row.health.id for row in broken[:_SOME] if row.health]),
         "parked": [run for run in parked if run.repository in names][:_SOME],
         "active": [run for run in active if run.repository in names][:_SOME],
+        "drifted": [item for item in _drifted(request, app) if _sees_drift(principal, item)][:_SOME],
         "waiting": [item for item in _waiting(app) if _sees(principal, item)][:_SOME],
         "names": names,
         "some": _SOME,
     }
     return page(request, "repositories.html", facts)
+
+
+def _drifted(request: Request, app: Application) -> Iterator[Drifted]:
+    """As it was when the targets were last asked: none is asked for this page."""
+    watch: DriftWatch = request.app.state.drifts
+    names = repository_names(app)
+    for item in watch.drifted():
+        yield Drifted(name=named(item.repository, names), asked=item)
 
 
 def _rows(app: Application, principal: Principal) -> list[Row]:
@@ -88,6 +106,10 @@ def _rows(app: Application, principal: Principal) -> list[Row]:
         Row(name=item.name, newest=None, health=None, known=item) for item in known.values() if item.url not in seen
     ]
     return [row for row in rows if principal.may(Role.VIEWER, row.name)]
+
+
+def _sees_drift(principal: Principal, item: Drifted) -> bool:
+    return principal.may(Role.VIEWER, item.name, item.asked.drift.environment)
 
 
 def _sees(principal: Principal, item: Waiting) -> bool:

@@ -33,6 +33,8 @@ _STATES: Mapping[str, Mapping[str, Any]] = {
     "parked": {"state": RunState.PARKED},
 }
 """What one may choose to see."""
+_MANY = 60
+"""Stages above which the list folds those that succeeded."""
 _TRIED = 100
 """Artifacts, findings and measurements of a run that its page shows."""
 
@@ -100,6 +102,7 @@ def run(request: Request, app: App, place: Repo, chosen: Chosen, principal: Sign
         )[:_TRIED],
         "artifacts": [(stage, item) for stage in chosen.stages for item in stage.products.artifacts],
         "most": _TRIED,
+        "many": _MANY,
         "acts": [(act, ACTS[act][0]) for act in possible(chosen)] if principal.may(Role.DEVELOPER, place.name) else [],
         "seconds": ((chosen.finished or app.clock.now()) - chosen.created).total_seconds(),
     }

@@ -45,14 +45,15 @@ def stage(
     stage: str,
     attempt: Attempt = 0,
     service: str = "",
-    start: Annotated[int, Query(ge=1, le=100_000_000, alias="from")] = 1,
+    start: Annotated[int, Query(ge=0, le=100_000_000, alias="from")] = 0,
 ) -> HTMLResponse:
-    """The log, and what decided how the stage ended."""
+    """The log, from its beginning or, while it grows, its last lines; and what decided how the stage ended."""
     found = stages_of(chosen, stage)[0]
     paper = paper_here(app, chosen, stage, attempt=attempt, service=service)
     total, lines, missing = 0, [], ""
     try:
         total = counted(app.storage, paper)
+        start = start or (1 if paper.ended or service else max(1, total - FIRST + 1))
         lines = [shown(line) for line in window(app.storage, paper, start, start + FIRST - 1)]
     except NotFoundError as error:
         missing = f"{error.message}: {error.hint}" if found.attempts else ""
@@ -63,7 +64,7 @@ def stage(
         "paper": paper,
         "service": service,
         "total": total,
-        "start": start,
+        "start": start or 1,
         "lines": lines,
         "missing": missing,
         "explained": explain(app.records, chosen, (found,), default_timeout=app.settings.stage_timeout)[0],

@@ -33,7 +33,7 @@
     if (event.ctrlKey || event.metaKey || event.altKey || event.target.closest("input, textarea, select, dialog")) return;
     if (went && places[event.key]) { went = false; location.href = places[event.key]; return; }
     went = event.key === "g";
-    if (event.key === "/") { event.preventDefault(); (document.getElementById("log-find") || document.getElementById("find")).focus(); }
+    if (event.key === "/") { event.preventDefault(); (document.getElementById("log-find") || document.getElementById("find"))?.focus(); }
     else if (event.key === "j") move(1);
     else if (event.key === "k") move(-1);
     else if (event.key === "?") document.getElementById("keys").showModal();

@@ -56,9 +56,8 @@
     } else li.append(made("span", "gap"));
     li.append(made("time", "", got ? got[0] : ""));
     const text = made("span", got ? got[2] : "");
-    if (!got) text.textContent = "…";
-    else if (typeof got[1] === "string") text.textContent = got[1];
-    else got[1].forEach(([classes, piece]) => text.append(made("span", classes, piece)));
+    if (got && typeof got[1] === "string") text.textContent = got[1];
+    else if (got) got[1].forEach(([classes, piece]) => text.append(made("span", classes, piece)));
     li.append(text);
     return li;
   };
@@ -158,7 +157,11 @@
   $("log-bar").hidden = false;
   $("log-follow").hidden = ended;
   setFollowing(following);
-  // What the page came with needs not be asked for again; whole chunks are, when they are looked at.
+  // What the page came with is there at once; what it lacks is asked for when it is looked at.
+  keep(+log.dataset.start, [...list.children].map(li => {
+    const text = li.lastElementChild, pieces = [...text.children];
+    return [li.querySelector("time").textContent, pieces.length ? pieces.map(piece => [piece.className, piece.textContent]) : text.textContent, text.className];
+  }));
   reckon();
   const start = async () => {
     try { commands = (await ask("outline", "")).commands; } catch { commands = []; }

@@ -10,14 +10,14 @@ from pathlib import Path
 import made_up
 import pytest
 from made_up import NOW
-from page_ground import Served, Visit
-from playwright.sync_api import expect
+from page_ground import Served, Visit, cookie_of
+from playwright.sync_api import BrowserContext, expect
 
 from pipeline.model.identity import safe_name
 from pipeline.model.outcome import failed
 from pipeline.model.repository import Repository
 from pipeline.model.run import Attempt, Run, StageRun
-from pipeline.model.status import Conclusion, RunState, StageState
+from pipeline.model.status import Conclusion, PromotionState, RunState, StageState
 
 URL = "https://git.example.org/tea/pot.git"
 MANY = 100_000
@@ -96,6 +96,26 @@ def test_a_long_log_is_followed_without_jumping_and_never_whole_in_the_page(
     end(empty, run, path)
     expect(page.locator("#log")).to_have_attribute("data-ended", "yes", timeout=20_000)
     assert not seen.errors
+
+
+def test_the_first_look_shows_lines_before_any_is_asked_for(
+    empty: Served, context: Callable[[], BrowserContext]
+) -> None:
+    run, _ = growing(empty, 1000)
+    app = empty.app
+    lines = tuple(f"\x1b[3{number % 8}mpart\x1b[0m {number}" for number in range(1, 1001))
+    ended = made_up.run_in(app, (made_up.Stage(name="unit", lines=lines),), repository=URL, index=1)
+    there = context()
+    there.add_cookies([cookie_of(empty)])  # type: ignore[list-item]
+    there.route("**/log/**", lambda _: None)
+    page = there.new_page()
+    for number, line, text in ((run.number, 1000, "line 1000"), (ended.number, 1, "part 1")):
+        page.goto(f"{empty.url}/r/tea/pot/runs/{number}/stages/unit", wait_until="commit")
+        page.wait_for_selector(".log.windowed")
+        expect(page.locator(f"#L{line}")).to_contain_text(text)
+        expect(page.locator(f"#L{line}")).to_be_in_viewport()
+        assert "…" not in page.locator(".log").inner_text()
+    expect(page.locator("#L1 .a31")).to_have_text("part")
 
 
 def test_a_link_to_a_line_and_folding_by_command(empty: Served, visit: Callable[..., Visit]) -> None:
@@ -177,6 +197,24 @@ def test_a_phone_shows_the_board_as_a_list(shop: Served, visit: Callable[..., Vi
     tops = [box["y"] for box in boxes if box is not None]
     assert tops == sorted(tops)
     assert seen.page.evaluate("document.documentElement.scrollWidth") <= 390
+
+
+def test_drift_is_told_where_it_was_found_and_on_the_first_page(
+    empty: Served, engine: str, visit: Callable[..., Visit]
+) -> None:
+    app = empty.app
+    made_up.shop(app)
+    live = next(item for item in app.records.promotions(environment="prod") if item.state is PromotionState.DEPLOYED)
+    place = {"target": {"kind": "docker", "options": {"container": "nothing-is-called-so"}, "service": "shop"}}
+    app.records.save_promotion(live, actor="anna", action="promotion.rolling_out", data=place)
+    page = visit(empty, "/").page
+    expect(page.locator("#health")).not_to_contain_text("drifted")
+    page.goto(f"{empty.url}/environments/prod?repository=tea/shop")
+    expect(page.locator("#drift")).to_contain_text("nothing serves, but the ledger says", timeout=60_000)
+    page.goto(empty.url)
+    row = page.locator("section[aria-labelledby=needs] li", has_text="drifted")
+    expect(row).to_contain_text("nothing serves, but the ledger says")
+    expect(row.get_by_role("link", name="prod")).to_have_attribute("href", "/environments/prod?repository=tea/shop")
 
 
 def test_a_hold_is_confirmed_in_words_and_wants_a_reason(shop: Served, visit: Callable[..., Visit]) -> None:

@@ -32,6 +32,11 @@ PAGES = {
     "search": "/search?q=tea",
     "nothing found": "/search?q=nothing-is-called-so",
     "no such run": "/r/tea/shop/runs/99999",
+    "settings": "/settings",
+    "people": "/settings/people",
+    "secrets": "/settings/secrets",
+    "audit": "/settings/audit",
+    "sign in": "/login",
 }
 
 
@@ -70,13 +75,47 @@ def test_our_own_script_is_small() -> None:
     assert sum(path.stat().st_size for path in STATIC.glob("*.js") if not path.name.startswith("htmx")) < 30_000
 
 
-def test_the_first_page_is_small(shop: Served, visit: Callable[..., Visit]) -> None:
+@pytest.mark.parametrize(
+    "path",
+    [
+        pytest.param("/", id="all repositories"),
+        pytest.param("/r/tea/shop/runs/19", id="a run"),
+        pytest.param("/board?repository=tea/shop", id="the board"),
+    ],
+)
+def test_the_first_page_is_small(shop: Served, visit: Callable[..., Visit], path: str) -> None:
     sizes: list[int] = []
     seen = visit(shop, "/login?next=/")
     session = seen.page.context.new_cdp_session(seen.page)
     session.send("Network.enable")
     session.send("Network.setCacheDisabled", {"cacheDisabled": True})
     session.on("Network.loadingFinished", lambda facts: sizes.append(int(facts["encodedDataLength"])))
-    seen.page.goto(shop.url + "/", wait_until="load")
+    seen.page.goto(shop.url + path, wait_until="load")
     assert len(sizes) >= 4
     assert sum(sizes) < 100_000
+
+
+WITHOUT_TWIN = frozenset({"start a run", "stop a run", "promote", "hold", "search", "nothing found", "no such run"})
+SETTINGS = frozenset({"settings", "people", "secrets", "audit", "sign in"})
+"""Forms, and what is only a way to other pages."""
+
+
+@pytest.mark.parametrize(
+    "path", [pytest.param(path, id=name) for name, path in PAGES.items() if name not in WITHOUT_TWIN | SETTINGS]
+)
+def test_a_page_s_twin_for_programs_is_there(shop: Served, visit: Callable[..., Visit], path: str) -> None:
+    page = visit(shop, path.format(waiting=shop.runs["waiting"].id)).page
+    twins = page.locator(".foot a[href^='/api/v1/']")
+    assert twins.count() == 1
+    answer = page.request.get(shop.url + str(twins.first.get_attribute("href")))
+    assert (answer.status, answer.headers["content-type"]) == (200, "application/json")
+    assert answer.json()
+
+
+@pytest.mark.parametrize(
+    "path",
+    [pytest.param(path, id=name) for name, path in PAGES.items()],
+)
+def test_a_phone_needs_no_scrolling_to_the_side(shop: Served, visit: Callable[..., Visit], path: str) -> None:
+    page = visit(shop, path.format(waiting=shop.runs["waiting"].id), phone=True).page
+    assert page.evaluate("document.documentElement.scrollWidth") <= 390

@@ -44,12 +44,13 @@ class Clock:
 
     def __init__(self) -> None:
         self.time = NOW
+        self.passed = 0.0
 
     def now(self) -> datetime:
         return self.time
 
     def monotonic(self) -> float:
-        return 0.0
+        return self.passed
 
 
 class Silence:
