@@ -41,8 +41,13 @@ class Process:
     @property
     def url(self) -> str:
         """Where the server answers."""
-        found = awaited(lambda: re.search(r"listening on (http://\S+)", self.said))
-        return found[1]
+
+        def look() -> re.Match[str] | None:
+            said = re.search(r"listening on (http://\S+)", self.said)
+            assert said or self.popen.poll() is None, f"it ended with {self.popen.returncode}: {self.said}"
+            return said
+
+        return awaited(look, lambda: self.said)[1]
 
     def kill(self) -> None:
         """As a power cut would, with all that it has started of its own session."""
