@@ -47,18 +47,20 @@ def test_another_machine_goes_on_where_one_died(
     serving: Ground, git_repo: Callable[..., Repository], tmp_path: Path
 ) -> None:
     serving.look_after(git_repo({"pipeline.yml": PIPELINE, "hello.txt": "hi\n"}))
-    first = serving.worker(ECLUSE_LABELS="first")
+    first = serving.worker(host="first.example.org", ECLUSE_LABELS="first")
     run = ask_run(serving.app, "anna/shop", ref="", variables={}, by="anna").id
     seen = serving.run(run, lambda run: run.stage("two").state is StageState.RUNNING)
     assert seen.runner is not None
+    assert seen.runner.host == "first.example.org"
     first.kill()
     os.kill(seen.runner.pid, signal.SIGKILL)
 
-    serving.worker(ECLUSE_HOME=str(tmp_path / "second"), ECLUSE_LABELS="second")
+    serving.worker(host="second.example.org", ECLUSE_HOME=str(tmp_path / "second"), ECLUSE_LABELS="second")
     assert serving.item(run).detail == "succeeded"
     ended = serving.run(run)
     assert ended.conclusion is Conclusion.SUCCEEDED
     assert len(serving.app.records.runs(RunFilter())) == 1
+    assert ended.runner is None or ended.runner.host == "second.example.org"
     assert len(ended.stage("one").attempts) == 2, "its layer died with its machine"
     states = {item.labels: item.state for item in serving.app.queue.workers(now=serving.app.clock.now())}
     assert states[("second",)] is WorkerState.READY

@@ -7,15 +7,17 @@ import re
 import signal
 import socket
 import subprocess
+import threading
 from collections.abc import Callable, Iterator
 from pathlib import Path
+from queue import Empty, SimpleQueue
 
 import pytest
 from environment.command import Command
 from environment.places import CHECKOUT
 from environment.repository import Repository
 from environment.servers import program
-from environment.serving import Ground, awaited, ground
+from environment.serving import Ground, ground
 
 from pipeline.model.status import StageState
 from pipeline.model.work import WorkState
@@ -32,29 +34,35 @@ stages:
 
 
 class Supervisor:
-    """The other end of the socket."""
+    """The other end of the socket; it always hears, as systemd does."""
 
     def __init__(self, address: str) -> None:
         self.address = address
         self._socket = socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM)
         self._socket.bind("\0" + address[1:] if address[0] == "@" else address)
-        self._socket.settimeout(0.2)
+        self._heard: SimpleQueue[list[str]] = SimpleQueue()
+        self._thread = threading.Thread(target=self._hear, daemon=True)
+        self._thread.start()
 
     def next(self, wanted: str) -> list[str]:
         """The lines of the next word that has this one."""
-
-        def look() -> list[str] | None:
+        while True:
             try:
-                lines = self._socket.recv(8192).decode().splitlines()
-            except TimeoutError:
-                return None
-            return lines if any(line.startswith(wanted) for line in lines) else None
-
-        return awaited(look, lambda: f"nobody said {wanted}", patience=90)
+                lines = self._heard.get(timeout=120)
+            except Empty:
+                pytest.fail(f"nobody said {wanted}")
+            if any(line.startswith(wanted) for line in lines):
+                return lines
 
     def close(self) -> None:
         """No more."""
+        self._socket.shutdown(socket.SHUT_RD)
+        self._thread.join()
         self._socket.close()
+
+    def _hear(self) -> None:
+        while word := self._socket.recv(8192):
+            self._heard.put(word.decode().splitlines())
 
 
 @pytest.fixture

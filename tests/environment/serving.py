@@ -77,12 +77,13 @@ class Ground:
             self.opened = Application(self.command.environment(self.variables))
         return self.opened
 
-    def start(self, *words: str, **variables: str) -> Process:
-        """A process of the real command."""
+    def start(self, *words: str, host: str = "", **variables: str) -> Process:
+        """A process of the real command; with `host` on a machine that is called so."""
+        named = ("unshare", "--uts", "sh", "-c", 'hostname "$0" && exec "$@"', host) if host else ()
         log = self.folder / f"process-{len(self.started)}.log"
         with log.open("wb") as out:
             popen = subprocess.Popen(
-                [str(self.command.program), *words],
+                [*named, str(self.command.program), *words],
                 cwd=self.folder,
                 env=self.command.environment({**self.variables, **variables}),
                 stdin=subprocess.DEVNULL,
@@ -97,9 +98,9 @@ class Ground:
         """A server at any free port."""
         return self.start("serve", "--listen", "127.0.0.1:0", *words, **variables)
 
-    def worker(self, **variables: str) -> Process:
-        """A worker without a server."""
-        return self.start("worker", **variables)
+    def worker(self, *, host: str = "", **variables: str) -> Process:
+        """A worker without a server; with `host` on a machine that is called so."""
+        return self.start("worker", host=host, **variables)
 
     def look_after(
         self, repository: GitRepository, name: str = "anna/shop", forge: ForgeKind = ForgeKind.PLAIN, **more: object

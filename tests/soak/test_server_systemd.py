@@ -47,8 +47,8 @@ ecluse repository show anna/shop >/dev/null 2>&1 || ecluse repository add anna/s
 ecluse hook install shop.git --name anna/shop >/dev/null
 cd shop
 cat >pipeline.yml
-git -c user.name=A -c user.email=a@example.org commit -q --allow-empty -m change -a 2>/dev/null ||
-  { git add . ; git -c user.name=A -c user.email=a@example.org commit -q -m begin; }
+git add .
+git -c user.name=A -c user.email=a@example.org commit -q -m change
 git push -q origin HEAD:main
 """
 
