@@ -81,14 +81,19 @@ def printable(text: str) -> str:
     return _UNPRINTABLE.sub("\ufffd", " ".join(text.splitlines()))
 
 
+_MANY = 300
+"""Known words among which the nearest is looked for."""
+
+
 def suggestion(word: str, known: Iterable[str]) -> str:
-    """`did you mean 'checkout'?` for the nearest known word, or nothing."""
+    """`did you mean 'checkout'?` for the nearest known word, or nothing, as where there are very many: a file of
+    anybody's may ask for as many suggestions as it has names."""
     import difflib
 
-    candidates = sorted(set(known))
-    if len(word) > 100:
+    names = set(known)
+    if len(word) > 100 or len(names) > _MANY:
         return ""
-    near = difflib.get_close_matches(word, candidates, n=1, cutoff=0.6)
+    near = difflib.get_close_matches(word, sorted(names), n=1, cutoff=0.6)
     return f"did you mean '{near[0]}'?" if near else ""
 
 
