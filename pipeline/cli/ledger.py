@@ -8,18 +8,22 @@ from contextlib import contextmanager
 from datetime import datetime
 from pathlib import Path
 from time import monotonic
+from typing import TYPE_CHECKING
 
 import click
 
-from pipeline.cli.asked import asked_of, server_option
+from pipeline.cli.asked import asked_of, place_option, server_of, server_option
 from pipeline.cli.complete import complete_action
-from pipeline.cli.options import application, json_option, moment_of, output, repository_option, show, show_json
+from pipeline.cli.options import application, json_option, moment_of, output, show, show_json
 from pipeline.cli.render.ledger import entries, entry_lines, one_entry_lines, verification_json, verification_lines
 from pipeline.cli.render.lines import line
 from pipeline.cli.render.words import count, shape
 from pipeline.errors import ExitCode, UsageError
 from pipeline.model.value import to_value
 from pipeline.ports.application import Application
+
+if TYPE_CHECKING:  # for its time, not for a circle
+    from pipeline.remote.servers import KnownServer
 
 PATH = click.Path(dir_okay=False, path_type=Path)
 
@@ -91,7 +95,8 @@ def show_entries(
     "--public-key", "keys", multiple=True, metavar="KEY", help="Heads must be signed by one of these keys (ed25519:…)."
 )
 @click.option("--people", is_flag=True, help="Heads must be signed by one of the policy's people.")
-@repository_option
+@place_option
+@server_option
 @json_option
 def verify(
     export: Path | None,
@@ -99,14 +104,16 @@ def verify(
     note: bool,
     keys: tuple[str, ...],
     people: bool,
-    repository: Path,
+    repository: Path | str,
+    server: str | None,
     as_json: bool,
 ) -> int:
     """Check that no entry was altered, removed, added or put elsewhere: in the database, or in an EXPORT.
 
     Only what was noted elsewhere can tell that the end was cut off or all was written anew: give --anchor or --note.
-    Ends with 1 where the ledger does not hold.
+    Ends with 1 where the ledger does not hold. With --server its ledger is fetched and checked here.
     """
+    from pipeline.cli.asked import folder_of
     from pipeline.operations.ledger_export import Export
     from pipeline.operations.ledger_head import read_anchor
     from pipeline.operations.ledger_notes import read_notes
@@ -117,15 +124,17 @@ def verify(
     evidence = Evidence(
         anchors=[anchor for found, _ in given for anchor in found],
         heads=[head for _, found in given for head in found],
-        noted=read_notes(repository) if note else (),
+        noted=read_notes(folder_of(repository)) if note else (),
         keys=_keys(app, keys, people=people),
     )
-    with _counted("entries") as progress:
-        if export is not None:
-            found = verify_export(Export(export), evidence, signing=app.signing, progress=progress)
+    known = server_of(server) if export is None else None
+    with _counted("entries") as progress, _fetched(known, repository) as fetched:
+        path = export or fetched
+        if path is not None:
+            found = verify_export(Export(path), evidence, signing=app.signing, progress=progress)
         else:
             found = verify_records(app, evidence, progress=progress)
-    where = str(export) if export is not None else "the database"
+    where = str(export) if export is not None else f"the ledger of {known.url}" if known else "the database"
     if as_json:
         show_json(verification_json(found, where=where))
     else:
@@ -138,22 +147,25 @@ def verify(
 @click.option("--head", "only_head", is_flag=True, help="The head alone: an anchor to keep elsewhere.")
 @click.option("--note", is_flag=True, help="The head alone, into the git notes of a commit (refs/notes/ecluse-ledger).")
 @click.option("--commit", default="HEAD", show_default=True, metavar="REV", help="With --note: the commit.")
-@repository_option
-def export(path: Path | None, only_head: bool, note: bool, commit: str, repository: Path) -> None:
+@place_option
+@server_option
+def export(
+    path: Path | None, only_head: bool, note: bool, commit: str, repository: Path | str, server: str | None
+) -> None:
     """Write the ledger as JSON lines, its head behind them; signed where the setting 'ledger_key' names a key."""
-    from pipeline.operations.ledger_export import NOTHING, write_export, write_file
-    from pipeline.operations.ledger_head import current_head
+    from pipeline.cli.asked import folder_of
+    from pipeline.operations.ledger_export import NOTHING, write_file
     from pipeline.operations.ledger_notes import REF, write_note
 
-    app = application()
-    head = current_head(app)
+    asked = asked_of(repository, server)
+    head = asked.head()
     if note:
         if path is not None or head is None:
             raise UsageError(
                 "the ledger is empty" if head is None else "--note writes no file",
                 hint="" if head is None else "leave --output or --note away",
             )
-        sha = write_note(repository, head, commit=commit)
+        sha = write_note(folder_of(repository), head, commit=commit)
         show([line(shape("succeeded"), f" head {head.anchor} noted at {sha[:12]} in {REF}; push it with git push")])
         return
     told = head.line.encode() + b"\n" if head is not None else NOTHING
@@ -161,11 +173,11 @@ def export(path: Path | None, only_head: bool, note: bool, commit: str, reposito
         if path is None:
             sys.stdout.flush()
             out = sys.stdout.buffer
-            out.write(told) if only_head else write_export(app.records, head, out, progress=progress)
+            out.write(told) if only_head else asked.export(out, progress=progress)
             return
         written = write_file(
             path,
-            lambda out: out.write(told) if only_head else write_export(app.records, head, out, progress=progress),
+            lambda out: out.write(told) if only_head else asked.export(out, progress=progress),
         )
     signed = "signed" if head is not None and head.envelope else "not signed: the setting 'ledger_key' names no key"
     what = "the head" if only_head else entries(written)
@@ -227,6 +239,23 @@ def _keys(app: Application, keys: tuple[str, ...], *, people: bool) -> Mapping[s
 
 def _time(option: str, text: str | None) -> datetime | None:
     return moment_of(text, option) if text is not None else None
+
+
+@contextmanager
+def _fetched(server: KnownServer | None, repository: Path | str) -> Iterator[Path | None]:
+    """A server's ledger as a file, for as long as the body runs; None without a server."""
+    if server is None:
+        yield None
+        return
+    from tempfile import TemporaryDirectory
+
+    from pipeline.remote.there import There
+
+    with TemporaryDirectory(prefix="ecluse-ledger-") as folder:
+        path = Path(folder) / "ledger.jsonl"
+        with path.open("wb") as out:
+            There(server, repository).export(out, progress=lambda _: None)
+        yield path
 
 
 @contextmanager

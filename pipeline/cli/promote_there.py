@@ -11,10 +11,11 @@ from pipeline.cli.options import output, show, show_json
 from pipeline.cli.promoting import agree, planned_json, status_of
 from pipeline.cli.render.events import now
 from pipeline.errors import ExitCode
+from pipeline.model.release import PromotionKind
 from pipeline.model.status import PROMOTION_MOVES
 
 if TYPE_CHECKING:  # for its time, not for a circle
-    from pipeline.model.release import Promotion, PromotionKind
+    from pipeline.model.release import Promotion
     from pipeline.operations.promote import Outlook
     from pipeline.remote.there import There
 
@@ -43,9 +44,8 @@ def promote_there(
             show_json(planned_json(found))
         return ExitCode.REFUSED if found.verdict.refused else ExitCode.SUCCEEDED
     agree(found, yes=yes)
-    item = there.wish(
-        kind, environment, release=found.release.id, reason=reason or f"by {kind.value}", override=override
-    )
+    why = reason or ("" if kind is PromotionKind.PROMOTE else "no reason was given")
+    item = there.wish(kind, environment, release=found.release.id, reason=why, override=override)
     return watch(there, item.id, wait=wait, as_json=as_json, found=found)
 
 

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
-from typing import TYPE_CHECKING
+from collections.abc import Callable, Sequence
+from typing import TYPE_CHECKING, BinaryIO
 
 from pipeline.remote.here.asked import AskedHere
 
@@ -35,11 +35,11 @@ class ServerHere(AskedHere):
 
         return current_head(self.app)
 
-    def export(self) -> Iterator[bytes]:
-        """Every entry as a line, and the head."""
-        from pipeline.operations.ledger_export import export_lines
+    def export(self, out: BinaryIO, *, progress: Callable[[int], None]) -> int:
+        """Write every entry as a line, and the head; how many entries."""
+        from pipeline.operations.ledger_export import write_export
 
-        return export_lines(self.app.records, self.head())
+        return write_export(self.app.records, self.head(), out, progress=progress)
 
     def queue(self, *, repository: str, done: bool, limit: int) -> Sequence[WorkItem]:
         """What waits, in the order of its turn."""

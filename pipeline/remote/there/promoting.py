@@ -105,6 +105,10 @@ class PromotingThere(AskedThere):
         body = {"release": release} if word == "release-hold" else {}
         return self.connection.list_of(Block, self.connection.send("POST", self._level(environment, word), body))
 
+    def remove(self, environment: str, *, reason: str) -> None:
+        """Take away all that runs there."""
+        self.connection.send("DELETE", self._environment(environment), {"reason": reason})
+
     def _known(self, id_: str) -> Promotion | None:
         try:
             return self.promotion(id_)

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
-from typing import TYPE_CHECKING
+from collections.abc import Callable, Sequence
+from typing import TYPE_CHECKING, BinaryIO
 
 from pipeline.errors import NotFoundError
 from pipeline.remote.there.asked import AskedThere
@@ -47,10 +47,13 @@ class ServerThere(AskedThere):
         except NotFoundError:
             return None
 
-    def export(self) -> Iterator[bytes]:
-        """Every entry as a line, and the head."""
+    def export(self, out: BinaryIO, *, progress: Callable[[int], None]) -> int:
+        """Write every entry as a line, and the head; how many entries."""
+        written = -1
         for line in self.connection.lines("ledger/export"):
-            yield line + b"\n"
+            written += out.write(line + b"\n") > 0
+            progress(max(written, 0))
+        return max(written, 0)
 
     def queue(self, *, repository: str, done: bool, limit: int) -> Sequence[WorkItem]:
         """What waits, in the order of its turn."""
