@@ -110,10 +110,15 @@ class Following:
         plan = self._plan()
         self._at(run.created.timestamp())
         for observer in self._observers:
-            observer.run_started(replace(run, number=0), plan)
+            observer.run_started(self._as_it_began(run), plan)
             observer.run_numbered(run)
         self._names = tuple(stage.name for stage in run.stages)
         return run
+
+    def _as_it_began(self, run: Run) -> Run:
+        """Without what has happened since somebody asked."""
+        blank = (StageRun(name=item.name, kind=item.kind, group=item.group, cell=item.cell) for item in run.stages)
+        return replace(run, number=0, stages=tuple(self._before.get(item.name, item) for item in blank))
 
     def _round(self, run: str) -> bool:
         """Tell what has happened since the last time; whether something has."""

@@ -100,8 +100,8 @@ class Reading:
         self._names = frozenset(names)
         self._attempt = attempt
         self._marks: dict[str, Mark] = {}
-        self._read: set[str] = set()
-        """Stages that were done when all of their logs was read."""
+        self._read: dict[str, int] = {}
+        """Stages that were done when all of their logs was read, with how many attempts: a retry makes more."""
 
     def skip(self, marks: Mapping[str, Mark]) -> None:
         """Leave out what lies before these marks."""
@@ -110,7 +110,7 @@ class Reading:
     def news(self, pulse: Pulse) -> Iterator[LogBlock]:
         """What has come since the last time, of stages that had begun by then. ServerBusyError where it was cut off."""
         chosen = [stage for stage in pulse.stages if not self._names or stage.name in self._names]
-        open_ = [stage for stage in chosen if stage.name not in self._read]
+        open_ = [stage for stage in chosen if self._read.get(stage.name) != stage.attempts]
         begun = sorted((stage for stage in open_ if stage.started), key=lambda stage: str(stage.started))
         ends = pulse.state is RunState.DONE or all(stage.state is StageState.DONE for stage in chosen)
         gone = False
@@ -119,7 +119,7 @@ class Reading:
             batch = (begun or open_[:1])[first : first + _AT_ONCE]
             over = yield from self._batch(batch)
             gone = gone or over
-            self._read |= {stage.name for stage in batch if stage.state is StageState.DONE}
+            self._read |= {stage.name: stage.attempts for stage in batch if stage.state is StageState.DONE}
         self.over = ends or gone
 
     def _batch(self, stages: Sequence[StagePulse]) -> Generator[LogBlock, None, bool]:
