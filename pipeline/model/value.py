@@ -205,6 +205,9 @@ def _built(hint: Any, value: Any, path: str, names: Mapping[str, type]) -> Any:
 def _collection(origin: Any, inner: tuple[Any, ...], value: Any, path: str, names: Mapping[str, type]) -> Any:
     if issubclass(origin, Mapping):
         return {key: _built(inner[1], item, f"{path}.{key}", names) for key, item in value.items()}
+    if origin is tuple and inner[-1] is not Ellipsis:
+        kinds = dict(enumerate(inner))
+        return tuple(_built(kinds[at], item, f"{path}[{at}]", names) for at, item in enumerate(value) if at in kinds)
     return origin(_built(inner[0], item, f"{path}[{index}]", names) for index, item in enumerate(value))
 
 

@@ -45,7 +45,7 @@ def test_a_release_is_brought_in_approved_held_and_taken_back_from_elsewhere(
         planned = ask("promote", releases[-1], "--to", "prod", "--plan")
         assert (planned.code, "0 of 1 approvals of managers" in planned.out) == (0, True), planned.err
         waits = json.loads(ok(ask("promote", releases[-1], "--to", "prod", "--yes", "--json")).out)
-        assert waits["promotion"]["state"] == "awaiting_gates"
+        assert waits["promotion"]["state"] == "waiting"
         said = ok(ask("approve", waits["promotion"]["id"], "--reason", "looks good"))
         assert "the server goes on with it" in said.out
         done = ask("promote", "--resume", waits["promotion"]["id"], "--wait", "5m")
