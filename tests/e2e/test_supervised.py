@@ -99,8 +99,10 @@ def test_it_is_told_what_a_server_does(
         assert b"NOTIFY_SOCKET" not in Path(f"/proc/{child}/environ").read_bytes(), "nobody else speaks for it"
 
     server.popen.send_signal(signal.SIGHUP)
-    assert supervisor.next("RELOADING=1")[1].startswith("MONOTONIC_USEC=")
-    supervisor.next("READY=1")
+    reloading = supervisor.next("RELOADING=1")
+    assert reloading[1].startswith("MONOTONIC_USEC=")
+    assert reloading[2] == "WATCHDOG_USEC=900000000", "a start takes longer than two signs of life lie apart"
+    assert supervisor.next("READY=1")[2] == "WATCHDOG_USEC=400000"
     assert server.popen.poll() is None, "the same process"
     assert serving.item(item).detail == "succeeded", "what ran goes on"
 

@@ -30,7 +30,7 @@ ENTRYPOINT ["/lib/systemd/systemd"]
 CMD []
 """
 ENVIRONMENT = "ECLUSE_EXECUTOR=process\nECLUSE_LISTEN=127.0.0.1:8380\nECLUSE_DRAIN=300\n"
-DROP_IN = "[Service]\nWatchdogSec=8\nTimeoutStopSec=5\n"
+DROP_IN = "[Service]\nWatchdogSec=20\nTimeoutStopSec=5\n"
 """A stop would take no longer than 5 s if the server did not ask for more."""
 RIGHTS = ("--cgroupns=private", "--cap-add=SYS_ADMIN", "--security-opt=seccomp=unconfined")
 PIPELINE = """

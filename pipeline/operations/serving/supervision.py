@@ -12,6 +12,8 @@ from typing import Final
 
 SOCKET: Final = "NOTIFY_SOCKET"
 _WATCHED: Final = ("WATCHDOG_USEC", "WATCHDOG_PID")
+_ANEW: Final = 900
+"""Seconds for which no sign of life is expected while the process begins anew."""
 _MORE: Final = 120
 """Seconds that are asked for with each word while we end."""
 
@@ -43,14 +45,16 @@ class Supervision:
 
     def ready(self, status: str, lives: Callable[[], bool]) -> None:
         """All is up. From here on a sign of life is given for as long as `lives` says so."""
-        self._say("READY=1", f"STATUS={status}")
+        watched = (f"WATCHDOG_USEC={self._taken['WATCHDOG_USEC']}",) if self.every else ()
+        self._say("READY=1", f"STATUS={status}", *watched)
         if self._taken.get(SOCKET) and self._thread is None:
             self._thread = threading.Thread(target=self._beat, args=(lives,), name="supervision", daemon=True)
             self._thread.start()
 
     def reloading(self) -> None:
-        """The same process begins anew."""
-        self._say("RELOADING=1", f"MONOTONIC_USEC={clock_gettime_ns(CLOCK_MONOTONIC) // 1000}")
+        """The same process begins anew, which may take longer than two signs of life lie apart: `ready` ends that."""
+        watched = (f"WATCHDOG_USEC={_ANEW * 1_000_000}",) if self.every else ()
+        self._say("RELOADING=1", f"MONOTONIC_USEC={clock_gettime_ns(CLOCK_MONOTONIC) // 1000}", *watched)
 
     def ending(self, status: str) -> None:
         """What is under way may end; that may take longer than a supervisor thinks."""
