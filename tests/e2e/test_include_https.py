@@ -118,7 +118,7 @@ def test_private_includes_are_for_those_who_may_read_them(
     code, told = command("run", "--executor", "process")
     assert (code, "[lint] linted" in told) == (0, True)
 
-    code, told = command("plan", **login, **of_a_fork(tmp_path, repository))
+    code, told = command("plan", ECLUSE_PRIVATE_HOSTS="127.0.0.1", **login, **of_a_fork(tmp_path, repository))
     assert code == 2
     assert "an included repository cannot be read: " in told
 
