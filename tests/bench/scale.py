@@ -187,9 +187,9 @@ def _say(text: str) -> None:
     """One line that changes; on what is no terminal, lines, and not every one of them."""
     if sys.stderr.isatty():
         sys.stderr.write(f"\r\x1b[K{text}")
-    elif _said.get("text", "")[:4] != text[:4]:
+    elif (what := text[: 2 if text[:1].isdigit() else 9]) != _said.get("what"):
+        _said["what"] = what
         sys.stderr.write(text.rstrip("\n") + "\n")
-    _said["text"] = text
     sys.stderr.flush()
 
 
