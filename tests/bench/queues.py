@@ -281,7 +281,10 @@ def backlog(server: Postgres, kind: str, *, workers: int, items: int, batch: int
         while queue.left() and time.monotonic() < end:  # pgqueuer writes what ended a little later
             time.sleep(0.1)
         if (len(taken), different, queue.left()) != (items + 1, items + 1, 0):
-            print(f"WRONG: {len(taken)} taken, {different} different, {queue.left()} left", flush=True)
+            print(
+                f"{kind}: NOT ALL, or not once: {len(taken)} taken, {different} different, {queue.left()} left",
+                flush=True,
+            )
         return rate, items / (done[-1][0] - taken[0][0]), worked / items
 
 
