@@ -55,14 +55,14 @@ def test_a_release_is_brought_in_approved_held_and_taken_back_from_elsewhere(
     assert (unsure.code, "was not confirmed" in unsure.err) == (2, True)
     back = ask("rollback", "prod", "--yes", "--reason", "it is bitter")
     assert (back.code, shop.number()) == (0, 1), back.out + back.err
-    assert "rolled back to" in ok(ask("release-hold", "prod")).out
+    assert "hold of prod lifted by anna" in ok(ask("release-hold", "prod")).out
     assert "prod" in ok(ask("hold", "prod", "--reason", "holidays", "--until", "2h")).out
     assert ok(ask("freeze", "--reason", "audit", "--until", "2h")).code == 0
     kept = ask("promote", releases[1], "--to", "prod", "--plan")
     assert "audit" in kept.out
     ok(ask("freeze", "--lift"))
-    near = shop("history", "prod", "--json")
-    assert json.loads(ok(ask("history", "prod", "--json")).out) == json.loads(near.out)
+    far, near = (json.loads(ok(call("history", "prod", "--json")).out) for call in (ask, shop))
+    assert far["promotions"] == near["promotions"]
 
 
 def signed_in(shop: Shop, url: str, folder: Path) -> Ask:
