@@ -192,10 +192,6 @@ def _large(large: Large) -> list[str]:
             f"{large.renewals:,.0f} renewals of leases and {large.looks:,.0f} looks for a wish to stop a second",
         ),
         (
-            "looking after schedules, at rest",
-            f"{large.resting():.1f} cores at most, if it grows with the repositories",
-        ),
-        (
             "growth of the database",
             f"{grown / 1e9:.1f} GB a day, of which {hooks / 1e9:.1f} GB are webhooks, kept for 30 days",
         ),

@@ -160,11 +160,6 @@ class Large:
 
         return self.under_way / LOOK_EVERY - self.renewals
 
-    def resting(self) -> float:
-        """Cores that the server and its git keep busy while nothing happens, with so many repositories."""
-        rest = self.result.rest
-        return (rest["server"] + rest["git"]) * self.repositories / self.result.size.repositories
-
     @property
     def connections(self) -> float:
         """To PostgreSQL, of processes that make runs."""
