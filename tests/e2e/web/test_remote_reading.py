@@ -86,6 +86,8 @@ def pages(*words: str, where: str = "") -> list[object]:
         *pages("ledger", "show"),
         *pages("ledger", "show", "2"),
         *pages("ledger", "show", "--action", "promotion.deployed", "--limit", "2"),
+        pytest.param(("ledger", "export"), id="the ledger as a file"),
+        pytest.param(("ledger", "export", "--head"), id="the ledger's head"),
         *pages("queue", "--done"),
         *pages("workers"),
         pytest.param(("logs", "--grep", "e"), id="a search in logs"),
@@ -117,6 +119,12 @@ def test_a_server_is_asked_with_the_same_output(ask: Ask, words: tuple[str, ...]
         near.append(settled(ask(*words, there=False)))
     assert far in near
     assert "Traceback" not in far.err
+
+
+def test_a_servers_ledger_is_checked_here(ask: Ask) -> None:
+    far, near = ask("ledger", "verify", there=True), ask("ledger", "verify", there=False)
+    assert (far.code, near.code) == (0, 0), far.err
+    assert re.sub(r"the ledger of \S+[0-9a-z]", "the database", far.out) == near.out
 
 
 def settled(said: Result) -> Result:
