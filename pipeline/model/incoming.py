@@ -9,10 +9,12 @@ from enum import StrEnum
 
 
 class HookState(StrEnum):
-    """Of a delivery: kept and not yet looked at, or decided."""
+    """Of a delivery: kept and not yet looked at, decided, or long past."""
 
     RECEIVED = "received"
     DECIDED = "decided"
+    FORGOTTEN = "forgotten"
+    """Only its key is left: whoever captured it cannot send it as a new one."""
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)

@@ -57,8 +57,9 @@ class Intake(Protocol):
     def find_delivery(self, reference: str, *, repository: str = "") -> HookDelivery:
         """By its id, or the beginning of it. NotFoundError else, UsageError where it fits several."""
 
-    def forget_deliveries(self, *, before: datetime) -> int:
-        """Remove decided ones that are older; how many went."""
+    def forget_deliveries(self, *, before: datetime, keys_before: datetime | None = None) -> int:
+        """Forget decided ones that are older; how many. Their keys are known on, so that none comes a second time, but
+        for those from before `keys_before`, which go for good. Nobody is shown a forgotten one."""
 
     def schedule_mark(self, repository: str, schedule: str) -> datetime | None:
         """The last time of a schedule that was looked after; None for a new one."""

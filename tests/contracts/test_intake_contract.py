@@ -216,6 +216,22 @@ def test_old_decided_deliveries_are_forgotten(intake: SqlIntake) -> None:
     intake.decide(delivery(3).id, "ignored")
     assert intake.forget_deliveries(before=NOON + timedelta(seconds=3)) == 1
     assert [known.id[-1] for known in intake.deliveries()] == ["3", "2"]
+    assert [known.id[-1] for known in intake.delivery_notes()] == ["3", "2"]
+    with pytest.raises(NotFoundError):
+        intake.find_delivery(delivery(1).id)
+
+
+def test_a_forgotten_delivery_comes_no_second_time_until_its_key_is_forgotten_too(intake: SqlIntake) -> None:
+    later = NOON + timedelta(days=1)
+    intake.receive(delivery(1))
+    intake.decide(delivery(1).id, "ignored")
+    again = replace(delivery(2), key=delivery(1).key)
+    assert intake.forget_deliveries(before=later, keys_before=NOON) == 1
+    assert intake.forget_deliveries(before=later, keys_before=NOON) == 0
+    assert not intake.receive(again)
+    assert intake.undecided() == []
+    intake.forget_deliveries(before=later, keys_before=later)
+    assert intake.receive(again)
 
 
 def test_a_schedule_comes_due_once(ground: Ground, intake: SqlIntake) -> None:

@@ -19,10 +19,11 @@ def forget_round(app: Application) -> None:
     """
     now, settings = app.clock.now(), app.settings
     events = now - timedelta(days=settings.keep_events_days)
-    app.intake.forget_deliveries(before=events)
+    trail = now - timedelta(days=settings.keep_audit_days) if settings.keep_audit_days else None
+    app.intake.forget_deliveries(before=events, keys_before=trail)
     app.queue.forget(before=events)
     app.outbox.forget(before=events)
     app.accounts.end_sessions(before=now)
-    if settings.keep_audit_days:
-        app.accounts.forget_audit(before=now - timedelta(days=settings.keep_audit_days))
+    if trail is not None:
+        app.accounts.forget_audit(before=trail)
     forget_copies(app)

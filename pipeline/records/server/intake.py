@@ -17,7 +17,7 @@ from pipeline.records.database import Database
 from pipeline.records.queries import insert
 from pipeline.records.rows import noun, plain
 from pipeline.records.server.calls import CALLS
-from pipeline.records.server.forgetting import forget
+from pipeline.records.server.forgetting import empty, forget
 from pipeline.records.server.queue_rows import end, put
 
 _DELIVERY = tuple(t.deliveries.c)
@@ -149,10 +149,15 @@ class SqlIntake:
             raise UsageError(f"several deliveries begin with '{reference}'", hint="write more of the id")
         return noun(HookDelivery, rows[0])
 
-    def forget_deliveries(self, *, before: datetime) -> int:
-        """Remove decided ones."""
-        old = (t.deliveries.c.state == HookState.DECIDED, t.deliveries.c.received < before)
-        return forget(self._database(), t.deliveries, t.deliveries.c.id, *old)
+    def forget_deliveries(self, *, before: datetime, keys_before: datetime | None = None) -> int:
+        """Leave their keys, and of the oldest nothing."""
+        c = t.deliveries.c
+        if keys_before is not None:
+            older = (c.state == HookState.FORGOTTEN, c.received < keys_before)
+            forget(self._database(), t.deliveries, c.id, *older)
+        old = (c.state == HookState.DECIDED, c.received < before)
+        left = {"state": HookState.FORGOTTEN, "headers": {}, "body": b"", "event": "", "decision": ""}
+        return empty(self._database(), t.deliveries, c.id, *old, left=left)
 
     def schedule_mark(self, repository: str, schedule: str) -> datetime | None:
         """The last time that was looked after."""
@@ -181,7 +186,8 @@ class SqlIntake:
 
 
 def _of(repository: str, wanted: sa.Select[Any]) -> sa.Select[Any]:
-    """Deliveries of one repository, or of all."""
+    """Deliveries of one repository, or of all, that are not forgotten."""
+    wanted = wanted.where(t.deliveries.c.state != HookState.FORGOTTEN)
     return wanted.where(t.deliveries.c.repository == repository) if repository else wanted
 
 
