@@ -110,6 +110,9 @@ class Settings:
     """Where `ecluse serve` answers."""
     public_url: str = ""
     """How people and forges reach the server, e.g. `https://ci.example.org`; "" = `http://` and `listen`."""
+    trusted_proxies: tuple[str, ...] = ()
+    """Addresses and networks of proxies before the server, beside this machine: what they send as `X-Forwarded-For`
+    and `X-Forwarded-Proto` is believed."""
     private_forges: bool = True
     """Whether APIs of forges may be at private addresses (10.x, 192.168.x, this machine)."""
     slots: int = 2

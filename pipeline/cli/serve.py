@@ -69,6 +69,7 @@ def serve(listen: str | None, no_worker: bool) -> int:
     app = application()
     app.share()
     host, port = _address(listen or app.settings.listen)
+    proxies = connections.networks(app.settings.trusted_proxies)
     door = _door(host, port)
     app.intake.repositories()  # brings the database up to date before anything answers
     site = build(app)
@@ -84,13 +85,17 @@ def serve(listen: str | None, no_worker: bool) -> int:
     )
     background = Background(app, workshop=None if no_worker else _workshop(app), rounds=rounds)
     site.state.draining = lambda: background.draining
-    connections.Connection.most = connections.most()
+    most = connections.most()
+    connections.Connection.most = most
+    connections.Connection.most_of_one = min(connections.MOST_OF_ONE, most // 2)
+    connections.Connection.proxies = proxies
     config = uvicorn.Config(
         site,
         host=host,
         port=port,
         http=connections.Connection,
         log_level="warning",
+        forwarded_allow_ips=[str(network) for network in proxies],
         timeout_graceful_shutdown=int(_LAST_REQUESTS),
     )
     server = uvicorn.Server(config)

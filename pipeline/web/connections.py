@@ -4,16 +4,23 @@ from __future__ import annotations
 
 import asyncio
 import resource
+from collections.abc import Sequence
+from ipaddress import IPv4Network, IPv6Network, ip_address, ip_network
 from typing import Any
 
 from uvicorn.protocols.http.h11_impl import H11Protocol
+
+from pipeline.errors import SettingsError
 
 HEADERS_WITHIN = 20.0
 """Seconds within which a request's first line and headers have to be there."""
 MOST = 10_000
 """Connections at a time in one process; less where the system gives it fewer files."""
+MOST_OF_ONE = 2_000
+"""Of them from one address; half of all at most."""
 _OTHER_FILES = 256
 """Files that the process needs besides: databases, logs, pipes of runs."""
+Network = IPv4Network | IPv6Network
 
 
 def most() -> int:
@@ -27,19 +34,32 @@ def most() -> int:
     return MOST if soft == resource.RLIM_INFINITY else max(1, min(MOST, soft - _OTHER_FILES))
 
 
+def networks(addresses: Sequence[str]) -> tuple[Network, ...]:
+    """Addresses and networks (`10.0.0.7`, `10.0.0.0/8`) of proxies, and this machine. SettingsError else."""
+    try:
+        return tuple(ip_network(address, strict=False) for address in ("127.0.0.0/8", "::1", *addresses))
+    except ValueError as error:
+        raise SettingsError(
+            f"setting 'trusted_proxies': {error}", hint="name addresses and networks, as 10.0.0.7 or 10.0.0.0/8"
+        ) from error
+
+
 class Connection(H11Protocol):
     """Uvicorn's, and one that hangs up on who sends the headers of a request byte by byte, or nothing at all."""
 
     most = MOST
+    most_of_one = MOST_OF_ONE
+    proxies: Sequence[Network] = ()
+    """Where the connections of many come from one address."""
 
     def __init__(self, *words: Any, **options: Any) -> None:
         super().__init__(*words, **options)
         self._late: asyncio.TimerHandle | None = None
 
     def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]
-        """One more; one too many is closed without a word."""
+        """One more; one too many, of all or of one address, is closed without a word."""
         super().connection_made(transport)
-        if len(self.connections) > self.most:
+        if len(self.connections) > self.most or self._is_of_too_many():
             transport.abort()
             return
         self._wait()
@@ -56,6 +76,16 @@ class Connection(H11Protocol):
         """It is over."""
         self._heard()
         super().connection_lost(exc)
+
+    def _is_of_too_many(self) -> bool:
+        if len(self.connections) <= self.most_of_one or self.client is None:
+            return False
+        address = self.client[0]
+        if any(ip_address(address) in network for network in self.proxies):
+            return False
+        others: Any = self.connections
+        of_one = sum(1 for other in others if other.client is not None and other.client[0] == address)
+        return of_one > self.most_of_one
 
     def _is_between(self) -> bool:
         """Whether the headers of the next request are not there yet."""

@@ -13,6 +13,7 @@ from served import serve
 from web_ground import web_server
 
 from pipeline.bootstrap import Application
+from pipeline.errors import SettingsError
 from pipeline.model.account import Role
 from pipeline.web import bodies, connections, hooks, live_streams
 
@@ -23,6 +24,37 @@ def server(tmp_path: Path) -> Iterator[str]:
     application.intake.repositories()
     with web_server(application) as address:
         yield address
+
+
+def test_one_address_does_not_take_all_connections(server: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(connections.Connection, "most_of_one", 2)
+    where = urlsplit(server)
+    question = b"GET /healthz HTTP/1.1\r\nHost: x\r\n\r\n"
+
+    async def asked_from(address: str) -> tuple[bool, asyncio.StreamWriter]:
+        reader, writer = await asyncio.open_connection(where.hostname, where.port, local_addr=(address, 0))
+        writer.write(question)
+        try:
+            return b"lives" in await reader.readuntil(b"lives"), writer
+        except (asyncio.IncompleteReadError, ConnectionError):
+            return False, writer
+
+    async def crowd() -> list[bool]:
+        asked = [await asked_from(address) for address in ("127.0.0.2",) * 3 + ("127.0.0.3",)]
+        connections.Connection.proxies = connections.networks(("127.0.0.2",))
+        asked.append(await asked_from("127.0.0.2"))
+        for _, writer in asked:
+            writer.close()
+        return [answered for answered, _ in asked]
+
+    monkeypatch.setattr(connections.Connection, "proxies", ())
+    assert asyncio.run(crowd()) == [True, True, False, True, True]
+
+
+@pytest.mark.parametrize("word", ["proxy", "10.0.0.0/33", "::g"])
+def test_what_is_no_address_of_a_proxy_is_said(word: str) -> None:
+    with pytest.raises(SettingsError, match="trusted_proxies"):
+        connections.networks((word,))
 
 
 @pytest.mark.parametrize("path", [RUNS, "/login", "/settings/people", "/hooks/shop/web"])
