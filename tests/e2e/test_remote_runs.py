@@ -111,6 +111,7 @@ def test_a_run_on_a_server_is_watched_like_one_here(team: Team, tmp_path: Path) 
     far = team("run")
     assert (far.code, near.code) == (0, 0), far.err
     assert [line for line in told(far) if "[" in line] == [line for line in told(near) if "[" in line]
+    assert [line for line in told(far) if "starts" in line] == [line for line in told(near) if "starts" in line]
     assert "\x1b]0;" not in far.out
 
     got = team("artifacts", "last", "--output", str(tmp_path / "got"))

@@ -164,9 +164,10 @@ class Following:
         until = len(_ON_ITS_WAY) if ran else now
         if pulse.started:
             self._at(pulse.started.timestamp())
+        as_it_began = replace(stage, attempts=stage.attempts[: self._told.get(pulse.name, 0)])
         for state in _ON_ITS_WAY[0 if again else done : until]:
             for observer in self._observers:
-                observer.stage_moved(run, stage, state)
+                observer.stage_moved(run, as_it_began, state)
         if pulse.parked and (before is None or pulse.parked != before.parked):
             for observer in self._observers:
                 observer.stage_parked(run, stage)

@@ -28,7 +28,17 @@ class Principal:
     def must(self, role: Role, repository: str = "", environment: str = "") -> None:
         """RefusedError where they may not: for what is known only after the request was looked at."""
         if not self.may(role, repository, environment):
-            raise RefusedError(refusal(self, role, repository, environment), hint=HINT)
+            raise RefusedError(
+                refusal(self, role, repository, environment), hint=self.way_to(role, repository, environment)
+            )
+
+    def way_to(self, role: Role, repository: str = "", environment: str = "") -> str:
+        """What would let somebody do it who may not."""
+        if self.token is not None and allowed(self.grants, None, role, repository, environment):
+            return (
+                f"you may, but not with this token: make one that can, `ecluse token create LOGIN NAME --role {role}`"
+            )
+        return "an admin of this server can grant it: `ecluse grant add LOGIN ROLE`"
 
     @property
     def means(self) -> str:
@@ -39,7 +49,6 @@ class Principal:
 
 
 NOBODY = Principal()
-HINT = "an admin of this server can grant it: `ecluse grant add LOGIN ROLE`"
 
 
 def allowed(

@@ -8,8 +8,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from pipeline.errors import RefusedError
 from pipeline.model.account import Grant, Role, Token
-from pipeline.web.access.principal import allowed
+from pipeline.web.access.principal import Principal, allowed
 
 NOW = datetime(2026, 11, 27, tzinfo=UTC)
 WORDS = st.sampled_from(["*", "shop/web", "shop/*", "prod", "staging", "[ab]*", ""])
@@ -93,3 +94,18 @@ def test_a_token_only_takes_away_and_a_lesser_role_is_always_there(
     assert whole or not less
     if whole:
         assert all(allowed(grants, None, other, repository, environment) for other in Role if other.rank < role.rank)
+
+
+@pytest.mark.parametrize(
+    ("grants", "means", "way"),
+    [
+        pytest.param([grant(V)], None, "an admin of this server", id="without the role"),
+        pytest.param([grant(V)], token(V), "an admin of this server", id="without the role, by a token"),
+        pytest.param([grant(A)], token(V), "make one that can", id="with the role, by a token that only looks"),
+    ],
+)
+def test_a_refusal_says_what_would_help(grants: list[Grant], means: Token | None, way: str) -> None:
+    person = Principal(login="anna", grants=tuple(grants), token=means)
+    with pytest.raises(RefusedError) as refused:
+        person.must(D, "shop/web")
+    assert way in refused.value.hint
