@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import logging
+from contextlib import suppress
 
 from fastapi import Request
 from fastapi.exceptions import RequestValidationError
@@ -71,7 +72,19 @@ async def told(request: Request, error: Exception) -> Response:
     """Any error as an answer; what is nobody's fault but ours is logged, and its words stay here. A browser that asks
     for a page gets one."""
     answer = _told(error)
-    return _page(request, answer) if answer.status_code >= 400 and _wants_page(request) else answer
+    if answer.status_code < 400 or not _wants_page(request):
+        return answer
+    if answer.status_code == 404 and request.method == "GET":
+        await _recognise(request)
+    return _page(request, answer)
+
+
+async def _recognise(request: Request) -> None:
+    """Who asks for an address that is none: no route has asked them, and whoever is signed in stays so to the eye."""
+    from pipeline.web.access.asking import anyone
+
+    with suppress(EcluseError, HTTPException):
+        await anyone(request)
 
 
 def _wants_page(request: Request) -> bool:
@@ -102,7 +115,8 @@ def _told(error: Exception) -> JSONResponse:
         case EcluseError():
             return problem(status_of(error), error.message, hint=error.hint)
         case HTTPException():
-            answer = problem(error.status_code, str(error.detail))
+            nowhere = error.status_code == 404 and error.detail == "Not Found"
+            answer = problem(error.status_code, "nothing is at this address" if nowhere else str(error.detail))
             answer.headers.update(error.headers or {})
             return answer
         case RequestValidationError():

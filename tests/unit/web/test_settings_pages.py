@@ -179,3 +179,18 @@ def test_the_audit_trail_is_for_admins_and_shows_hostile_words_as_words(served: 
         200,
         422,
     )
+
+
+def test_an_address_that_is_none_leaves_people_signed_in(served: Served) -> None:
+    asked = {"accept": "text/html"}
+    stranger, otto = served.client().get("/nothing", headers=asked), served.signed_in("otto").get("/no", headers=asked)
+    assert (stranger.status_code, otto.status_code) == (404, 404)
+    assert 'href="/login"' in stranger.text
+    assert 'href="/login"' not in otto.text
+    assert ">otto</a>" in otto.text
+    assert "nothing is at this address" in otto.text
+
+
+def test_grants_are_told_in_words(served: Served) -> None:
+    assert "operator in shop/web for environment prod" in served.signed_in("otto").get("/settings").text
+    assert "admin everywhere" in served.signed_in("dora").get("/settings").text
