@@ -4,9 +4,6 @@ from __future__ import annotations
 
 from pathlib import Path
 
-import sqlalchemy as sa
-from sqlalchemy.engine import make_url
-
 from pipeline.errors import SettingsError
 from pipeline.settings import Settings
 
@@ -19,9 +16,12 @@ def address_of(settings: Settings) -> str:
         return f"sqlite:///{settings.home / FILE}"
     if not settings.database_password_file:
         return settings.database
+    from sqlalchemy.engine import make_url  # late: a run that reuses everything opens no database
+    from sqlalchemy.exc import ArgumentError
+
     try:
         url = make_url(settings.database)
-    except sa.exc.ArgumentError:
+    except ArgumentError:
         return settings.database  # `Database` says what is wrong with it
     if url.password is not None or not url.drivername.startswith("postgres"):
         raise SettingsError(
