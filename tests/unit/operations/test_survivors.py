@@ -47,8 +47,11 @@ def test_left_behind(words: Sequence[str], parent: int, host: str, found: list[i
 def test_a_survivor_counts_until_it_ends() -> None:
     """A real process, whose worker (by the name) is not the one that began it."""
     worker = f"{socket.gethostname()}-{2**22 + 1}-ab12cd"  # more than a pid can be
-    sleeps = [sys.executable, "-c", "import sys; sys.stdin.read()", ITEM.id, "--worker", worker]
-    made = subprocess.Popen(sleeps, stdin=subprocess.PIPE)
+    waits = "import sys; print('here', flush=True); sys.stdin.read()"
+    sleeps = [sys.executable, "-c", waits, ITEM.id, "--worker", worker]
+    made = subprocess.Popen(sleeps, stdin=subprocess.PIPE, stdout=subprocess.PIPE)
+    assert made.stdout is not None
+    assert made.stdout.readline() == b"here\n"  # before that, /proc may not have its words yet
     taken = replace(ITEM, worker=worker)
     pids = left_behind([taken], processes(), host=socket.gethostname())
     survivors = Survivors([*pids, os.getpid()])
