@@ -120,7 +120,7 @@ class Settings:
     keep_events_days: float = 30.0
     """So long a server remembers webhooks, what of its queue is done, and what it told forges."""
     keep_audit_days: float = 730.0
-    """So long a server remembers who did what; 0 = for ever."""
+    """So long a server remembers who did what, and which webhooks it has had; 0 = for ever."""
     limit_repository: int = 0
     """Runs of any one repository at a time, over all workers; 0 = as many as there are slots."""
     limit_deliveries: int = 0
